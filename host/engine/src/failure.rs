@@ -1,0 +1,118 @@
+//! Failures that a person can act on.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// What sort of failure it is; decides the exit code when nothing else does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FailureKind {
+    /// The command line or a configuration file is wrong.
+    Usage,
+    /// What was named does not exist.
+    NotFound,
+    /// The cluster or registry does not let this user do it.
+    Forbidden,
+    /// No connection to the cluster, the registry or the router.
+    Unreachable,
+    /// Somebody else changed the same thing.
+    Conflict,
+    /// Another run holds the lock.
+    Locked,
+    /// A deadline passed.
+    Timeout,
+    /// Data that was read makes no sense: a corrupt record, a malformed answer.
+    Invalid,
+    /// The tool will not do it, because it would not be safe.
+    Refused,
+    /// A GitOps controller owns the release.
+    GitOps,
+    /// A child process failed.
+    External,
+    /// The operator or the system asked the run to stop.
+    Interrupted,
+    /// A defect of this tool.
+    Internal,
+}
+
+/// What happened, why, and what to type next. Texts never hold secrets.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// What sort it is.
+    pub kind: FailureKind,
+    /// One line: what happened.
+    pub what: String,
+    /// Causes, outermost first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub why: Vec<String>,
+    /// Commands or acts that help, best first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub next: Vec<String>,
+}
+
+impl Failure {
+    /// A failure of this kind.
+    pub fn new(kind: FailureKind, what: impl Into<String>) -> Self {
+        Self {
+            kind,
+            what: what.into(),
+            why: Vec::new(),
+            next: Vec::new(),
+        }
+    }
+
+    /// Adds one cause.
+    #[must_use]
+    pub fn because(mut self, why: impl Into<String>) -> Self {
+        self.why.push(why.into());
+        self
+    }
+
+    /// Adds an error and all its sources as causes, leaving out repeats.
+    #[must_use]
+    pub fn caused_by(mut self, error: &(dyn std::error::Error + 'static)) -> Self {
+        let mut at = Some(error);
+        while let Some(e) = at {
+            let text = e.to_string();
+            if !self.why.iter().any(|seen| seen.contains(&text)) {
+                self.why.push(text);
+            }
+            at = e.source();
+        }
+        self
+    }
+
+    /// Adds a next step.
+    #[must_use]
+    pub fn next(mut self, step: impl Into<String>) -> Self {
+        self.next.push(step.into());
+        self
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.what)?;
+        for why in &self.why {
+            write!(f, ": {why}")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Failure {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn causes_are_listed_once_each_from_the_outside_in() {
+        let io = std::io::Error::other("disk full");
+        let failure = Failure::new(FailureKind::Internal, "cannot write the journal")
+            .caused_by(&io)
+            .caused_by(&io);
+        assert_eq!(failure.to_string(), "cannot write the journal: disk full");
+    }
+}

@@ -1,0 +1,102 @@
+//! The journal: what the run is about to do, and what it then saw.
+
+use serde::{Deserialize, Serialize};
+
+use crate::report::StateName;
+use crate::traffic::TrafficState;
+
+/// One record of the journal. Every edge is written twice: before it acts and after it looked.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Entry {
+    /// Counts from 1 within a run.
+    pub seq: u64,
+    /// The run.
+    pub run_id: String,
+    /// RFC 3339 wall-clock time.
+    pub at: String,
+    /// The state that is being entered or was reached.
+    pub state: StateName,
+    /// What is recorded.
+    pub edge: Edge,
+}
+
+/// What a journal record says.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "edge", rename_all = "kebab-case")]
+pub enum Edge {
+    /// About to act. `key` is the same for every try of the same step.
+    Intent {
+        /// Idempotency key: `helm-rollback 3→1 as 4 sha256:…`.
+        key: String,
+        /// What is needed to undo or finish it elsewhere.
+        data: serde_json::Value,
+    },
+    /// Seen afterwards.
+    Observed {
+        /// Evidence lines.
+        evidence: Vec<String>,
+    },
+    /// The run ended.
+    Finished {
+        /// The exit code it ended with.
+        exit_code: i32,
+        /// Why, in one line.
+        summary: String,
+    },
+}
+
+/// What earlier runs on the release left behind, as a later run on any machine can read it.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Memory {
+    /// Traffic that a run took away and did not give back: its run id and the state it found.
+    pub held: Option<Held>,
+    /// Revisions that runs rolled back from, newest last: `(revision, manifest sha256, reason)`.
+    pub rejected: Vec<Rejected>,
+    /// Summaries of the last runs, newest last.
+    pub runs: Vec<RunSummary>,
+}
+
+/// Traffic that a run took away and did not give back.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Held {
+    /// The run.
+    pub run_id: String,
+    /// RFC 3339.
+    pub since: String,
+    /// Why, in one line.
+    pub reason: String,
+    /// What it found before it took the model out of traffic.
+    pub prior: TrafficState,
+}
+
+/// A revision that a run rolled back from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rejected {
+    /// Its number.
+    pub revision: u32,
+    /// SHA-256 of its manifest, hex.
+    pub manifest_sha256: String,
+    /// Why, in one line.
+    pub reason: String,
+}
+
+/// One run, in short.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunSummary {
+    /// The run.
+    pub run_id: String,
+    /// RFC 3339 start.
+    pub started: String,
+    /// From which revision.
+    pub from: u32,
+    /// To which revision.
+    pub to: u32,
+    /// The state it reached last.
+    pub state: StateName,
+    /// Exit code, once it ended.
+    pub exit_code: Option<i32>,
+    /// Why, in one line.
+    pub summary: String,
+    /// Who ran it, as the cluster knows them.
+    pub by: String,
+}

@@ -1,0 +1,80 @@
+//! What a run will do, before it does anything.
+
+use serde::{Deserialize, Serialize};
+
+use crate::check::CheckSpec;
+use crate::release::{ApplyMethod, HelmInfo, ReleaseRef, Revision, RevisionSummary};
+use crate::traffic::TrafficState;
+use crate::workload::Preflight;
+
+/// A revision that was passed over, and why.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Skipped {
+    /// Its number.
+    pub revision: Revision,
+    /// `failed: Upgrade "x" failed: …`, `revision 5 rolled back from it`, `same manifest as the current one`.
+    pub reason: String,
+}
+
+/// How one object changes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ObjectDiff {
+    /// `Deployment/llama-…`.
+    pub object: String,
+    /// What the rollback does to it.
+    pub change: ObjectChange,
+    /// Unified diff from the current manifest to the target's, Secrets redacted; empty when they are equal.
+    pub manifest_diff: String,
+    /// Fields of the live object that differ from the current manifest: what somebody changed by hand or a failed
+    /// upgrade left behind, as `path: manifest → live`.
+    pub live_drift: Vec<String>,
+}
+
+/// What a rollback does to an object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ObjectChange {
+    /// Only in the target: created.
+    Create,
+    /// In both, and different.
+    Modify,
+    /// Only in the current revision: deleted.
+    Delete,
+    /// In both, and equal.
+    Keep,
+}
+
+/// What a run will do. Read-only to make; its digest changes when anything it rests on changes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Plan {
+    /// The release.
+    pub release: ReleaseRef,
+    /// What is current: the newest revision in any status.
+    pub current: RevisionSummary,
+    /// Where the run goes.
+    pub target: Revision,
+    /// Chart of the target, `name-version`.
+    pub target_chart: String,
+    /// SHA-256 of the target's manifest, hex.
+    pub target_manifest_sha256: String,
+    /// How the target's objects were written.
+    pub target_apply_method: ApplyMethod,
+    /// Newer revisions that were passed over.
+    pub skipped: Vec<Skipped>,
+    /// What changes.
+    pub diff: Vec<ObjectDiff>,
+    /// Hooks of the target that the rollback will run, as `pre-rollback Job/x`.
+    pub hooks: Vec<String>,
+    /// What was looked at in the cluster.
+    pub preflight: Preflight,
+    /// The helm binary.
+    pub helm: HelmInfo,
+    /// The rollback is written client-side, because a closed gate owns a field.
+    pub client_side: bool,
+    /// What the registry said; what the run restores in the end.
+    pub traffic: TrafficState,
+    /// The checks that will run.
+    pub checks: Vec<CheckSpec>,
+    /// SHA-256 over all of the above that the run rests on, hex.
+    pub digest: String,
+}

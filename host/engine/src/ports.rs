@@ -1,0 +1,205 @@
+//! The traits through which a run speaks to the world.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use crate::check::{CheckContext, CheckSpec, Phase, Verdict};
+use crate::event::Observer;
+use crate::failure::Failure;
+use crate::journal::{Entry, Memory};
+use crate::plan::ObjectDiff;
+use crate::release::{HelmInfo, ReleaseRecord, Revision, RevisionSummary, RollbackOrder, RolledBack};
+use crate::traffic::TrafficState;
+use crate::workload::{Cause, Drained, Drift, EvidenceItem, Preflight, Ready, ServingPod};
+
+/// Helm's records and the helm binary.
+#[async_trait]
+pub trait Releases: Send + Sync {
+    /// All revisions in ascending order, from labels alone. An unknown release is `NotFound` with a hint where it does exist.
+    async fn history(&self) -> Result<Vec<RevisionSummary>, Failure>;
+
+    /// One record, decoded. A corrupt one is `Invalid` and names its object.
+    async fn record(&self, revision: Revision) -> Result<ReleaseRecord, Failure>;
+
+    /// The binary that would be used, and what it offers.
+    async fn helm(&self) -> Result<HelmInfo, Failure>;
+
+    /// Current ↔ target ↔ live, Secrets redacted. `live` holds the objects of the current manifest as JSON.
+    fn diff(
+        &self,
+        current: &ReleaseRecord,
+        target: &ReleaseRecord,
+        live: &[serde_json::Value],
+    ) -> Result<Vec<ObjectDiff>, Failure>;
+
+    /// Runs `helm rollback R N` and reads the new record back. `Ok` only says that a record `from + 1` exists; look
+    /// at its status. An error says that no new record exists, unless its kind is `Internal` or `Unreachable`.
+    async fn rollback(&self, order: &RollbackOrder) -> Result<RolledBack, Failure>;
+}
+
+/// Why the workloads did not get ready.
+#[derive(Debug, Clone)]
+pub enum NotReady {
+    /// A cause was named that does not heal by waiting, or the deadline passed with these causes.
+    Caused(Vec<Cause>),
+    /// The cluster could not be watched.
+    Failed(Failure),
+}
+
+/// The release's objects in the cluster.
+#[async_trait]
+pub trait Workloads: Send + Sync {
+    /// Looks at everything the run will need. Read-only.
+    async fn preflight(&self, current: &ReleaseRecord, target: &ReleaseRecord) -> Result<Preflight, Failure>;
+
+    /// The live objects of a manifest, as JSON; absent ones are left out.
+    async fn live_objects(&self, record: &ReleaseRecord) -> Result<Vec<serde_json::Value>, Failure>;
+
+    /// Waits until running plus waiting requests are 0 on the serving pods, or the deadline passed.
+    async fn drain(
+        &self,
+        current: &ReleaseRecord,
+        deadline: Duration,
+        observer: &dyn Observer,
+    ) -> Result<Drained, Failure>;
+
+    /// What is known of the bad revision: pod statuses, events, logs, metrics. Bounded; best effort.
+    async fn evidence(&self, current: &ReleaseRecord) -> Vec<EvidenceItem>;
+
+    /// Waits until exactly the target serves. Emits causes and progress as they are seen.
+    async fn watch_ready(
+        &self,
+        target: &ReleaseRecord,
+        deadline: Duration,
+        observer: &dyn Observer,
+    ) -> Result<Ready, NotReady>;
+
+    /// Where live objects differ from the target's manifest, leftovers of other revisions included. Empty means equal.
+    async fn drift(&self, target: &ReleaseRecord) -> Result<Vec<Drift>, Failure>;
+
+    /// The pods that serve for this record now.
+    async fn serving_pods(&self, target: &ReleaseRecord) -> Result<Vec<ServingPod>, Failure>;
+}
+
+/// A registry driver. It restores what `read` returned, is safe to repeat, refuses what is not this release's, and fails closed.
+#[async_trait]
+pub trait Registry: Send + Sync {
+    /// `service`, `postgres` or `none`.
+    fn driver(&self) -> &'static str;
+
+    /// The gate owns a field of an object in the manifest, so a server-side rollback would conflict.
+    fn needs_client_side_rollback(&self) -> bool;
+
+    /// The state now. Refuses (`Refused`) when the registry's entry is not this release's.
+    async fn read(&self) -> Result<TrafficState, Failure>;
+
+    /// Takes the model out of traffic, if it is still in the state `prior`; harmless when it is out already.
+    async fn stop(&self, prior: &TrafficState) -> Result<(), Failure>;
+
+    /// Waits until no traffic can reach the model, caches included. Evidence lines.
+    async fn confirm_stopped(&self, deadline: Duration) -> Result<Vec<String>, Failure>;
+
+    /// Puts back exactly what `prior` says; harmless when it is so already.
+    async fn resume_to(&self, prior: &TrafficState) -> Result<(), Failure>;
+
+    /// Waits until the registry says `prior` again, and traffic flows where that means enabled. Evidence lines.
+    async fn confirm_resumed(&self, prior: &TrafficState, deadline: Duration) -> Result<Vec<String>, Failure>;
+
+    /// Lines for the report once the run ended with the model back: what this driver changed for later (apply method, …).
+    async fn afterwards(&self) -> Vec<String> {
+        Vec::new()
+    }
+}
+
+/// The sandboxed checks.
+#[async_trait]
+pub trait Checks: Send + Sync {
+    /// The checks of this run, with grants and what is skipped. Loads and describes them; a broken one is a `Failure`.
+    async fn specs(&self) -> Result<Vec<CheckSpec>, Failure>;
+
+    /// Runs the checks of a phase side by side; each ends by its own deadline. Never fails: trouble is a verdict.
+    async fn run(&self, phase: Phase, context: &CheckContext, observer: &dyn Observer) -> Vec<Verdict>;
+}
+
+/// Who holds the lock.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Claim {
+    /// The run.
+    pub run_id: String,
+    /// `user@host`.
+    pub by: String,
+    /// Why it is run.
+    pub reason: Option<String>,
+}
+
+/// The lock on a release: one run at a time (invariant I3).
+#[async_trait]
+pub trait Lock: Send + Sync {
+    /// Takes it, or fails with kind `Locked` that tells who, since when and why. Renews itself until released.
+    async fn acquire(&self, claim: &Claim) -> Result<Vec<String>, Failure>;
+
+    /// Still ours? Asked before every step that changes something.
+    async fn assert_held(&self) -> Result<(), Failure>;
+
+    /// Gives it back. Safe to repeat.
+    async fn release(&self) -> Result<(), Failure>;
+}
+
+/// Where the journal is kept.
+#[async_trait]
+pub trait Journal: Send + Sync {
+    /// What earlier runs left.
+    async fn memory(&self) -> Result<Memory, Failure>;
+
+    /// Writes a record durably before it returns.
+    async fn append(&self, entry: &Entry) -> Result<(), Failure>;
+
+    /// Writes what later runs must know (mirrored in the cluster).
+    async fn remember(&self, memory: &Memory) -> Result<(), Failure>;
+
+    /// Keeps evidence; the places where it went.
+    async fn keep(&self, run_id: &str, items: &[EvidenceItem]) -> Result<Vec<String>, Failure>;
+}
+
+/// Time.
+pub trait Clock: Send + Sync {
+    /// Monotonic time since an arbitrary start.
+    fn monotonic(&self) -> Duration;
+
+    /// RFC 3339 wall-clock time.
+    fn wall(&self) -> String;
+}
+
+/// The operator's wish to stop.
+#[async_trait]
+pub trait Interrupt: Send + Sync {
+    /// Ends when a stop was asked for; never ends otherwise.
+    async fn asked(&self);
+
+    /// A stop was asked for.
+    fn is_asked(&self) -> bool;
+}
+
+/// The world of a run.
+#[derive(Clone, Copy)]
+pub struct World<'a> {
+    /// Helm.
+    pub releases: &'a dyn Releases,
+    /// Pods and objects.
+    pub workloads: &'a dyn Workloads,
+    /// Traffic.
+    pub registry: &'a dyn Registry,
+    /// Checks.
+    pub checks: &'a dyn Checks,
+    /// Lock.
+    pub lock: &'a dyn Lock,
+    /// Journal.
+    pub journal: &'a dyn Journal,
+    /// Time.
+    pub clock: &'a dyn Clock,
+    /// Stop requests.
+    pub interrupt: &'a dyn Interrupt,
+    /// Reporters.
+    pub observer: &'a dyn Observer,
+}

@@ -1,0 +1,207 @@
+//! Helm releases and their revisions, as the run sees them.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// A release in its namespace.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct ReleaseRef {
+    /// Namespace of the release's records and objects.
+    pub namespace: String,
+    /// Helm's release name.
+    pub name: String,
+}
+
+impl fmt::Display for ReleaseRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.namespace, self.name)
+    }
+}
+
+/// A Helm revision; 1 is the first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Revision(pub u32);
+
+impl fmt::Display for Revision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// Status of a revision (helm v4.3 `pkg/release/common/status.go`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ReleaseStatus {
+    /// It is what Helm last applied with success.
+    Deployed,
+    /// It was deployed once, or a later operation replaced it.
+    Superseded,
+    /// Applying it failed.
+    Failed,
+    /// An install is under way or was interrupted.
+    PendingInstall,
+    /// An upgrade is under way or was interrupted.
+    PendingUpgrade,
+    /// A rollback is under way or was interrupted.
+    PendingRollback,
+    /// An uninstall is under way.
+    Uninstalling,
+    /// Uninstalled with its history kept.
+    Uninstalled,
+    /// A word this tool does not know.
+    #[serde(other)]
+    Unknown,
+}
+
+impl ReleaseStatus {
+    /// Reads Helm's word.
+    pub fn parse(word: &str) -> Self {
+        match word {
+            "deployed" => Self::Deployed,
+            "superseded" => Self::Superseded,
+            "failed" => Self::Failed,
+            "pending-install" => Self::PendingInstall,
+            "pending-upgrade" => Self::PendingUpgrade,
+            "pending-rollback" => Self::PendingRollback,
+            "uninstalling" => Self::Uninstalling,
+            "uninstalled" => Self::Uninstalled,
+            _ => Self::Unknown,
+        }
+    }
+
+    /// Helm's word for it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Deployed => "deployed",
+            Self::Superseded => "superseded",
+            Self::Failed => "failed",
+            Self::PendingInstall => "pending-install",
+            Self::PendingUpgrade => "pending-upgrade",
+            Self::PendingRollback => "pending-rollback",
+            Self::Uninstalling => "uninstalling",
+            Self::Uninstalled => "uninstalled",
+            Self::Unknown => "unknown",
+        }
+    }
+
+    /// An operation is under way, or died and left this word behind.
+    pub fn is_pending(self) -> bool {
+        matches!(
+            self,
+            Self::PendingInstall | Self::PendingUpgrade | Self::PendingRollback
+        )
+    }
+}
+
+impl fmt::Display for ReleaseStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.word())
+    }
+}
+
+/// One line of the history, read from a record's labels alone.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RevisionSummary {
+    /// Its number.
+    pub revision: Revision,
+    /// Its status.
+    pub status: ReleaseStatus,
+    /// Name of the object that holds the record.
+    pub record: String,
+}
+
+/// How Helm wrote a revision's objects (`apply_method`; absent means client-side).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ApplyMethod {
+    /// Three-way merge on the client: Helm 3, and Helm 4 with `--server-side=false`.
+    ClientSide,
+    /// Server-side apply with field manager `helm`.
+    ServerSide,
+}
+
+/// A chart hook of a revision.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hook {
+    /// Name of the hook's object.
+    pub name: String,
+    /// Kind of the hook's object.
+    pub kind: String,
+    /// Helm's words: `pre-rollback`, `post-rollback`, `pre-upgrade`, …
+    pub events: Vec<String>,
+}
+
+/// A revision's record, decoded.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReleaseRecord {
+    /// The release.
+    pub release: ReleaseRef,
+    /// Its number.
+    pub revision: Revision,
+    /// Its status.
+    pub status: ReleaseStatus,
+    /// Helm's or the operator's text: `Upgrade complete`, `Rollback to 1`.
+    pub description: String,
+    /// Revision that a rollback copied, when the record says so (Helm 4.3 `info.rollback_revision`, else the description).
+    pub rolled_back_to: Option<Revision>,
+    /// RFC 3339 time of the operation, when the record has one.
+    pub last_deployed: Option<String>,
+    /// Chart name.
+    pub chart: String,
+    /// Chart version.
+    pub chart_version: String,
+    /// The chart's `appVersion`.
+    pub app_version: Option<String>,
+    /// How its objects were written.
+    pub apply_method: ApplyMethod,
+    /// The multi-document YAML that Helm applied; holds Secrets, so it is never printed or journalled.
+    #[serde(skip)]
+    pub manifest: String,
+    /// SHA-256 of `manifest`, hex.
+    pub manifest_sha256: String,
+    /// Hooks that a rollback to this revision would run are among them.
+    pub hooks: Vec<Hook>,
+}
+
+/// An order to put a revision back. Always an explicit number, never 0 (invariant I7).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RollbackOrder {
+    /// The revision to go to.
+    pub to: Revision,
+    /// The revision that was current when the run was planned; the rollback becomes `from + 1`.
+    pub from: Revision,
+    /// `info.description` of the new record, where Helm offers it (at most 256 characters).
+    pub description: String,
+    /// Write client-side even where Helm would apply server-side, since a closed Service gate owns a field.
+    pub client_side: bool,
+    /// Milliseconds for the child process.
+    pub timeout_ms: u64,
+}
+
+/// What the cluster says after `helm rollback` ended: read back from the record, not from the exit code.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RolledBack {
+    /// The new record, decoded.
+    pub record: ReleaseRecord,
+    /// The child's exit code, when it ran to its end.
+    pub exit_code: Option<i32>,
+    /// Last lines of the child's stderr, redacted.
+    pub stderr_tail: Vec<String>,
+}
+
+/// The helm binary that a run uses.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HelmInfo {
+    /// Where it is.
+    pub path: String,
+    /// What `helm version --short` prints.
+    pub version: String,
+    /// 3 or 4.
+    pub major: u32,
+    /// `helm rollback` offers `--description`.
+    pub has_description: bool,
+    /// `helm rollback` offers `--server-side`.
+    pub has_server_side: bool,
+}

@@ -1,0 +1,41 @@
+//! The model's place in traffic, as a registry driver reads and sets it.
+
+use serde::{Deserialize, Serialize};
+
+/// Whether clients can reach the model.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TrafficStatus {
+    /// The registry sends traffic.
+    Enabled,
+    /// The registry sends no traffic.
+    Disabled,
+    /// The registry's own word for another state in which it sends none (`pending`, `degraded`, …).
+    Other(String),
+}
+
+impl TrafficStatus {
+    /// One word for people and plugins.
+    pub fn word(&self) -> &str {
+        match self {
+            Self::Enabled => "enabled",
+            Self::Disabled => "disabled",
+            Self::Other(word) => word,
+        }
+    }
+}
+
+/// What a driver read: enough to restore exactly this later, on another machine too.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TrafficState {
+    /// Which driver read it.
+    pub driver: String,
+    /// What it means.
+    pub status: TrafficStatus,
+    /// The driver's own memory of it (row status, selector, …): opaque to all others, free of secrets.
+    pub token: serde_json::Value,
+    /// Where the registry sends traffic, when it says so.
+    pub endpoint: Option<String>,
+    /// Lines that show what was read, for the report.
+    pub evidence: Vec<String>,
+}

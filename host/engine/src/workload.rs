@@ -1,0 +1,159 @@
+//! What runs for a release: pods, why they are not ready, and how they differ from the manifest.
+
+use serde::{Deserialize, Serialize};
+
+/// A pod that serves the model.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServingPod {
+    /// Its name.
+    pub name: String,
+    /// Its UID: a pod of the same name later is another pod.
+    pub uid: String,
+    /// `pod-template-hash` or `controller-revision-hash`: one value for all pods of a revision.
+    pub revision_hash: String,
+    /// The Ready condition.
+    pub ready: bool,
+    /// Restarts of all its containers.
+    pub restarts: u32,
+    /// Container port that serves the model.
+    pub port: u16,
+    /// Image references of its containers.
+    pub images: Vec<String>,
+    /// Its address, when it has one.
+    pub ip: Option<String>,
+}
+
+/// Why a pod or workload is not ready.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum CauseReason {
+    /// The image cannot be pulled.
+    ImagePull,
+    /// A container exits again and again.
+    CrashLoop,
+    /// A container was killed for want of memory.
+    OutOfMemory,
+    /// No node can take the pod.
+    Unschedulable,
+    /// The startup probe failed until the kubelet gave up.
+    StartupProbe,
+    /// The readiness probe fails.
+    ReadinessProbe,
+    /// The liveness probe fails and the container is restarted.
+    LivenessProbe,
+    /// A PersistentVolumeClaim is absent or not bound.
+    MissingVolumeClaim,
+    /// A ConfigMap is absent.
+    MissingConfigMap,
+    /// A Secret is absent.
+    MissingSecret,
+    /// The pod could not be created: quota, policy, a webhook.
+    CreateRefused,
+    /// The Deployment's own progress deadline passed.
+    ProgressDeadline,
+    /// A container cannot be created or started.
+    ContainerCreate,
+    /// The node evicted or lost the pod.
+    Evicted,
+    /// Nothing named itself before the deadline.
+    Deadline,
+}
+
+/// A named cause, with what was observed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cause {
+    /// Which one.
+    pub reason: CauseReason,
+    /// `Pod/llama-… container vllm`, `Deployment/…`.
+    pub object: String,
+    /// One line for people, with numbers: exit code, what is missing, the probe's answer.
+    pub message: String,
+    /// Last log lines, event texts.
+    pub evidence: Vec<String>,
+    /// It does not heal by waiting, so the wait ends now.
+    pub terminal: bool,
+    /// What to type next.
+    pub next: Vec<String>,
+}
+
+/// A difference between the target's manifest and what the cluster has.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Drift {
+    /// `Deployment/llama-…`.
+    pub object: String,
+    /// Path of the field: `spec.template.spec.containers[vllm].env[X].value`.
+    pub path: String,
+    /// What the target says; redacted in Secrets.
+    pub wanted: Option<String>,
+    /// What the cluster has; redacted in Secrets.
+    pub live: Option<String>,
+}
+
+/// The workloads are ready: one revision only, as many pods as asked for, live spec as in the manifest.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ready {
+    /// The serving pods, all of one revision for each workload.
+    pub pods: Vec<ServingPod>,
+    /// `Deployment/x: generation 4 observed, 1/1 updated and available, hash 7b8f`.
+    pub evidence: Vec<String>,
+}
+
+/// How in-flight requests ended before the pods were replaced.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Drained {
+    /// Running and waiting requests at the end; none when no pod could be asked.
+    pub in_flight: Option<u64>,
+    /// The deadline passed before they were 0.
+    pub deadline_passed: bool,
+    /// What each pod said.
+    pub evidence: Vec<String>,
+}
+
+/// How serious a finding before the run is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Severity {
+    /// Looked at, in order.
+    Ok,
+    /// Could not be looked at.
+    Unknown,
+    /// Go on, but know this.
+    Warning,
+    /// The run does not start.
+    Refuse,
+}
+
+/// Something looked at before anything changes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Finding {
+    /// How serious.
+    pub severity: Severity,
+    /// Stable word: `helm`, `rbac`, `gpu-room`, `image`, `secret`, `config-map`, `volume-claim`, `gitops`, `autoscaler`, `history-max`.
+    pub subject: String,
+    /// What was seen.
+    pub message: String,
+    /// What helps, best first.
+    pub next: Vec<String>,
+}
+
+/// What was found in the cluster before the run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Preflight {
+    /// All findings, also the good ones.
+    pub findings: Vec<Finding>,
+    /// Seconds the target's own probes allow for start-up, plus scheduling and pull allowance: the readiness deadline.
+    pub startup_budget_seconds: u64,
+    /// The model name clients ask for, when the target's manifest tells it.
+    pub model: Option<String>,
+    /// Names of the Services that select the release's serving pods.
+    pub services: Vec<String>,
+}
+
+/// A file of evidence of the bad revision.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EvidenceItem {
+    /// `pods.json`, `logs/llama-….vllm.previous.log`.
+    pub name: String,
+    /// Its content, bounded and without Secrets.
+    pub content: String,
+}
