@@ -1,1 +1,19 @@
-//! To be written.
+//! What the end-to-end tests, the demo and the benchmarks stand on: a real cluster, real Helm, real databases and the
+//! shipped binary. Everything that is started here ends with the value that holds it, or with the process.
+//!
+//! Set-up that fails is a defect of the machine or of the harness, so it panics with what to do.
+#![allow(clippy::panic, clippy::unwrap_used, clippy::expect_used)]
+
+pub mod api;
+pub mod client;
+pub mod databases;
+pub mod helm;
+pub mod http;
+pub mod kubectl;
+pub mod namespace;
+pub mod paths;
+pub mod process;
+pub mod router;
+pub mod testbed;
+pub mod tool;
+pub mod wait;

@@ -1,0 +1,172 @@
+//! A real PostgreSQL with the runbook's table, and a real Redis.
+
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use crate::process::{self, Running};
+use crate::{paths, wait};
+
+/// How long a database may take to answer.
+const START: Duration = Duration::from_secs(60);
+
+/// A running PostgreSQL; it ends with this value.
+#[derive(Debug)]
+pub struct Postgres {
+    port: u16,
+    bin: PathBuf,
+    _running: Running,
+    _dir: tempfile::TempDir,
+}
+
+impl Postgres {
+    /// Starts one with the runbook's schema.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub fn start() -> Self {
+        let bin = postgres_bin();
+        // PostgreSQL refuses to run as root, so its directory belongs to an unprivileged user then.
+        let dir = tempfile::Builder::new().prefix("vrb-pg").tempdir().expect("a temporary directory");
+        let data = dir.path().join("data");
+        give_to_nobody(dir.path());
+        let output = process::run(
+            as_plain_user(&bin.join("initdb")).arg("-D").arg(&data).args(["-U", "rollback", "-A", "trust", "--no-sync"]),
+            START,
+        );
+        assert!(output.status.success(), "initdb: {}", String::from_utf8_lossy(&output.stderr));
+        let port = free_port();
+        let mut command = as_plain_user(&bin.join("postgres"));
+        command
+            .arg("-D")
+            .arg(&data)
+            .args(["-p", &port.to_string(), "-c", "listen_addresses=127.0.0.1", "-c", "fsync=off", "-c"])
+            .arg(format!("unix_socket_directories={}", dir.path().display()))
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        let running = Running::start(&mut command);
+        let server = Self { port, bin, _running: running, _dir: dir };
+        wait::until("PostgreSQL", START, || server.try_sql("postgres", "select 1").map(|_| ()));
+        server.sql_in("postgres", "create database models");
+        let schema = std::fs::read_to_string(paths::root().join("tests/router/schema.sql")).expect("the schema is in the tree");
+        server.sql(&schema);
+        server
+    }
+
+    /// How to reach it.
+    pub fn url(&self) -> String {
+        format!("postgres://rollback:s3cret-pw@127.0.0.1:{}/models", self.port)
+    }
+
+    /// Runs SQL; rows as text, one a line, columns split by `|`.
+    ///
+    /// # Panics
+    /// When the server refuses it.
+    pub fn sql(&self, sql: &str) -> String {
+        self.sql_in("models", sql)
+    }
+
+    /// Inserts the row of a deployed model.
+    pub fn register(&self, model: &str, environment: &str, endpoint: &str, status: &str) {
+        self.sql(&format!(
+            "insert into model_registry_entries (model_name, revision, deployment_target, deployment_endpoint, \
+             deployment_status, deployment_environment, deployment_namespace) \
+             values ('{model}', 1, 'self_hosted', '{endpoint}', '{status}', '{environment}', 'system')"
+        ));
+    }
+
+    /// Status of a model's row.
+    pub fn status(&self, model: &str, environment: &str) -> String {
+        self.sql(&format!(
+            "select deployment_status from model_registry_entries where model_name = '{model}' and deployment_environment = '{environment}'"
+        ))
+    }
+
+    fn sql_in(&self, database: &str, sql: &str) -> String {
+        self.try_sql(database, sql).unwrap_or_else(|| panic!("PostgreSQL refused: {sql}"))
+    }
+
+    fn try_sql(&self, database: &str, sql: &str) -> Option<String> {
+        let port = self.port.to_string();
+        let args = ["-h", "127.0.0.1", "-p", &port, "-U", "rollback", "-d", database, "-v", "ON_ERROR_STOP=1", "-qAt", "-c", sql];
+        let output = process::run(Command::new(self.bin.join("psql")).env("PGPASSWORD", "s3cret-pw").args(args), START);
+        output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
+    }
+}
+
+/// A running Redis; it ends with this value.
+#[derive(Debug)]
+pub struct Redis {
+    port: u16,
+    _running: Running,
+    _dir: tempfile::TempDir,
+}
+
+impl Redis {
+    /// Starts one.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub fn start() -> Self {
+        let dir = tempfile::Builder::new().prefix("vrb-redis").tempdir().expect("a temporary directory");
+        let port = free_port();
+        let mut command = Command::new("redis-server");
+        command
+            .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir"])
+            .arg(dir.path())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null());
+        let server = Self { port, _running: Running::start(&mut command), _dir: dir };
+        wait::until("Redis", START, || (server.try_command(&["PING"]).as_deref() == Some("PONG")).then_some(()));
+        server
+    }
+
+    /// How to reach it.
+    pub fn url(&self) -> String {
+        format!("redis://127.0.0.1:{}/0", self.port)
+    }
+
+    /// Runs a command by redis-cli.
+    ///
+    /// # Panics
+    /// When it fails.
+    pub fn command(&self, words: &[&str]) -> String {
+        self.try_command(words).unwrap_or_else(|| panic!("Redis refused {words:?}"))
+    }
+
+    fn try_command(&self, words: &[&str]) -> Option<String> {
+        let output = process::run(Command::new("redis-cli").args(["-p", &self.port.to_string()]).args(words), START);
+        output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
+    }
+}
+
+/// A loopback port that was free a moment ago.
+pub fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    listener.local_addr().expect("a bound socket").port()
+}
+
+fn postgres_bin() -> PathBuf {
+    let debian = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten().map(|e| e.path().join("bin"));
+    let on_path = std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default()).collect::<Vec<_>>();
+    let mut found: Vec<PathBuf> = debian.filter(|bin| bin.join("postgres").exists()).collect();
+    found.sort();
+    found.into_iter().next_back().or_else(|| on_path.into_iter().find(|bin| bin.join("initdb").exists())).expect("PostgreSQL is installed: make packages")
+}
+
+fn as_plain_user(program: &Path) -> Command {
+    if !rustix::process::geteuid().is_root() {
+        return Command::new(program);
+    }
+    let mut command = Command::new("setpriv");
+    command.args(["--reuid=65534", "--regid=65534", "--clear-groups"]).arg(program).current_dir("/");
+    command
+}
+
+fn give_to_nobody(dir: &Path) {
+    if rustix::process::geteuid().is_root() {
+        std::os::unix::fs::chown(dir, Some(65534), Some(65534)).expect("root may give a directory away");
+    }
+}

@@ -1,0 +1,32 @@
+#!/usr/bin/env bash
+# The tests run on a real PostgreSQL and a real Redis: found where they are, else installed from Debian's packages.
+set -euo pipefail
+
+have_postgres() { command -v postgres >/dev/null 2>&1 || compgen -G '/usr/lib/postgresql/*/bin/postgres' >/dev/null; }
+have_redis() { command -v redis-server >/dev/null 2>&1; }
+
+want=()
+have_postgres || want+=(postgresql)
+have_redis || want+=(redis-server)
+[ ${#want[@]} -gt 0 ] || exit 0
+
+if ! command -v apt-get >/dev/null 2>&1; then
+  echo "error: the tests need PostgreSQL 15 or newer and Redis; install ${want[*]} with this system's package manager, then run the command again" >&2
+  exit 1
+fi
+if [ "$(id -u)" != 0 ]; then
+  echo "error: the tests need ${want[*]}; run: sudo apt-get install -y ${want[*]}" >&2
+  exit 1
+fi
+
+echo "==> installing ${want[*]}" >&2
+export DEBIAN_FRONTEND=noninteractive
+# The packages would start their services; the tests start their own in their own directories.
+policy=/usr/sbin/policy-rc.d
+made=
+if [ ! -e "$policy" ]; then
+  printf '#!/bin/sh\nexit 101\n' >"$policy" && chmod 755 "$policy" && made=1
+fi
+trap '[ -z "$made" ] || rm -f "$policy"' EXIT
+apt-get update -q >/dev/null
+apt-get install -y -q --no-install-recommends "${want[@]}" >/dev/null
