@@ -43,7 +43,9 @@ func settings(c Config) (*options.KubeletServer, error) {
 	config.EnableControllerAttachDetach = false
 	config.ImageGCHighThresholdPercent = 100
 	config.FailSwapOn = false
-	config.SyncFrequency.Duration = 10 * time.Second
+	// A pod's status says CrashLoopBackOff only from a sync *during* the
+	// back-off, so the syncs must come more often than the back-off lasts.
+	config.SyncFrequency.Duration = time.Second
 	config.NodeStatusUpdateFrequency.Duration = 10 * time.Second
 	// 10 s doubling to 5 min by default; a crash loop is still a crash loop at 5 s.
 	config.CrashLoopBackOff.MaxContainerRestartPeriod.Duration = 5 * time.Second
