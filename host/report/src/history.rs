@@ -1,0 +1,167 @@
+//! The revisions of a release, and what this tool knows of them.
+
+use serde::Serialize;
+use vllm_rollback_engine::failure::Failure;
+use vllm_rollback_engine::release::{ReleaseRef, ReleaseStatus, Revision};
+
+use crate::json::{self, Kind};
+use crate::look::Glyphs;
+use crate::page::Page;
+
+/// The revisions of a release, ascending.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct History {
+    /// The release.
+    #[serde(flatten)]
+    pub release: ReleaseRef,
+    /// The revision that `rollback` without a number would go to.
+    pub last_good: Option<Revision>,
+    /// Its revisions.
+    pub revisions: Vec<Row>,
+    /// What to type next.
+    pub next: Vec<String>,
+}
+
+/// One revision.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Row {
+    /// Its number.
+    pub revision: Revision,
+    /// Its status.
+    pub status: ReleaseStatus,
+    /// RFC 3339 time of the operation.
+    pub updated: Option<String>,
+    /// `name-version`.
+    pub chart: Option<String>,
+    /// Helm's or the operator's text; why the record cannot be read, when it cannot.
+    pub description: String,
+    /// What this tool knows of it, most important first.
+    pub marks: Vec<Mark>,
+    /// Why a run rolled back from it.
+    pub rejected_because: Option<String>,
+}
+
+/// What this tool knows of a revision.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Mark {
+    /// The newest revision in any status.
+    Current,
+    /// Where `rollback` without a number goes.
+    LastGood,
+    /// A run rolled back from it, so it is never chosen again unless named.
+    Rejected,
+    /// Its model is held out of traffic.
+    Held,
+    /// Its record cannot be read.
+    Unreadable,
+}
+
+impl Mark {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Current => "current",
+            Self::LastGood => "last good",
+            Self::Rejected => "rejected",
+            Self::Held => "held",
+            Self::Unreadable => "unreadable",
+        }
+    }
+}
+
+/// Draws the history for people.
+pub fn table(history: &History, glyphs: Glyphs) -> String {
+    let mut page = Page::new(glyphs);
+    let rows = history.revisions.iter().map(row).collect();
+    page.table(
+        &["REVISION", "STATUS", "UPDATED", "CHART", "MARKS", "DESCRIPTION"],
+        rows,
+    );
+    page.list("Next", &history.next);
+    page.finish()
+}
+
+fn row(row: &Row) -> Vec<String> {
+    let marks: Vec<&str> = row.marks.iter().map(|mark| mark.word()).collect();
+    let description = match &row.rejected_because {
+        Some(reason) => format!("{} (rolled back from: {reason})", row.description),
+        None => row.description.clone(),
+    };
+    vec![
+        row.revision.to_string(),
+        row.status.to_string(),
+        row.updated.clone().unwrap_or_else(|| "-".into()),
+        row.chart.clone().unwrap_or_else(|| "-".into()),
+        if marks.is_empty() { "-".into() } else { marks.join(", ") },
+        description,
+    ]
+}
+
+/// Draws the history for programs.
+///
+/// # Errors
+/// As [`json::document`].
+pub fn json(history: &History) -> Result<String, Failure> {
+    json::document(Kind::ReleaseHistory, history)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn history() -> History {
+        let row = |revision, status, description: &str, marks: &[Mark], rejected: Option<&str>| Row {
+            revision: Revision(revision),
+            status,
+            updated: Some("2026-01-02T03:04:05Z".into()),
+            chart: Some("vllm-0.1.0".into()),
+            description: description.into(),
+            marks: marks.to_vec(),
+            rejected_because: rejected.map(str::to_owned),
+        };
+        History {
+            release: ReleaseRef {
+                namespace: "prod".into(),
+                name: "llama".into(),
+            },
+            last_good: Some(Revision(1)),
+            revisions: vec![
+                row(
+                    1,
+                    ReleaseStatus::Superseded,
+                    "Install complete",
+                    &[Mark::LastGood],
+                    None,
+                ),
+                row(
+                    2,
+                    ReleaseStatus::Failed,
+                    "timed out",
+                    &[Mark::Current, Mark::Rejected],
+                    Some("crash loop"),
+                ),
+            ],
+            next: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_history_marks_the_current_the_last_good_and_the_rejected_revision() {
+        assert_eq!(
+            anstream::adapter::strip_str(&table(&history(), Glyphs::Ascii)).to_string(),
+            "\
+REVISION  STATUS      UPDATED               CHART       MARKS              DESCRIPTION
+1         superseded  2026-01-02T03:04:05Z  vllm-0.1.0  last good          Install complete
+2         failed      2026-01-02T03:04:05Z  vllm-0.1.0  current, rejected  timed out (rolled back from: crash loop)
+"
+        );
+    }
+
+    #[test]
+    fn the_json_history_names_the_release_and_its_marks() {
+        let value: serde_json::Value = serde_json::from_str(&json(&history()).unwrap()).unwrap();
+        assert_eq!(value["kind"], "ReleaseHistory");
+        assert_eq!(value["name"], "llama");
+        assert_eq!(value["revisions"][1]["marks"][1], "rejected");
+    }
+}

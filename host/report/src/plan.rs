@@ -1,0 +1,269 @@
+//! A plan: what a run would do.
+
+use anstyle::Style;
+use vllm_rollback_engine::check::Phase;
+use vllm_rollback_engine::failure::Failure;
+use vllm_rollback_engine::plan::{ObjectChange, ObjectDiff, Plan};
+use vllm_rollback_engine::release::{ApplyMethod, Revision};
+
+use crate::json::{self, Kind};
+use crate::look::{BAD, FAINT, GOOD, Glyphs, Mark, PLAIN, STRONG, WARN};
+use crate::page::{Page, plain, span};
+use crate::run::traffic_line;
+use crate::time::whole;
+use crate::{clean, verdict};
+
+/// Draws the plan for people, diffs included.
+pub fn table(plan: &Plan, glyphs: Glyphs) -> String {
+    let mut page = Page::new(glyphs);
+    header(&mut page, plan);
+    skipped(&mut page, plan);
+    page.heading("Changes");
+    changes(&mut page, plan, Detail::Full);
+    page.list("Hooks that will run", &plan.hooks);
+    findings(&mut page, plan);
+    checks(&mut page, plan);
+    what_happens(&mut page, plan);
+    page.finish()
+}
+
+/// Draws what an operator must see before saying yes.
+pub fn summary(plan: &Plan, glyphs: Glyphs) -> String {
+    let mut page = Page::new(glyphs);
+    header(&mut page, plan);
+    skipped(&mut page, plan);
+    page.heading("Changes");
+    changes(&mut page, plan, Detail::Short);
+    what_happens(&mut page, plan);
+    page.finish()
+}
+
+/// Draws the plan for programs.
+///
+/// # Errors
+/// As [`json::document`].
+pub fn json(plan: &Plan) -> Result<String, Failure> {
+    json::document(Kind::RollbackPlan, plan)
+}
+
+fn header(page: &mut Page, plan: &Plan) {
+    let route = format!("{} {} {}", plan.current.revision, page.arrow(), plan.target);
+    page.line(
+        0,
+        &[
+            span(STRONG, format!("Plan for {}  ", plan.release)),
+            span(STRONG, route),
+            span(FAINT, format!("  plan {}", short(&plan.digest))),
+        ],
+    );
+    page.field(
+        "Current",
+        &[plain(format!(
+            "revision {}  {}",
+            plan.current.revision, plan.current.status
+        ))],
+    );
+    page.field(
+        "Target",
+        &[plain(format!(
+            "revision {}  {}  manifest {}  {}",
+            plan.target,
+            plan.target_chart,
+            short(&plan.target_manifest_sha256),
+            method(plan),
+        ))],
+    );
+    page.field("Traffic", &[plain(traffic_line(&plan.traffic))]);
+    if let Some(model) = &plan.preflight.model {
+        page.field("Model", &[plain(model.clone())]);
+    }
+    page.field("Helm", &[plain(format!("{}  {}", plan.helm.version, plan.helm.path))]);
+}
+
+fn method(plan: &Plan) -> &'static str {
+    match (plan.client_side, plan.target_apply_method) {
+        (true, ApplyMethod::ServerSide) => "written client-side, since the closed gate owns a field",
+        (true, ApplyMethod::ClientSide) | (false, ApplyMethod::ClientSide) => "written client-side",
+        (false, ApplyMethod::ServerSide) => "written server-side",
+    }
+}
+
+/// The first characters of a digest, enough to compare by eye.
+fn short(digest: &str) -> &str {
+    digest.get(..12).unwrap_or(digest)
+}
+
+fn skipped(page: &mut Page, plan: &Plan) {
+    if plan.skipped.is_empty() {
+        return;
+    }
+    page.heading("Passed over");
+    for skipped in &plan.skipped {
+        page.line(
+            2,
+            &[plain(format!(
+                "{:>4}  {}",
+                skipped.revision.to_string(),
+                skipped.reason
+            ))],
+        );
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Detail {
+    Short,
+    Full,
+}
+
+fn changes(page: &mut Page, plan: &Plan, detail: Detail) {
+    let kept = plan.diff.iter().filter(|one| one.change == ObjectChange::Keep).count();
+    for one in &plan.diff {
+        if one.change != ObjectChange::Keep || !one.live_drift.is_empty() {
+            object(page, one, detail);
+        }
+    }
+    let noun = if kept == 1 { "object stays" } else { "objects stay" };
+    page.line(2, &[span(FAINT, format!("{kept} {noun} as in the current manifest"))]);
+}
+
+fn object(page: &mut Page, one: &ObjectDiff, detail: Detail) {
+    let (sign, style) = match one.change {
+        ObjectChange::Create => ("+", GOOD),
+        ObjectChange::Modify => ("~", WARN),
+        ObjectChange::Delete => ("-", BAD),
+        ObjectChange::Keep => ("=", FAINT),
+    };
+    let count = |sign: char, header: &str| {
+        one.manifest_diff
+            .lines()
+            .filter(|line| line.starts_with(sign) && !line.starts_with(header))
+            .count()
+    };
+    let size = match (count('+', "+++"), count('-', "---")) {
+        (0, 0) => String::new(),
+        (added, removed) => format!("  +{added} -{removed} lines"),
+    };
+    page.line(
+        2,
+        &[
+            span(style, format!("{sign} ")),
+            span(STRONG, one.object.clone()),
+            span(FAINT, size),
+        ],
+    );
+    if detail == Detail::Full {
+        for line in clean::lines(&one.manifest_diff) {
+            page.line(6, &[span(diff_style(&line), line)]);
+        }
+    }
+    for drift in &one.live_drift {
+        page.line(6, &[span(WARN, "live differs: "), plain(drift.clone())]);
+    }
+}
+
+fn diff_style(line: &str) -> Style {
+    match line.chars().next() {
+        Some('+') => GOOD,
+        Some('-') => BAD,
+        Some('@') => FAINT,
+        _ => PLAIN,
+    }
+}
+
+fn findings(page: &mut Page, plan: &Plan) {
+    if plan.preflight.findings.is_empty() {
+        return;
+    }
+    page.heading("Looked at");
+    let mut findings: Vec<_> = plan.preflight.findings.iter().collect();
+    findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
+    for finding in findings {
+        page.marked(
+            2,
+            finding.severity.into(),
+            &[
+                span(STRONG, format!("{:<14} ", finding.subject)),
+                plain(finding.message.clone()),
+            ],
+        );
+        for next in &finding.next {
+            page.line(6, &[span(FAINT, "fix: "), plain(next.clone())]);
+        }
+    }
+}
+
+fn checks(page: &mut Page, plan: &Plan) {
+    page.heading("Checks");
+    if plan.checks.is_empty() {
+        page.line(2, &[span(WARN, "none")]);
+    }
+    for check in plan.checks.iter().filter(|check| check.skipped.is_none()) {
+        let reach = if check.grants.is_empty() {
+            "nothing".to_owned()
+        } else {
+            check.grants.join(", ")
+        };
+        let need = if check.required { "required" } else { "not required" };
+        page.marked(
+            2,
+            Mark::Note,
+            &[
+                span(FAINT, format!("{:<8}", verdict::phase_word(check.phase))),
+                span(STRONG, format!("{:<16} ", check.name)),
+                plain(format!("{}  {need}  reaches: {reach}  ", check.version)),
+                span(FAINT, format!("sha256 {}", short(&check.digest))),
+            ],
+        );
+    }
+    verdict::skipped(page, &plan.checks);
+}
+
+fn what_happens(page: &mut Page, plan: &Plan) {
+    let checks = |phase: Phase| -> String {
+        let names: Vec<&str> = plan
+            .checks
+            .iter()
+            .filter(|check| check.phase == phase && check.skipped.is_none())
+            .map(|check| check.name.as_str())
+            .collect();
+        if names.is_empty() {
+            "none".to_owned()
+        } else {
+            names.join(", ")
+        }
+    };
+    let driver = &plan.traffic.driver;
+    let new = Revision(plan.current.revision.0.saturating_add(1));
+    let steps = [
+        format!("take the model out of traffic with the {driver} driver, and prove that it is out"),
+        format!(
+            "helm rollback {} {}, which becomes revision {new}",
+            plan.release.name, plan.target
+        ),
+        format!(
+            "wait for its pods, at most {}",
+            whole(plan.preflight.startup_budget_seconds)
+        ),
+        format!("check each pod while no client reaches it: {}", checks(Phase::Direct)),
+        format!(
+            "put traffic back to {}, exactly as it was found",
+            plan.traffic.status.word()
+        ),
+        format!("check through the router: {}", checks(Phase::Routed)),
+    ];
+    page.heading("What will happen");
+    for (at, step) in steps.iter().enumerate() {
+        page.line(2, &[span(FAINT, format!("{}. ", at + 1)), plain(step.clone())]);
+    }
+    page.line(
+        2,
+        &[span(
+            FAINT,
+            "If a required check fails, the model stays out of traffic.",
+        )],
+    );
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,318 @@
+//! Progress on stderr, line by line as things happen.
+
+use std::io::Write;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use vllm_rollback_engine::event::{Event, Observer};
+use vllm_rollback_engine::report::{RunReport, StateName};
+
+use crate::look::{BAD, FAINT, Glyphs, Mark, STRONG, WARN};
+use crate::page::{Page, Span, plain, span};
+use crate::time::{seconds, whole};
+use crate::{cause, clean, verdict};
+
+/// Where the texts begin: behind `[ 12.3s] ✔ `.
+const INDENT: usize = 12;
+/// Pipelines stop a job that says nothing for long, so a line is printed at least this often.
+const HEARTBEAT: Duration = Duration::from_secs(30);
+/// In a log, progress is worth a line at most this often.
+const PROGRESS_EVERY: Duration = Duration::from_secs(5);
+
+/// How progress is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Style {
+    /// Lines only: a file, a pipe, a CI log.
+    Lines,
+    /// The newest line of progress is overwritten in place; the terminal has this many columns.
+    Live {
+        /// Width of the terminal.
+        columns: usize,
+    },
+}
+
+/// Seconds since the run began, asked once a line.
+pub type Elapsed = Box<dyn Fn() -> Duration + Send + Sync>;
+
+/// Writes a line for every event.
+pub struct Terminal {
+    elapsed: Elapsed,
+    glyphs: Glyphs,
+    style: Style,
+    inner: Mutex<Inner>,
+}
+
+struct Inner {
+    out: Box<dyn Write + Send>,
+    doing: Option<Doing>,
+    /// A line without a line break stands on the terminal.
+    live: bool,
+    last_line: Duration,
+    last_progress: Option<Duration>,
+}
+
+/// What is being waited for.
+struct Doing {
+    state: StateName,
+    text: String,
+    deadline: Option<Duration>,
+}
+
+impl Terminal {
+    /// A reporter that writes to `out`, which strips styles where they are not wanted.
+    pub fn new(out: Box<dyn Write + Send>, elapsed: Elapsed, glyphs: Glyphs, style: Style) -> Self {
+        Self {
+            elapsed,
+            glyphs,
+            style,
+            inner: Mutex::new(Inner {
+                out,
+                doing: None,
+                live: false,
+                last_line: Duration::ZERO,
+                last_progress: None,
+            }),
+        }
+    }
+
+    /// To be called about once a second: moves the live line's clock on, or prints a heartbeat into a silent log.
+    pub fn tick(&self) {
+        let now = (self.elapsed)();
+        let mut inner = self.lock();
+        let Some(doing) = &inner.doing else { return };
+        match self.style {
+            Style::Live { columns } => {
+                let line = live_line(now, doing, columns);
+                inner.overwrite(&line);
+            }
+            Style::Lines if now.saturating_sub(inner.last_line) >= HEARTBEAT => {
+                let spans = vec![
+                    span(FAINT, "still "),
+                    plain(doing.text.clone()),
+                    span(FAINT, until(doing, now)),
+                ];
+                let text = self.drawn(now, Mark::Doing, &spans, |_| ());
+                inner.permanent(now, &text);
+            }
+            Style::Lines => {}
+        }
+    }
+
+    /// A line that no event stands for: what a signal did, a warning before the run.
+    pub fn say(&self, mark: Mark, text: &str) {
+        self.print(mark, &[plain(text)], |_| ());
+    }
+
+    /// Takes the live line away, so that other output can follow.
+    pub fn clear(&self) {
+        let mut inner = self.lock();
+        inner.doing = None;
+        inner.erase();
+        let _ = inner.out.flush();
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn drawn(&self, now: Duration, mark: Mark, spans: &[Span], below: impl FnOnce(&mut Page)) -> String {
+        let mut page = Page::new(self.glyphs);
+        let mut all = vec![
+            span(FAINT, format!("[{:>6}] ", seconds_column(now))),
+            span(mark.style(), mark.glyph(self.glyphs)),
+            plain(" "),
+        ];
+        all.extend_from_slice(spans);
+        page.line(0, &all);
+        below(&mut page);
+        page.finish()
+    }
+
+    fn print(&self, mark: Mark, spans: &[Span], below: impl FnOnce(&mut Page)) {
+        let now = (self.elapsed)();
+        let text = self.drawn(now, mark, spans, below);
+        let mut inner = self.lock();
+        inner.permanent(now, &text);
+        if let (Style::Live { columns }, Some(doing)) = (self.style, &inner.doing) {
+            let line = live_line(now, doing, columns);
+            inner.overwrite(&line);
+        }
+    }
+
+    fn entering(&self, state: StateName, text: String, deadline_seconds: Option<u64>) {
+        let now = (self.elapsed)();
+        let doing = Doing {
+            state,
+            text,
+            deadline: deadline_seconds.map(|s| now + Duration::from_secs(s)),
+        };
+        let spans = [
+            state_span(state),
+            plain(doing.text.clone()),
+            span(FAINT, until(&doing, now)),
+        ];
+        {
+            let mut inner = self.lock();
+            inner.last_progress = None;
+            inner.doing = Some(doing);
+        }
+        self.print(Mark::Doing, &spans, |_| ());
+    }
+
+    fn progress(&self, text: String) {
+        let now = (self.elapsed)();
+        let mut inner = self.lock();
+        let changed = inner.doing.as_ref().is_none_or(|doing| doing.text != text);
+        if let Some(doing) = &mut inner.doing {
+            doing.text.clone_from(&text);
+        }
+        match (self.style, &inner.doing) {
+            (Style::Live { columns }, Some(doing)) => {
+                let line = live_line(now, doing, columns);
+                inner.overwrite(&line);
+            }
+            _ => {
+                let due = inner
+                    .last_progress
+                    .is_none_or(|last| now.saturating_sub(last) >= PROGRESS_EVERY);
+                if changed && due {
+                    inner.last_progress = Some(now);
+                    let text = self.drawn(now, Mark::Note, &[span(FAINT, text)], |_| ());
+                    inner.permanent(now, &text);
+                }
+            }
+        }
+    }
+
+    fn finished(&self, report: &RunReport) {
+        self.lock().doing = None;
+        let mark = if report.outcome == StateName::Done {
+            Mark::Done
+        } else {
+            Mark::Failed
+        };
+        self.print(
+            mark,
+            &[
+                span(mark.style(), format!("{}: ", report.outcome)),
+                plain(report.exit_code.meaning()),
+            ],
+            |_| (),
+        );
+    }
+}
+
+impl Inner {
+    fn erase(&mut self) {
+        if self.live {
+            // A terminal that went away is no reason to stop a rollback.
+            let _ = write!(self.out, "\r\u{1b}[2K");
+            self.live = false;
+        }
+    }
+
+    fn permanent(&mut self, now: Duration, text: &str) {
+        self.erase();
+        self.last_line = now;
+        let _ = self.out.write_all(text.as_bytes());
+        let _ = self.out.flush();
+    }
+
+    fn overwrite(&mut self, line: &str) {
+        self.erase();
+        let _ = self.out.write_all(line.as_bytes());
+        let _ = self.out.flush();
+        self.live = true;
+    }
+}
+
+impl Observer for Terminal {
+    fn event(&self, event: Event) {
+        match event {
+            Event::Entering {
+                state,
+                doing,
+                deadline_seconds,
+            } => self.entering(state, doing, deadline_seconds),
+            Event::Reached {
+                state,
+                seconds: took,
+                evidence,
+            } => {
+                self.lock().doing = None;
+                self.print(Mark::Done, &[state_span(state), span(FAINT, seconds(took))], |page| {
+                    for line in &evidence {
+                        page.line(INDENT, &[span(FAINT, line.clone())]);
+                    }
+                });
+            }
+            Event::Note { text } => self.print(Mark::Note, &[plain(text)], |_| ()),
+            Event::Warning { text } => self.print(Mark::Attention, &[span(WARN, text)], |_| ()),
+            Event::Progress { text } => self.progress(text),
+            Event::CauseSeen { cause: seen } => {
+                let mark = if seen.terminal { Mark::Failed } else { Mark::Attention };
+                self.print(mark, &cause::spans(&seen), |page| cause::details(page, INDENT, &seen));
+            }
+            Event::Checked { verdict } => {
+                self.print(verdict.outcome.into(), &verdict::spans(&verdict), |page| {
+                    verdict::details(page, INDENT, &verdict);
+                });
+            }
+            Event::Failed { failure } => {
+                self.lock().doing = None;
+                self.print(Mark::Failed, &[span(BAD, failure.what.clone())], |page| {
+                    for why in &failure.why {
+                        page.line(INDENT, &[span(FAINT, "cause: "), plain(why.clone())]);
+                    }
+                });
+            }
+            Event::Finished { report } => self.finished(&report),
+        }
+    }
+}
+
+fn state_span(state: StateName) -> Span {
+    span(STRONG, format!("{:<12} ", state.word()))
+}
+
+/// ` 12.3` with one decimal, minutes once they matter.
+fn seconds_column(elapsed: Duration) -> String {
+    let s = elapsed.as_secs_f64();
+    if s < 600.0 {
+        format!("{s:.1}s")
+    } else {
+        whole(elapsed.as_secs())
+    }
+}
+
+/// `  (next: readiness deadline in 9m40s)`.
+fn until(doing: &Doing, now: Duration) -> String {
+    let name = match doing.state {
+        StateName::Ready => "readiness",
+        StateName::Fenced => "drain",
+        StateName::RolledBack => "helm",
+        StateName::Validated | StateName::Confirmed => "check",
+        StateName::Unfenced => "traffic",
+        other => other.word(),
+    };
+    match doing.deadline {
+        Some(deadline) if deadline > now => {
+            let left = (deadline - now).as_secs_f64().ceil() as u64;
+            format!("  (next: {name} deadline in {})", whole(left))
+        }
+        Some(_) => format!("  (next: {name} deadline now)"),
+        None => String::new(),
+    }
+}
+
+fn live_line(now: Duration, doing: &Doing, columns: usize) -> String {
+    let head = format!("[{:>6}] … {:<12} ", seconds_column(now), doing.state.word());
+    let tail = until(doing, now);
+    // The last column stays free: a full line would wrap and could not be erased.
+    let room = columns.saturating_sub(head.chars().count() + tail.chars().count() + 1);
+    let text = clean::cut(&clean::line(&doing.text), room.max(10));
+    clean::cut(&format!("{head}{text}{tail}"), columns.saturating_sub(1))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,124 @@
+//! Verdicts of checks, as words.
+
+use vllm_rollback_engine::check::{CheckSpec, Measurement, Outcome, Phase, Verdict};
+
+use crate::clean;
+use crate::look::{FAINT, Mark, STRONG};
+use crate::page::{Page, Span, plain, span};
+
+/// The word for an outcome.
+pub fn outcome_word(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Pass => "pass",
+        Outcome::Fail => "fail",
+        Outcome::Inconclusive => "inconclusive",
+        Outcome::Error => "error",
+    }
+}
+
+/// The word for a phase.
+pub fn phase_word(phase: Phase) -> &'static str {
+    match phase {
+        Phase::Direct => "direct",
+        Phase::Routed => "routed",
+        Phase::Observe => "observe",
+    }
+}
+
+/// `latency 412 ms (limit 3000 ms)`.
+pub fn measured(measurement: &Measurement) -> String {
+    let unit = match measurement.unit.as_str() {
+        "1" | "" => String::new(),
+        unit => format!(" {unit}"),
+    };
+    let value = number(measurement.value);
+    match measurement.limit {
+        Some(limit) => format!("{} {value}{unit} (limit {}{unit})", measurement.name, number(limit)),
+        None => format!("{} {value}{unit}", measurement.name),
+    }
+}
+
+/// Three significant decimals at most, none when it is whole.
+fn number(value: f64) -> String {
+    let text = format!("{value:.3}");
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
+/// The pieces of a verdict's line: check, pod, summary, numbers.
+pub fn spans(verdict: &Verdict) -> Vec<Span> {
+    let mut spans = vec![span(STRONG, format!("{:<16} ", verdict.check))];
+    if verdict.outcome != Outcome::Pass {
+        spans.push(span(
+            Mark::from(verdict.outcome).style(),
+            format!("{}: ", outcome_word(verdict.outcome)),
+        ));
+    }
+    spans.push(plain(verdict.summary.clone()));
+    let numbers: Vec<String> = verdict.measurements.iter().map(measured).collect();
+    if !numbers.is_empty() {
+        spans.push(span(FAINT, format!("  {}", numbers.join(", "))));
+    }
+    if let Some(pod) = &verdict.pod {
+        spans.push(span(FAINT, format!("  pod {pod}")));
+    }
+    if !verdict.required {
+        spans.push(span(FAINT, "  not required"));
+    }
+    spans
+}
+
+/// Evidence and the last log lines of a verdict that did not pass.
+pub fn details(page: &mut Page, indent: usize, verdict: &Verdict) {
+    if verdict.outcome == Outcome::Pass {
+        return;
+    }
+    const LOG_LINES: usize = 5;
+    let log = &verdict.log[verdict.log.len().saturating_sub(LOG_LINES)..];
+    for evidence in &verdict.evidence {
+        for one in clean::lines(evidence) {
+            page.line(indent, &[span(FAINT, "seen: "), plain(one)]);
+        }
+    }
+    for line in log {
+        page.line(indent, &[span(FAINT, "log:  "), plain(line.clone())]);
+    }
+}
+
+/// Checks that were planned and did not run, each with the reason.
+pub fn skipped(page: &mut Page, planned: &[CheckSpec]) {
+    for check in planned {
+        if let Some(reason) = &check.skipped {
+            page.marked(
+                2,
+                Mark::Skipped,
+                &[
+                    span(STRONG, format!("{:<16} ", check.name)),
+                    plain(format!("not run: {reason}")),
+                ],
+            );
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_shown_against_their_limits() {
+        let latency = Measurement {
+            name: "latency".into(),
+            value: 412.0,
+            unit: "ms".into(),
+            limit: Some(3000.0),
+        };
+        assert_eq!(measured(&latency), "latency 412 ms (limit 3000 ms)");
+        let count = Measurement {
+            name: "restarts".into(),
+            value: 0.25,
+            unit: "1".into(),
+            limit: None,
+        };
+        assert_eq!(measured(&count), "restarts 0.25");
+    }
+}
