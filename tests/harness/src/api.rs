@@ -18,7 +18,11 @@ pub struct Api {
 impl Api {
     /// With these credentials.
     pub fn new(server: &str, ca: &Path, token: &str) -> Self {
-        Self { server: server.to_owned(), ca: ca.to_owned(), token: token.to_owned() }
+        Self {
+            server: server.to_owned(),
+            ca: ca.to_owned(),
+            token: token.to_owned(),
+        }
     }
 
     /// Reads a path; none when the server does not answer 200.
@@ -26,8 +30,16 @@ impl Api {
         let ca = std::fs::read(&self.ca).ok()?;
         http::block_on(async {
             let certificate = reqwest::Certificate::from_pem(&ca).ok()?;
-            let client = http::client(Duration::from_secs(10)).tls_certs_only([certificate]).build().ok()?;
-            let response = client.get(format!("{}{path}", self.server)).bearer_auth(&self.token).send().await.ok()?;
+            let client = http::client(Duration::from_secs(10))
+                .tls_certs_only([certificate])
+                .build()
+                .ok()?;
+            let response = client
+                .get(format!("{}{path}", self.server))
+                .bearer_auth(&self.token)
+                .send()
+                .await
+                .ok()?;
             if !response.status().is_success() {
                 return None;
             }

@@ -38,7 +38,11 @@ pub struct ModelClient {
 impl ModelClient {
     /// Of this Service.
     pub fn new(api: Api, namespace: &str, service: &str) -> Self {
-        Self { api, namespace: namespace.to_owned(), service: service.to_owned() }
+        Self {
+            api,
+            namespace: namespace.to_owned(),
+            service: service.to_owned(),
+        }
     }
 
     /// Ready `address:port` of the Service, as this machine can dial them.
@@ -47,19 +51,36 @@ impl ModelClient {
             "/apis/discovery.k8s.io/v1/namespaces/{}/endpointslices?labelSelector=kubernetes.io/service-name%3D{}",
             self.namespace, self.service
         ));
-        let items = slices.as_ref().and_then(|list| list["items"].as_array().cloned()).unwrap_or_default();
+        let items = slices
+            .as_ref()
+            .and_then(|list| list["items"].as_array().cloned())
+            .unwrap_or_default();
         items.iter().flat_map(ready_addresses).collect()
     }
 
     /// Asks for a completion.
     pub fn complete(&self, model: &str) -> Answer {
         let Some(address) = self.endpoints().into_iter().next() else {
-            return Answer { status: None, text: "connection refused: the Service has no ready endpoint".to_owned() };
+            return Answer {
+                status: None,
+                text: "connection refused: the Service has no ready endpoint".to_owned(),
+            };
         };
         let body = json!({"model": model, "prompt": "Who are you?", "max_tokens": 16, "temperature": 0});
-        match http::post(&format!("http://{address}/v1/completions"), None, &body, Duration::from_secs(10)) {
-            Ok((status, body)) => Answer { status: Some(status), text: text_of(&body) },
-            Err(error) => Answer { status: None, text: error },
+        match http::post(
+            &format!("http://{address}/v1/completions"),
+            None,
+            &body,
+            Duration::from_secs(10),
+        ) {
+            Ok((status, body)) => Answer {
+                status: Some(status),
+                text: text_of(&body),
+            },
+            Err(error) => Answer {
+                status: None,
+                text: error,
+            },
         }
     }
 }
@@ -78,6 +99,10 @@ fn ready_addresses(slice: &Value) -> Vec<String> {
 
 fn text_of(body: &str) -> String {
     let parsed: Option<Value> = serde_json::from_str(body).ok();
-    let text = parsed.as_ref().and_then(|v| v["choices"][0]["text"].as_str().or_else(|| v["error"]["message"].as_str()));
+    let text = parsed.as_ref().and_then(|v| {
+        v["choices"][0]["text"]
+            .as_str()
+            .or_else(|| v["error"]["message"].as_str())
+    });
     text.unwrap_or(body).trim().chars().take(200).collect()
 }

@@ -11,6 +11,11 @@ use crate::{paths, wait};
 /// How long a database may take to answer.
 const START: Duration = Duration::from_secs(60);
 
+const USER: &str = "rollback";
+/// Looked for in everything the tool writes: it must never be there.
+pub const PASSWORD: &str = "s3cret-pw";
+const DATABASE: &str = "models";
+
 /// A running PostgreSQL; it ends with this value.
 #[derive(Debug)]
 pub struct Postgres {
@@ -28,36 +33,73 @@ impl Postgres {
     pub fn start() -> Self {
         let bin = postgres_bin();
         // PostgreSQL refuses to run as root, so its directory belongs to an unprivileged user then.
-        let dir = tempfile::Builder::new().prefix("vrb-pg").tempdir().expect("a temporary directory");
+        let dir = tempfile::Builder::new()
+            .prefix("vrb-pg")
+            .tempdir()
+            .expect("a temporary directory");
         let data = dir.path().join("data");
         give_to_nobody(dir.path());
         let output = process::run(
-            as_plain_user(&bin.join("initdb")).arg("-D").arg(&data).args(["-U", "rollback", "-A", "trust", "--no-sync"]),
+            as_plain_user(&bin.join("initdb"))
+                .arg("-D")
+                .arg(&data)
+                .args(["-U", USER, "-A", "trust", "--no-sync"]),
             START,
         );
-        assert!(output.status.success(), "initdb: {}", String::from_utf8_lossy(&output.stderr));
+        assert!(
+            output.status.success(),
+            "initdb: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
         let port = free_port();
         let mut command = as_plain_user(&bin.join("postgres"));
         command
             .arg("-D")
             .arg(&data)
-            .args(["-p", &port.to_string(), "-c", "listen_addresses=127.0.0.1", "-c", "fsync=off", "-c"])
+            .args([
+                "-p",
+                &port.to_string(),
+                "-c",
+                "listen_addresses=127.0.0.1",
+                "-c",
+                "fsync=off",
+                "-c",
+            ])
             .arg(format!("unix_socket_directories={}", dir.path().display()))
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null());
         let running = Running::start(&mut command);
-        let server = Self { port, bin, _running: running, _dir: dir };
-        wait::until("PostgreSQL", START, || server.try_sql("postgres", "select 1").map(|_| ()));
-        server.sql_in("postgres", "create database models");
-        let schema = std::fs::read_to_string(paths::root().join("tests/router/schema.sql")).expect("the schema is in the tree");
+        let server = Self {
+            port,
+            bin,
+            _running: running,
+            _dir: dir,
+        };
+        wait::until("PostgreSQL", START, || {
+            server.try_sql("postgres", "select 1").map(|_| ())
+        });
+        server.sql_in("postgres", &format!("create database {DATABASE}"));
+        let schema =
+            std::fs::read_to_string(paths::root().join("tests/router/schema.sql")).expect("the schema is in the tree");
         server.sql(&schema);
         server
     }
 
     /// How to reach it.
     pub fn url(&self) -> String {
-        format!("postgres://rollback:s3cret-pw@127.0.0.1:{}/models", self.port)
+        format!("postgres://{USER}:{PASSWORD}@127.0.0.1:{}/{DATABASE}", self.port)
+    }
+
+    /// Variables with which `psql` reaches it.
+    pub fn client_env(&self) -> Vec<(&'static str, String)> {
+        vec![
+            ("PGHOST", "127.0.0.1".to_owned()),
+            ("PGPORT", self.port.to_string()),
+            ("PGUSER", USER.to_owned()),
+            ("PGPASSWORD", PASSWORD.to_owned()),
+            ("PGDATABASE", DATABASE.to_owned()),
+        ]
     }
 
     /// Runs SQL; rows as text, one a line, columns split by `|`.
@@ -65,7 +107,7 @@ impl Postgres {
     /// # Panics
     /// When the server refuses it.
     pub fn sql(&self, sql: &str) -> String {
-        self.sql_in("models", sql)
+        self.sql_in(DATABASE, sql)
     }
 
     /// Inserts the row of a deployed model.
@@ -85,14 +127,20 @@ impl Postgres {
     }
 
     fn sql_in(&self, database: &str, sql: &str) -> String {
-        self.try_sql(database, sql).unwrap_or_else(|| panic!("PostgreSQL refused: {sql}"))
+        self.try_sql(database, sql)
+            .unwrap_or_else(|| panic!("PostgreSQL refused: {sql}"))
     }
 
     fn try_sql(&self, database: &str, sql: &str) -> Option<String> {
-        let port = self.port.to_string();
-        let args = ["-h", "127.0.0.1", "-p", &port, "-U", "rollback", "-d", database, "-v", "ON_ERROR_STOP=1", "-qAt", "-c", sql];
-        let output = process::run(Command::new(self.bin.join("psql")).env("PGPASSWORD", "s3cret-pw").args(args), START);
-        output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
+        let args = ["-d", database, "-v", "ON_ERROR_STOP=1", "-qAt", "-c", sql];
+        let output = process::run(
+            Command::new(self.bin.join("psql")).envs(self.client_env()).args(args),
+            START,
+        );
+        output
+            .status
+            .success()
+            .then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
     }
 }
 
@@ -110,16 +158,35 @@ impl Redis {
     /// # Panics
     /// When it does not start.
     pub fn start() -> Self {
-        let dir = tempfile::Builder::new().prefix("vrb-redis").tempdir().expect("a temporary directory");
+        let dir = tempfile::Builder::new()
+            .prefix("vrb-redis")
+            .tempdir()
+            .expect("a temporary directory");
         let port = free_port();
         let mut command = Command::new("redis-server");
         command
-            .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir"])
+            .args([
+                "--port",
+                &port.to_string(),
+                "--bind",
+                "127.0.0.1",
+                "--save",
+                "",
+                "--appendonly",
+                "no",
+                "--dir",
+            ])
             .arg(dir.path())
             .stdin(Stdio::null())
             .stdout(Stdio::null());
-        let server = Self { port, _running: Running::start(&mut command), _dir: dir };
-        wait::until("Redis", START, || (server.try_command(&["PING"]).as_deref() == Some("PONG")).then_some(()));
+        let server = Self {
+            port,
+            _running: Running::start(&mut command),
+            _dir: dir,
+        };
+        wait::until("Redis", START, || {
+            (server.try_command(&["PING"]).as_deref() == Some("PONG")).then_some(())
+        });
         server
     }
 
@@ -133,12 +200,21 @@ impl Redis {
     /// # Panics
     /// When it fails.
     pub fn command(&self, words: &[&str]) -> String {
-        self.try_command(words).unwrap_or_else(|| panic!("Redis refused {words:?}"))
+        self.try_command(words)
+            .unwrap_or_else(|| panic!("Redis refused {words:?}"))
     }
 
     fn try_command(&self, words: &[&str]) -> Option<String> {
-        let output = process::run(Command::new("redis-cli").args(["-p", &self.port.to_string()]).args(words), START);
-        output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
+        let output = process::run(
+            Command::new("redis-cli")
+                .args(["-p", &self.port.to_string()])
+                .args(words),
+            START,
+        );
+        output
+            .status
+            .success()
+            .then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
     }
 }
 
@@ -149,11 +225,19 @@ pub fn free_port() -> u16 {
 }
 
 fn postgres_bin() -> PathBuf {
-    let debian = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten().map(|e| e.path().join("bin"));
+    let debian = std::fs::read_dir("/usr/lib/postgresql")
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|e| e.path().join("bin"));
     let on_path = std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default()).collect::<Vec<_>>();
     let mut found: Vec<PathBuf> = debian.filter(|bin| bin.join("postgres").exists()).collect();
     found.sort();
-    found.into_iter().next_back().or_else(|| on_path.into_iter().find(|bin| bin.join("initdb").exists())).expect("PostgreSQL is installed: make packages")
+    found
+        .into_iter()
+        .next_back()
+        .or_else(|| on_path.into_iter().find(|bin| bin.join("initdb").exists()))
+        .expect("PostgreSQL is installed: make packages")
 }
 
 fn as_plain_user(program: &Path) -> Command {
@@ -161,7 +245,10 @@ fn as_plain_user(program: &Path) -> Command {
         return Command::new(program);
     }
     let mut command = Command::new("setpriv");
-    command.args(["--reuid=65534", "--regid=65534", "--clear-groups"]).arg(program).current_dir("/");
+    command
+        .args(["--reuid=65534", "--regid=65534", "--clear-groups"])
+        .arg(program)
+        .current_dir("/");
     command
 }
 

@@ -52,13 +52,21 @@ impl<'a> Helm<'a> {
     /// When it fails.
     pub fn run(&self, args: &[&str]) -> String {
         let output = self.output(args);
-        assert!(output.status.success(), "{:?} {args:?}: {}", self.major, String::from_utf8_lossy(&output.stderr));
+        assert!(
+            output.status.success(),
+            "{:?} {args:?}: {}",
+            self.major,
+            String::from_utf8_lossy(&output.stderr)
+        );
         String::from_utf8_lossy(&output.stdout).into_owned()
     }
 
     /// Installs the chart with these `--set` values and waits until it is ready.
     pub fn install(&self, release: &str, set: &[&str]) {
-        self.run(&with_values(&["install", release, &chart(), "--wait", "--timeout", "120s"], set));
+        self.run(&with_values(
+            &["install", release, &chart(), "--wait", "--timeout", "120s"],
+            set,
+        ));
     }
 
     /// Upgrades the release with these `--set` values, without waiting; it may be a bad one.
@@ -68,7 +76,12 @@ impl<'a> Helm<'a> {
 
     /// Upgrades the release and waits `timeout`; returns whether Helm called it a success.
     pub fn upgrade_and_wait(&self, release: &str, set: &[&str], timeout: &str) -> bool {
-        self.output(&with_values(&["upgrade", release, &chart(), "--wait", "--timeout", timeout], set)).status.success()
+        self.output(&with_values(
+            &["upgrade", release, &chart(), "--wait", "--timeout", timeout],
+            set,
+        ))
+        .status
+        .success()
     }
 
     /// `(revision, status, description)` of each revision, oldest first.
@@ -78,7 +91,11 @@ impl<'a> Helm<'a> {
         rows.iter()
             .map(|row| {
                 let word = |key: &str| row[key].as_str().unwrap_or_default().to_owned();
-                (row["revision"].as_u64().unwrap_or_default(), word("status"), word("description"))
+                (
+                    row["revision"].as_u64().unwrap_or_default(),
+                    word("status"),
+                    word("description"),
+                )
             })
             .collect()
     }

@@ -31,14 +31,21 @@ impl Kubectl {
     /// When it fails.
     pub fn run(&self, args: &[&str]) -> String {
         let output = self.output(args);
-        assert!(output.status.success(), "kubectl {args:?}: {}", String::from_utf8_lossy(&output.stderr));
+        assert!(
+            output.status.success(),
+            "kubectl {args:?}: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
         String::from_utf8_lossy(&output.stdout).into_owned()
     }
 
     /// Runs it with `-o json`; none when the object does not exist.
     pub fn json(&self, args: &[&str]) -> Option<Value> {
         let output = self.output(&[args, &["-o", "json"]].concat());
-        output.status.success().then(|| serde_json::from_slice(&output.stdout).expect("kubectl prints JSON"))
+        output
+            .status
+            .success()
+            .then(|| serde_json::from_slice(&output.stdout).expect("kubectl prints JSON"))
     }
 
     /// Applies a manifest.
@@ -47,14 +54,31 @@ impl Kubectl {
     /// When the server refuses it.
     pub fn apply(&self, manifest: &str) {
         use std::io::Write;
-        let mut child = self.command().args(["apply", "-f", "-"]).stdin(Stdio::piped()).stdout(Stdio::null()).spawn().expect("kubectl starts");
-        child.stdin.take().expect("stdin is piped").write_all(manifest.as_bytes()).expect("kubectl reads");
-        assert!(child.wait().expect("kubectl ends").success(), "kubectl apply refused:\n{manifest}");
+        let mut child = self
+            .command()
+            .args(["apply", "-f", "-"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .spawn()
+            .expect("kubectl starts");
+        child
+            .stdin
+            .take()
+            .expect("stdin is piped")
+            .write_all(manifest.as_bytes())
+            .expect("kubectl reads");
+        assert!(
+            child.wait().expect("kubectl ends").success(),
+            "kubectl apply refused:\n{manifest}"
+        );
     }
 
     fn command(&self) -> Command {
         let mut command = Command::new(paths::testbed_bin("kubectl"));
-        command.env("KUBECONFIG", &self.kubeconfig).env_remove("HTTPS_PROXY").env_remove("https_proxy");
+        command
+            .env("KUBECONFIG", &self.kubeconfig)
+            .env_remove("HTTPS_PROXY")
+            .env_remove("https_proxy");
         command
     }
 }

@@ -14,6 +14,7 @@ pub mod namespace;
 pub mod paths;
 pub mod process;
 pub mod router;
+pub mod rss;
 pub mod testbed;
 pub mod tool;
 pub mod wait;

@@ -55,6 +55,8 @@ impl<'a> Namespace<'a> {
 impl Drop for Namespace<'_> {
     fn drop(&mut self) {
         // Frees the GPUs for the next test; the cluster's end would remove the rest.
-        let _ = self.kubectl().output(&["delete", "namespace", &self.name, "--wait=false"]);
+        let _ = self
+            .kubectl()
+            .output(&["delete", "namespace", &self.name, "--wait=false"]);
     }
 }

@@ -4,7 +4,11 @@ use std::path::{Path, PathBuf};
 
 /// The root of the checkout.
 pub fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).expect("tests/harness is two levels deep").to_path_buf()
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .ancestors()
+        .nth(2)
+        .expect("tests/harness is two levels deep")
+        .to_path_buf()
 }
 
 /// The build directory: `CARGO_TARGET_DIR`, else `target` in the checkout.
@@ -34,7 +38,10 @@ pub fn chart() -> PathBuf {
 
 /// A check that misbehaves on purpose.
 pub fn test_plugin(name: &str) -> PathBuf {
-    existing(root().join("target/plugins/test").join(format!("{name}.wasm")), "make plugins")
+    existing(
+        root().join("target/plugins/test").join(format!("{name}.wasm")),
+        "make plugins",
+    )
 }
 
 fn existing(path: PathBuf, how: &str) -> PathBuf {

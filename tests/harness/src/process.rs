@@ -23,7 +23,9 @@ impl Running {
     /// # Panics
     /// When it cannot be started.
     pub fn start(command: &mut Command) -> Self {
-        let child = command.spawn().unwrap_or_else(|e| panic!("cannot start {command:?}: {e}"));
+        let child = command
+            .spawn()
+            .unwrap_or_else(|e| panic!("cannot start {command:?}: {e}"));
         Self { child }
     }
 
@@ -77,12 +79,21 @@ impl Drop for Running {
 /// # Panics
 /// When it cannot be started or does not end within `limit`.
 pub fn run(command: &mut Command, limit: Duration) -> Output {
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
     let mut running = Running::start(command);
     let stdout = drain(running.child().stdout.take());
     let stderr = drain(running.child().stderr.take());
-    let status = wait::until(&format!("end of {command:?}"), limit, || running.child().try_wait().ok().flatten());
-    Output { status, stdout: stdout.join().unwrap_or_default(), stderr: stderr.join().unwrap_or_default() }
+    let status = wait::until(&format!("end of {command:?}"), limit, || {
+        running.child().try_wait().ok().flatten()
+    });
+    Output {
+        status,
+        stdout: stdout.join().unwrap_or_default(),
+        stderr: stderr.join().unwrap_or_default(),
+    }
 }
 
 fn drain(pipe: Option<impl Read + Send + 'static>) -> std::thread::JoinHandle<Vec<u8>> {

@@ -42,7 +42,14 @@ impl Router {
         std::fs::write(&resolve, "").expect("a fresh directory is writable");
         let mut command = Command::new(paths::built("contract-router"));
         command
-            .args(["--listen", "127.0.0.1:0", "--environment", environment, "--api-key", API_KEY])
+            .args([
+                "--listen",
+                "127.0.0.1:0",
+                "--environment",
+                environment,
+                "--api-key",
+                API_KEY,
+            ])
             .args(["--postgres", &postgres.url(), "--redis", &redis.url()])
             .arg("--resolve-file")
             .arg(&resolve)
@@ -51,10 +58,18 @@ impl Router {
         let mut running = Running::start(&mut command);
         let mut line = String::new();
         let stdout = running.child().stdout.take().expect("stdout is piped");
-        BufReader::new(stdout).read_line(&mut line).expect("the router announces itself");
+        BufReader::new(stdout)
+            .read_line(&mut line)
+            .expect("the router announces itself");
         let announced: Value = serde_json::from_str(&line).expect("the router announces itself in JSON");
         let address = announced["listening"].as_str().expect("an address").to_owned();
-        Self { address, resolve, ended: Arc::default(), _running: running, _dir: dir }
+        Self {
+            address,
+            resolve,
+            ended: Arc::default(),
+            _running: running,
+            _dir: dir,
+        }
     }
 
     /// How to reach it.
@@ -74,7 +89,10 @@ impl Router {
                     .collect();
                 // Renamed into place, so that the router never reads half a file.
                 let temporary = resolve.with_extension("new");
-                if std::fs::write(&temporary, lines.concat()).and_then(|()| std::fs::rename(&temporary, &resolve)).is_err() {
+                if std::fs::write(&temporary, lines.concat())
+                    .and_then(|()| std::fs::rename(&temporary, &resolve))
+                    .is_err()
+                {
                     return;
                 }
                 std::thread::sleep(FOLLOW_PERIOD);

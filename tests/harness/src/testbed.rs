@@ -46,7 +46,10 @@ impl Testbed {
     /// # Panics
     /// When it does not get ready.
     pub fn start_with(gpus: u32, extra: &[&str]) -> Self {
-        let dir = tempfile::Builder::new().prefix("vrb").tempdir().expect("a temporary directory");
+        let dir = tempfile::Builder::new()
+            .prefix("vrb")
+            .tempdir()
+            .expect("a temporary directory");
         let mut command = Command::new(paths::testbed_bin("testbed"));
         command
             .arg("up")
@@ -68,7 +71,12 @@ impl Testbed {
             .and_then(|_| serde_json::from_str(&line).ok())
             .unwrap_or_else(|| panic!("the cluster did not get ready; its logs:\n{}", logs(dir.path())));
         let api = Api::new(&announced.server, &announced.ca_file, &announced.token);
-        Self { kubeconfig: announced.kubeconfig, api, _running: running, _dir: dir }
+        Self {
+            kubeconfig: announced.kubeconfig,
+            api,
+            _running: running,
+            _dir: dir,
+        }
     }
 
     /// The cluster that all tests of this process share; each test uses a namespace of its own.
@@ -95,7 +103,9 @@ impl Testbed {
 
 /// The ends of the components' logs.
 fn logs(dir: &Path) -> String {
-    let Ok(entries) = std::fs::read_dir(dir.join("logs")) else { return "(none)".to_owned() };
+    let Ok(entries) = std::fs::read_dir(dir.join("logs")) else {
+        return "(none)".to_owned();
+    };
     let mut text = String::new();
     for entry in entries.flatten() {
         let content = std::fs::read_to_string(entry.path()).unwrap_or_default();

@@ -29,7 +29,8 @@ impl Ran {
     /// # Panics
     /// When stdout is not a report; shows both streams.
     pub fn report(&self) -> RunReport {
-        serde_json::from_str(&self.stdout).unwrap_or_else(|e| panic!("not a report ({e}):\n{}\n{}", self.stdout, self.stderr))
+        serde_json::from_str(&self.stdout)
+            .unwrap_or_else(|e| panic!("not a report ({e}):\n{}\n{}", self.stdout, self.stderr))
     }
 
     /// Asserts the exit code and shows both streams when it is another.
@@ -37,7 +38,11 @@ impl Ran {
     /// # Panics
     /// When it is another.
     pub fn expect_code(self, code: i32) -> Self {
-        assert_eq!(self.code, code, "exit code\n--- stdout\n{}\n--- stderr\n{}", self.stdout, self.stderr);
+        assert_eq!(
+            self.code, code,
+            "exit code\n--- stdout\n{}\n--- stderr\n{}",
+            self.stdout, self.stderr
+        );
         self
     }
 }
@@ -56,7 +61,13 @@ impl Tool {
     /// In this namespace, with Helm of this major.
     pub fn new(kubeconfig: &Path, namespace: &str, major: Major) -> Self {
         let state_home = std::env::temp_dir().join(format!("vrb-state-{}-{namespace}", std::process::id()));
-        Self { kubeconfig: kubeconfig.to_owned(), namespace: namespace.to_owned(), major, env: Vec::new(), state_home }
+        Self {
+            kubeconfig: kubeconfig.to_owned(),
+            namespace: namespace.to_owned(),
+            major,
+            env: Vec::new(),
+            state_home,
+        }
     }
 
     /// With one more variable in its environment.
@@ -104,13 +115,21 @@ impl Tool {
 
     /// Starts it and leaves it running, with both streams piped.
     pub fn start(&self, args: &[&str]) -> Running {
-        Running::start(self.command().args(args).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()))
+        Running::start(
+            self.command()
+                .args(args)
+                .stdin(Stdio::null())
+                .stdout(Stdio::piped())
+                .stderr(Stdio::piped()),
+        )
     }
 
     /// The command, for tests that need more of it.
     pub fn command(&self) -> Command {
         let mut command = Command::new(paths::tool());
-        for (key, _) in std::env::vars().filter(|(key, _)| key.starts_with("HELM_") || key.starts_with("VLLM_ROLLBACK_")) {
+        for (key, _) in
+            std::env::vars().filter(|(key, _)| key.starts_with("HELM_") || key.starts_with("VLLM_ROLLBACK_"))
+        {
             command.env_remove(key);
         }
         command

@@ -1,1 +1,2 @@
+//! The main job, from a bad release to proven good.
 fn main() {}
