@@ -1,5 +1,7 @@
 //! Real Helm, both majors.
 
+use std::ffi::OsStr;
+use std::fmt::Debug;
 use std::process::{Command, Output};
 use std::time::Duration;
 
@@ -42,7 +44,7 @@ impl<'a> Helm<'a> {
     }
 
     /// Runs it and returns what it said.
-    pub fn output(&self, args: &[&str]) -> Output {
+    pub fn output(&self, args: &[impl AsRef<OsStr>]) -> Output {
         process::run(self.command().args(args), Duration::from_secs(180))
     }
 
@@ -50,7 +52,7 @@ impl<'a> Helm<'a> {
     ///
     /// # Panics
     /// When it fails.
-    pub fn run(&self, args: &[&str]) -> String {
+    pub fn run(&self, args: &[impl AsRef<OsStr> + Debug]) -> String {
         let output = self.output(args);
         assert!(
             output.status.success(),

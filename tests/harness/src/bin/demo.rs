@@ -1,2 +1,0 @@
-//! The main job, from a bad release to proven good.
-fn main() {}
