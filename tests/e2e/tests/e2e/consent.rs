@@ -1,0 +1,110 @@
+//! Nothing happens without consent, and stopping is always possible.
+
+use std::io::{BufRead, BufReader, Read};
+use std::time::Duration;
+
+use rustix::process::Signal;
+use vllm_rollback_engine::report::{RunReport, StateName};
+use vllm_rollback_harness::helm::Major;
+
+use crate::fixture::{CRASH, Model, RELEASE, assert_restored};
+
+#[test]
+fn without_a_terminal_and_without_yes_nothing_happens() {
+    let model = Model::crashed("noyes", Major::Four);
+    let ran = model.tool().run(&["rollback", RELEASE]).expect_code(1);
+    assert!(ran.stderr.contains("--yes"), "{}", ran.stderr);
+    assert_eq!(model.statuses().len(), 2, "nothing was rolled back");
+}
+
+#[test]
+fn a_dry_run_changes_nothing() {
+    let model = Model::crashed("dry", Major::Three);
+    let before = model.namespace.kubectl().run(&[
+        "get",
+        "all,cm,lease,endpointslices",
+        "-n",
+        &model.namespace.name,
+        "-o",
+        "name",
+    ]);
+    let ran = model.tool().run(&["rollback", RELEASE, "--dry-run"]).expect_code(0);
+    assert!(
+        ran.stdout.contains("revision 1") || ran.stdout.contains("→ 1"),
+        "{}",
+        ran.stdout
+    );
+    let after = model.namespace.kubectl().run(&[
+        "get",
+        "all,cm,lease,endpointslices",
+        "-n",
+        &model.namespace.name,
+        "-o",
+        "name",
+    ]);
+    assert_eq!(before, after);
+}
+
+#[test]
+fn ctrl_c_after_the_fence_leaves_a_stated_state_and_a_rerun_finishes() {
+    // A slow load keeps the run in its wait for readiness.
+    let model = Model::good_with("ctrlc", Major::Four, &["faults.LOAD_SECONDS=6"]);
+    model.upgrade(2, &[CRASH]);
+    let mut running = model.tool().start(&["rollback", RELEASE, "--yes", "-o", "json"]);
+    let mut stderr = BufReader::new(running.child().stderr.take().expect("stderr is piped"));
+    let mut seen = String::new();
+    while !seen.contains("rolled-back") {
+        assert!(
+            stderr.read_line(&mut seen).expect("stderr is text") > 0,
+            "the run ended early: {seen}"
+        );
+    }
+    running.signal(Signal::INT);
+    let rest = std::thread::spawn(move || {
+        let mut rest = String::new();
+        let _ = stderr.read_to_string(&mut rest);
+        rest
+    });
+    let mut stdout = String::new();
+    running
+        .child()
+        .stdout
+        .take()
+        .expect("stdout is piped")
+        .read_to_string(&mut stdout)
+        .expect("the report is text");
+    assert_eq!(running.wait(Duration::from_secs(60)), Some(13), "{stdout}");
+    let report: RunReport =
+        serde_json::from_str(&stdout).unwrap_or_else(|e| panic!("{e}: {stdout} {}", rest.join().unwrap_or_default()));
+    assert_eq!(report.outcome, StateName::Held);
+    model.assert_out_of_traffic();
+    // From another machine: the journal in the cluster tells what was found before.
+    let again = model.tool().elsewhere().rollback(RELEASE, &[]).expect_code(0).report();
+    assert_restored_or_continued(&again);
+    model.assert_serves(1);
+    assert_eq!(
+        model.statuses().len(),
+        3,
+        "the rollback was not made twice: {:?}",
+        model.statuses()
+    );
+}
+
+#[test]
+fn ctrl_c_before_the_fence_changes_nothing() {
+    let model = Model::crashed("ctrlcearly", Major::Four);
+    let mut running = model.tool().start(&["rollback", RELEASE, "--yes", "-o", "json"]);
+    running.signal(Signal::INT);
+    let code = running.wait(Duration::from_secs(60)).expect("it ends");
+    // The signal may come before the handler is there, or after the fence: all three ends are stated ones.
+    assert!([-1, 1, 13].contains(&code), "exit code {code}");
+    if code == 1 {
+        assert_eq!(model.statuses().len(), 2);
+    }
+    let report = model.rollback(&[]).expect_code(0).report();
+    assert_restored(&report, 1);
+}
+
+fn assert_restored_or_continued(report: &RunReport) {
+    assert_eq!(report.outcome, StateName::Done, "{:?}", report.failure);
+}

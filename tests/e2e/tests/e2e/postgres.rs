@@ -1,0 +1,244 @@
+//! The runbook's registry: a table in PostgreSQL, a cache in Redis, a router that reads both.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde_json::json;
+use vllm_rollback_engine::check::{Outcome, Phase};
+use vllm_rollback_engine::report::StateName;
+use vllm_rollback_harness::databases::{PASSWORD, Postgres, Redis};
+use vllm_rollback_harness::helm::Major;
+use vllm_rollback_harness::http;
+use vllm_rollback_harness::router::{API_KEY, Router};
+use vllm_rollback_harness::tool::{Ran, Tool};
+
+use crate::fixture::{CRASH, MODEL, Model, RELEASE, SERVICE, assert_restored};
+use crate::on_both_helms;
+
+/// The registry's environment of all cases.
+const ENVIRONMENT: &str = "production";
+
+/// A model behind the runbook's registry and router.
+struct Registered {
+    model: Model,
+    postgres: Postgres,
+    redis: Redis,
+    router: Router,
+}
+
+impl Registered {
+    fn crashed(hint: &str, major: Major, set: &[&str]) -> Self {
+        let model = Model::good_with(hint, major, set);
+        let (postgres, redis) = (Postgres::start(), Redis::start());
+        let endpoint = endpoint(&model);
+        postgres.register(MODEL, ENVIRONMENT, &endpoint, "ready");
+        let router = Router::start(&postgres, &redis, ENVIRONMENT);
+        router.follow(BTreeMap::from([(endpoint, model.namespace.client(SERVICE))]));
+        model.upgrade(2, &[&[CRASH], set].concat());
+        Self {
+            model,
+            postgres,
+            redis,
+            router,
+        }
+    }
+
+    fn tool(&self) -> Tool {
+        self.model
+            .tool()
+            .env("REGISTRY_DSN", &self.postgres.url())
+            .env("CACHE_URL", &self.redis.url())
+            .env("ROUTER_KEY", API_KEY)
+    }
+
+    fn rollback(&self, more: &[&str]) -> Ran {
+        let url = self.router.url();
+        let args = [
+            "--registry",
+            "postgres",
+            "--model",
+            MODEL,
+            "--environment",
+            ENVIRONMENT,
+            "--postgres-dsn-env",
+            "REGISTRY_DSN",
+        ];
+        let cache = [
+            "--redis-url-env",
+            "CACHE_URL",
+            "--router-url",
+            &url,
+            "--router-key-env",
+            "ROUTER_KEY",
+        ];
+        self.tool().rollback(RELEASE, &[&args[..], &cache[..], more].concat())
+    }
+
+    fn status(&self) -> String {
+        self.postgres.status(MODEL, ENVIRONMENT)
+    }
+
+    /// What a client of the router gets.
+    fn ask_router(&self) -> u16 {
+        let body = json!({"model": MODEL, "prompt": "hello", "max_tokens": 4});
+        let url = format!("{}/v1/completions", self.router.url());
+        http::post(&url, Some(API_KEY), &body, Duration::from_secs(10)).map_or(0, |(status, _)| status)
+    }
+}
+
+fn endpoint(model: &Model) -> String {
+    format!("{SERVICE}.{}.svc.cluster.local:8000", model.namespace.name)
+}
+
+on_both_helms!(
+    the_row_is_disabled_through_the_run_and_ready_again_after_the_routed_check,
+    |major| {
+        let registered = Registered::crashed("pg", major, &[]);
+        let ran = registered.rollback(&[]).expect_code(0);
+        let report = ran.report();
+        assert_restored(&report, 1);
+        assert_eq!(registered.status(), "ready");
+        let routed = report
+            .checks
+            .iter()
+            .find(|check| check.check == "router-e2e")
+            .expect("the routed check ran");
+        assert_eq!(
+            (routed.phase, routed.outcome),
+            (Phase::Routed, Outcome::Pass),
+            "{routed:?}"
+        );
+        assert_eq!(registered.ask_router(), 200);
+        assert!(
+            !format!("{}{}", ran.stdout, ran.stderr).contains(PASSWORD),
+            "the password is in the output"
+        );
+        assert!(
+            !format!("{}{}", ran.stdout, ran.stderr).contains(API_KEY),
+            "the router's key is in the output"
+        );
+    }
+);
+
+#[test]
+fn a_failing_routed_check_takes_the_model_out_of_traffic_again() {
+    let registered = Registered::crashed("routedfails", Major::Four, &[]);
+    // A wrong key: the router answers 401, so the check cannot prove that the model is routed.
+    let tool = registered.tool().env("ROUTER_KEY", "wrong-key");
+    let url = registered.router.url();
+    let args = [
+        "--registry",
+        "postgres",
+        "--model",
+        MODEL,
+        "--environment",
+        ENVIRONMENT,
+        "--postgres-dsn-env",
+        "REGISTRY_DSN",
+        "--router-url",
+        &url,
+        "--router-key-env",
+        "ROUTER_KEY",
+    ];
+    let report = tool.rollback(RELEASE, &args).expect_code(10).report();
+    assert_eq!(report.outcome, StateName::Held);
+    assert_eq!(registered.status(), "disabled");
+}
+
+#[test]
+fn a_row_that_was_disabled_before_stays_disabled() {
+    let registered = Registered::crashed("pgoff", Major::Four, &[]);
+    registered.postgres.sql(&format!(
+        "update model_registry_entries set deployment_status = 'disabled' where model_name = '{MODEL}'"
+    ));
+    let report = registered.rollback(&[]).expect_code(0).report();
+    assert_eq!(report.outcome, StateName::Done);
+    assert_eq!(registered.status(), "disabled");
+}
+
+#[test]
+fn a_row_of_another_endpoint_is_refused_before_anything_changes() {
+    let registered = Registered::crashed("pgother", Major::Four, &[]);
+    registered
+        .postgres
+        .sql("update model_registry_entries set deployment_endpoint = 'other.system.svc.cluster.local:8000'");
+    let ran = registered.rollback(&[]).expect_code(1);
+    assert!(ran.stderr.contains("other.system"), "{}", ran.stderr);
+    assert_eq!(registered.status(), "ready");
+    assert_eq!(registered.model.statuses().len(), 2, "nothing was rolled back");
+}
+
+#[test]
+fn a_registry_that_is_down_is_refused_before_anything_changes() {
+    let model = Model::crashed("pgdown", Major::Four);
+    let port = vllm_rollback_harness::databases::free_port();
+    let dsn = format!("postgres://rollback:{PASSWORD}@127.0.0.1:{port}/models");
+    let args = [
+        "--registry",
+        "postgres",
+        "--model",
+        MODEL,
+        "--environment",
+        ENVIRONMENT,
+        "--postgres-dsn-env",
+        "REGISTRY_DSN",
+    ];
+    let ran = model
+        .tool()
+        .env("REGISTRY_DSN", &dsn)
+        .rollback(RELEASE, &args)
+        .expect_code(1);
+    assert!(!ran.stderr.contains(PASSWORD), "{}", ran.stderr);
+    assert_eq!(model.statuses().len(), 2, "nothing was rolled back");
+}
+
+#[test]
+fn a_live_cache_entry_is_deleted_and_proved_gone_before_pods_are_replaced() {
+    let model = Model::good("cache", Major::Four);
+    assert!(model.upgrade_and_wait(2, &["faults.TEXT=garbage"], "120s"));
+    let (postgres, redis) = (Postgres::start(), Redis::start());
+    let endpoint = endpoint(&model);
+    postgres.register(MODEL, ENVIRONMENT, &endpoint, "ready");
+    let router = Router::start(&postgres, &redis, ENVIRONMENT);
+    router.follow(BTreeMap::from([(endpoint, model.namespace.client(SERVICE))]));
+    let registered = Registered {
+        model,
+        postgres,
+        redis,
+        router,
+    };
+    // A client's request fills the router's cache, which would serve the model for two more minutes.
+    vllm_rollback_harness::wait::until("a routed answer", Duration::from_secs(30), || {
+        (registered.ask_router() == 200).then_some(())
+    });
+    let key = format!("model_registry:{ENVIRONMENT}:{MODEL}");
+    assert_eq!(registered.redis.command(&["EXISTS", &key]), "1");
+    let report = registered.rollback(&["1"]).expect_code(0).report();
+    let fenced = report
+        .states
+        .iter()
+        .find(|state| state.name == StateName::Fenced)
+        .expect("fenced");
+    assert!(
+        fenced.evidence.iter().any(|line| line.contains(&key)),
+        "{:?}",
+        fenced.evidence
+    );
+    assert_eq!(registered.status(), "ready");
+}
+
+#[test]
+fn a_database_url_on_the_command_line_is_refused() {
+    let model = Model::crashed("pgflag", Major::Four);
+    let url = format!("postgres://rollback:{PASSWORD}@127.0.0.1:1/models");
+    let ran = model
+        .tool()
+        .rollback(RELEASE, &["--registry", "postgres", "--postgres-dsn-file", &url]);
+    assert!(ran.code == 2 || ran.code == 1, "exit code {}", ran.code);
+    assert!(!ran.stderr.contains(PASSWORD), "{}", ran.stderr);
+    assert!(
+        ran.stderr.contains("env") || ran.stderr.contains("file"),
+        "{}",
+        ran.stderr
+    );
+}

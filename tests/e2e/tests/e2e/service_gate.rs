@@ -1,0 +1,162 @@
+//! The Service gate: closed through the rollback, and gone without a trace afterwards.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use vllm_rollback_engine::report::StateName;
+use vllm_rollback_harness::helm::Major;
+
+use crate::fixture::{CRASH, MODEL, Model, RECREATE, RELEASE, SERVICE, assert_restored};
+use crate::on_both_helms;
+
+on_both_helms!(the_gate_leaves_the_service_and_its_managers_as_they_were, |major| {
+    let model = Model::crashed("gate", major);
+    let before = service(&model);
+    let report = model.rollback(&[]).expect_code(0).report();
+    assert_restored(&report, 1);
+    let after = service(&model);
+    assert_eq!(before["spec"]["selector"], after["spec"]["selector"]);
+    assert_eq!(managers(&before), managers(&after));
+    // A later upgrade works as if nothing had been.
+    assert!(model.upgrade_and_wait(4, &[], "120s"));
+    model.assert_serves(4);
+});
+
+on_both_helms!(no_request_is_answered_between_the_fence_and_the_verdicts, |major| {
+    let model = Model::good("closed", major);
+    assert!(model.upgrade_and_wait(2, &[], "120s"));
+    let client = model.namespace.client(SERVICE);
+    let ended = Arc::new(AtomicBool::new(false));
+    let stop = Arc::clone(&ended);
+    let watcher = std::thread::spawn(move || {
+        let start = std::time::Instant::now();
+        let mut seen = Vec::new();
+        while !stop.load(Ordering::Relaxed) {
+            let asked = start.elapsed().as_secs_f64();
+            seen.push((asked, client.complete(MODEL).is_served()));
+        }
+        seen
+    });
+    let report = model.rollback(&["1"]).expect_code(0).report();
+    ended.store(true, Ordering::Relaxed);
+    let seen = watcher.join().expect("the client keeps asking");
+    let at = |name| {
+        report
+            .states
+            .iter()
+            .find(|state| state.name == name)
+            .expect("reached")
+            .at_seconds
+    };
+    // The client started before the run, so its clock is ahead by the process's start-up time.
+    let (from, to) = (at(StateName::Fenced) + 1.0, at(StateName::Validated));
+    let inside: Vec<bool> = seen
+        .into_iter()
+        .filter(|(asked, _)| (from..to).contains(asked))
+        .map(|(_, served)| served)
+        .collect();
+    assert!(!inside.is_empty(), "nobody asked between {from} s and {to} s");
+    assert!(
+        !inside.contains(&true),
+        "a request was answered while the model was fenced"
+    );
+});
+
+on_both_helms!(a_model_that_was_out_of_traffic_before_the_run_stays_out, |major| {
+    let model = Model::crashed("wasoff", major);
+    model
+        .tool()
+        .run(&["registry", "disable", RELEASE, "--yes", "--reason", "maintenance"])
+        .expect_code(0);
+    let report = model.rollback(&[]).expect_code(0).report();
+    assert_eq!(report.outcome, StateName::Done);
+    model.assert_out_of_traffic();
+    model
+        .tool()
+        .run(&["registry", "enable", RELEASE, "--yes"])
+        .expect_code(0);
+    model.assert_serves(1);
+});
+
+#[test]
+fn after_a_hold_the_same_command_brings_the_model_back_once_the_trouble_is_gone() {
+    let model = Model::crashed("rerun", Major::Four);
+    let plugin = vllm_rollback_harness::paths::test_plugin("always-fails");
+    model.rollback(&["--plugin", &plugin.to_string_lossy()]).expect_code(10);
+    model.assert_out_of_traffic();
+    let report = model.rollback(&["1"]).expect_code(0).report();
+    assert_eq!(report.outcome, StateName::Done);
+    model.assert_serves(1);
+}
+
+#[test]
+fn a_pod_that_still_answers_a_request_is_drained_before_it_is_replaced() {
+    let model = Model::good("drain", Major::Four);
+    assert!(model.upgrade_and_wait(2, &["faults.TOKEN_MS=200"], "120s"));
+    let client = model.namespace.client(SERVICE);
+    let asking = std::thread::spawn(move || client.complete(MODEL));
+    let report = model.rollback(&["1"]).expect_code(0).report();
+    let answer = asking.join().expect("the client ends");
+    assert!(answer.is_served(), "the request that was under way broke: {answer:?}");
+    assert_eq!(report.outcome, StateName::Done);
+}
+
+#[test]
+fn an_upgrade_with_helm_4_after_a_client_side_rollback_is_explained() {
+    let model = Model::crashed("csa", Major::Four);
+    let report = model.rollback(&[]).expect_code(0).report();
+    assert!(
+        report.notes.iter().any(|note| note.contains("--server-side=true")),
+        "{:?}",
+        report.notes
+    );
+    let chart = vllm_rollback_harness::paths::chart();
+    model.helm().run(&[
+        "upgrade",
+        RELEASE,
+        &chart.to_string_lossy(),
+        "--set",
+        RECREATE,
+        "--set",
+        "revisionLabel=5",
+        "--server-side=true",
+        "--wait",
+    ]);
+    model.assert_serves(5);
+}
+
+#[test]
+fn a_failed_upgrade_is_taken_back_while_helm_still_calls_it_deployed() {
+    let model = Model::good("deployed", Major::Three);
+    model.upgrade(2, &[CRASH]);
+    assert_eq!(model.statuses(), ["superseded", "deployed"]);
+    let report = model.rollback(&[]).expect_code(0).report();
+    assert_restored(&report, 1);
+}
+
+fn service(model: &Model) -> serde_json::Value {
+    let path = format!("/api/v1/namespaces/{}/services/{SERVICE}", model.namespace.name);
+    model.namespace.testbed.api().get(&path).expect("the Service exists")
+}
+
+/// `(manager, operation, fields)` of each entry, without times.
+fn managers(service: &serde_json::Value) -> Vec<(String, String, String)> {
+    let entries = service["metadata"]["managedFields"]
+        .as_array()
+        .cloned()
+        .unwrap_or_default();
+    let mut all: Vec<_> = entries
+        .iter()
+        .map(|entry| {
+            (
+                entry["manager"].to_string(),
+                entry["operation"].to_string(),
+                entry["fieldsV1"]["f:spec"]["f:selector"].to_string(),
+            )
+        })
+        .filter(|(manager, _, _)| manager.contains("vllm-rollback") || manager.contains("helm"))
+        .filter(|(manager, _, selector)| manager.contains("vllm-rollback") || selector != "null")
+        .collect();
+    all.sort();
+    all
+}
