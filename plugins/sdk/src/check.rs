@@ -1,0 +1,59 @@
+//! From a type that implements [`Check`] to the two functions that the component exports.
+
+use crate::{Context, Host, Manifest, Parameters, Verdict, World};
+
+/// What a run ends in. Both sides are verdicts: `Err` is there so that `?` can leave early with one.
+pub type Finding = Result<Verdict, Verdict>;
+
+/// One check. The crate's page shows a whole one.
+pub trait Check {
+    /// What the operator can set; made with [`parameters!`](crate::parameters!), or [`NoParameters`](crate::NoParameters).
+    type Parameters: Parameters;
+
+    /// What the check says of itself. The schema of the parameters is added to it.
+    fn manifest() -> Manifest;
+
+    /// Looks and judges. `world` is the only way out; every call of it counts against the limits of the run.
+    fn run(world: &impl World, context: &Context, parameters: &Self::Parameters) -> Finding;
+}
+
+/// The exported `describe`.
+pub fn describe<C: Check>() -> Manifest {
+    Manifest {
+        parameters_schema: crate::schema::<C::Parameters>(),
+        ..C::manifest()
+    }
+}
+
+/// The exported `validate`: parameters that cannot be read end as `error`, and what goes out is short and printable.
+pub fn validate<C: Check>(context: &Context) -> Verdict {
+    let verdict = match crate::read::<C::Parameters>(&context.parameters) {
+        Ok(parameters) => C::run(&Host, context, &parameters).unwrap_or_else(|verdict| verdict),
+        Err(why) => Verdict::error(format!("parameters of {}: {why}", C::manifest().name)),
+    };
+    verdict.bounded()
+}
+
+/// Makes the crate a component whose check is the type named: `export_check!(MyCheck);`, once per crate.
+#[macro_export]
+macro_rules! export_check {
+    ($check:ty) => {
+        #[doc(hidden)]
+        #[allow(unsafe_code)]
+        const _: () = {
+            struct Component;
+
+            impl $crate::bindings::exports::vllm_rollback::plugin::check::Guest for Component {
+                fn describe() -> $crate::Manifest {
+                    $crate::describe::<$check>()
+                }
+
+                fn validate(context: $crate::Context) -> $crate::Verdict {
+                    $crate::validate::<$check>(&context)
+                }
+            }
+
+    $crate::bindings::export_component!(Component with_types_in $crate::bindings);
+        };
+    };
+}

@@ -1,0 +1,27 @@
+//! Describes itself by a name with line breaks, escape codes and a path, a schema that is no JSON and no time to run.
+
+use vllm_rollback_plugin::bindings::exports::vllm_rollback::plugin::check::Guest;
+use vllm_rollback_plugin::{Capability, Context, Manifest, Verdict, bindings};
+
+struct Plugin;
+
+impl Guest for Plugin {
+    fn describe() -> Manifest {
+        Manifest {
+            version: "not a version".to_owned(),
+            parameters_schema: "{".to_owned(),
+            default_timeout_ms: 0,
+            needs: vec![Capability::Pod; 1_000],
+            ..hostile::manifest("../bad\n\u{1b}[31mmanifest", &"long ".repeat(100_000))
+        }
+    }
+
+    fn validate(_context: Context) -> Verdict {
+        Verdict::pass("ran although its manifest is nonsense")
+    }
+}
+
+#[allow(unsafe_code, reason = "what the macro expands to")]
+const _: () = {
+    bindings::export_component!(Plugin with_types_in bindings);
+};

@@ -1,0 +1,28 @@
+//! Passes with 64 MB of evidence, a summary of many lines and escape codes, and numbers that are none.
+
+use vllm_rollback_plugin::bindings::exports::vllm_rollback::plugin::check::Guest;
+use vllm_rollback_plugin::{Context, Manifest, Measurement, Outcome, Verdict, bindings};
+
+struct Plugin;
+
+impl Guest for Plugin {
+    fn describe() -> Manifest {
+        hostile::manifest("huge-verdict", "Passes with 64 MB of evidence")
+    }
+
+    // Not by the kit, which keeps a verdict short.
+    fn validate(_context: Context) -> Verdict {
+        let measurement = |value| Measurement::new("\u{1b}[31mred\u{1b}[0m", value, "\n");
+        Verdict {
+            outcome: Outcome::Pass,
+            summary: "fine\n\u{1b}[2J✓ every check passed\r".repeat(1_000),
+            measurements: [f64::NAN, f64::INFINITY, -0.0].into_iter().map(measurement).collect(),
+            evidence: vec!["e\u{7}".repeat(500_000); 64],
+        }
+    }
+}
+
+#[allow(unsafe_code, reason = "what the macro expands to")]
+const _: () = {
+    bindings::export_component!(Plugin with_types_in bindings);
+};

@@ -1,0 +1,7 @@
+//! Cannot tell.
+
+use vllm_rollback_plugin::Verdict;
+
+hostile::plugin!("inconclusive", "Cannot tell", |_world, _context| {
+    Ok(Verdict::inconclusive("this plugin cannot tell"))
+});
