@@ -1,0 +1,59 @@
+//! One request to one backend; the answer passes through as it comes.
+
+use crate::error::Refusal;
+use axum::body::Body;
+use axum::http::{HeaderMap, HeaderName, Request, header};
+use axum::response::Response;
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use std::net::SocketAddr;
+use std::time::Duration;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+/// How long a backend may take to accept a connection.
+const CONNECT: Duration = Duration::from_secs(2);
+
+/// What of the caller's request a backend sees. The caller's key is not among it.
+const FORWARDED: [HeaderName; 3] = [
+    header::CONTENT_TYPE,
+    header::ACCEPT,
+    HeaderName::from_static("x-request-id"),
+];
+
+pub(crate) async fn forward(
+    to: SocketAddr,
+    endpoint: &str,
+    path: &str,
+    headers: &HeaderMap,
+    body: Bytes,
+) -> Result<Response, Refusal> {
+    let refused = |why: &dyn std::fmt::Display| Refusal::Backend(format!("backend {endpoint} at {to}: {why}"));
+    let stream = timeout(CONNECT, TcpStream::connect(to)).await;
+    let stream = stream
+        .map_err(|_| refused(&"does not accept the connection"))?
+        .map_err(|error| refused(&error))?;
+    let (mut backend, connection) = http1::handshake(TokioIo::new(stream))
+        .await
+        .map_err(|error| refused(&error))?;
+    // Ends with the answer's body; a break shows there.
+    tokio::spawn(connection);
+    let mut request = Request::post(path).header(header::HOST, endpoint);
+    for name in FORWARDED {
+        if let Some(value) = headers.get(&name) {
+            request = request.header(name, value);
+        }
+    }
+    let request = request.body(Full::new(body)).map_err(|error| refused(&error))?;
+    let (mut parts, body) = backend
+        .send_request(request)
+        .await
+        .map_err(|error| refused(&error))?
+        .into_parts();
+    // Framing is between two neighbours; ours with the caller is made anew.
+    parts.headers.remove(header::TRANSFER_ENCODING);
+    parts.headers.remove(header::CONNECTION);
+    Ok(Response::from_parts(parts, Body::new(body)))
+}
