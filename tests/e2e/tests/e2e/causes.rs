@@ -112,7 +112,7 @@ fn a_pod_without_a_gpu_is_named_when_it_happens() {
         &[
             RECREATE,
             "revisionLabel=2",
-            "resources.limits.nvidia\\.com/gpu=0",
+            "gpus=0",
             CRASH,
         ],
     );
