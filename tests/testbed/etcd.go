@@ -36,6 +36,8 @@ func runEtcd(args []string) error {
 	config.ListenPeerUrls, config.AdvertisePeerUrls = []url.URL{*peer}, []url.URL{*peer}
 	config.InitialCluster = config.InitialClusterFromName(config.Name)
 	config.UnsafeNoFsync = true
+	// Zero, which is what an embedded server has, would log every request.
+	config.WarningUnaryRequestDuration = embed.DefaultWarningUnaryRequestDuration
 	config.LogLevel = "warn"
 	config.LogOutputs = []string{"stderr"}
 	server, err := embed.StartEtcd(config)

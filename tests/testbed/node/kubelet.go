@@ -90,16 +90,12 @@ func dependencies(ctx context.Context, config Config, client clientset.Interface
 	if err != nil {
 		return nil, err
 	}
-	gpus := v1.ResourceList{}
-	if config.GPUs > 0 {
-		gpus["nvidia.com/gpu"] = *resource.NewQuantity(int64(config.GPUs), resource.DecimalSI)
-	}
 	return &kubelet.Dependencies{
 		KubeClient:                client,
 		HeartbeatClient:           client,
 		EventClient:               client.CoreV1(),
 		CAdvisorInterface:         machine{name: config.Name, cores: config.Cores, memory: config.MemoryBytes, root: config.RootDir},
-		ContainerManager:          cm.NewStubContainerManagerWithDevicePluginResource(gpus),
+		ContainerManager:          cm.NewStubContainerManagerWithDevicePluginResource(extraResources(config)),
 		OSInterface:               hostOS{},
 		HostUtil:                  hostUtil{hostutil.NewHostUtil()},
 		Mounter:                   mount.NewFakeMounter(nil),
@@ -111,6 +107,16 @@ func dependencies(ctx context.Context, config Config, client clientset.Interface
 		PodStartupLatencyTracker:  kubeletutil.NewPodStartupLatencyTracker(),
 		NodeStartupLatencyTracker: kubeletutil.NewNodeStartupLatencyTracker(),
 	}, nil
+}
+
+// extraResources are what a device plugin would add, and the ephemeral storage
+// that goes unreported because its isolation is off.
+func extraResources(config Config) v1.ResourceList {
+	resources := v1.ResourceList{v1.ResourceEphemeralStorage: resource.MustParse("1Ti")}
+	if config.GPUs > 0 {
+		resources["nvidia.com/gpu"] = *resource.NewQuantity(int64(config.GPUs), resource.DecimalSI)
+	}
+	return resources
 }
 
 func volumePlugins(ctx context.Context) ([]volume.VolumePlugin, error) {
