@@ -91,7 +91,7 @@ impl Words {
             Self::Varied { opening, .. } if place < opening.len() => opening[place].clone(),
             Self::Varied { state, .. } => {
                 *state = mix(*state);
-                let end = if place % 9 == 8 { "." } else { "" };
+                let end = if place % 9 == 7 { "." } else { "" };
                 let word = usize::try_from(*state % WORDS.len() as u64).unwrap_or_default();
                 format!(" {}{end}", WORDS[word])
             }

@@ -19,9 +19,12 @@ async fn main() {
             &format!("flags without effect here: {}", dropped.join(" ")),
         );
     }
-    let bind = std::env::var("POD_BIND_IP")
-        .ok()
-        .and_then(|address| address.parse().ok());
+    let bind = std::env::var("POD_BIND_IP").ok().map(|address| {
+        address.parse().unwrap_or_else(|error| {
+            log::line(&format!("vllm-sim: POD_BIND_IP={address}: {error}"));
+            std::process::exit(2)
+        })
+    });
     let oom_marker = std::env::var("TESTBED_OOM_MARKER").ok();
     std::process::exit(lifecycle::run(args, faults, bind, oom_marker).await)
 }

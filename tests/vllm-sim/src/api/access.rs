@@ -2,7 +2,7 @@
 
 use crate::{log, server::Server};
 use axum::Json;
-use axum::extract::{ConnectInfo, MatchedPath, Request, State};
+use axum::extract::{ConnectInfo, Request, State};
 use axum::http::{StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -10,7 +10,9 @@ use serde_json::json;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-/// Paths that prometheus-fastapi-instrumentator is told to leave out of `http_requests_total`.
+/// Routes that `http_requests_total` counts by name; others are counted as `none`.
+const COUNTED: [&str; 3] = ["/v1/models", "/v1/completions", "/v1/chat/completions"];
+/// Routes that prometheus-fastapi-instrumentator is told to leave out.
 const UNCOUNTED: [&str; 5] = ["/metrics", "/health", "/load", "/ping", "/version"];
 
 /// Guards /v1 with the API keys; everything else stays open.
@@ -34,16 +36,12 @@ pub(super) async fn record(
     request: Request,
     next: Next,
 ) -> Response {
-    let matched = request
-        .extensions()
-        .get::<MatchedPath>()
-        .map(|path| path.as_str().to_owned());
-    let handler = matched.unwrap_or_else(|| "none".to_owned());
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let response = next.run(request).await;
     let status = response.status();
-    if !UNCOUNTED.contains(&handler.as_str()) {
-        server.metrics.answered(&handler, method.as_str(), status.as_u16());
+    if !UNCOUNTED.contains(&path.as_str()) {
+        let handler = COUNTED.into_iter().find(|route| *route == path).unwrap_or("none");
+        server.metrics.answered(handler, method.as_str(), status.as_u16());
     }
     log::uvicorn(&format!("{peer} - \"{method} {path} HTTP/1.1\" {status}"));
     response
