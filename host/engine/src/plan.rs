@@ -1,6 +1,7 @@
 //! What a run will do, before it does anything.
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 use crate::check::CheckSpec;
 use crate::release::{ApplyMethod, HelmInfo, ReleaseRef, Revision, RevisionSummary};
@@ -71,10 +72,44 @@ pub struct Plan {
     pub helm: HelmInfo,
     /// The rollback is written client-side, because a closed gate owns a field.
     pub client_side: bool,
-    /// What the registry said; what the run restores in the end.
+    /// What the run restores in the end: what the registry said, or what an earlier run took away and still holds.
     pub traffic: TrafficState,
+    /// The earlier run whose rollback this run goes on with; Helm is not run again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub continues: Option<String>,
     /// The checks that will run.
     pub checks: Vec<CheckSpec>,
     /// SHA-256 over all of the above that the run rests on, hex.
     pub digest: String,
+}
+
+/// SHA-256, hex, over what the run rests on: the revisions, the target's manifest, the traffic to restore, helm and the
+/// checks. Findings, evidence lines and the diff with the live objects are left out: they change by themselves.
+pub fn digest(plan: &Plan) -> String {
+    let checks: Vec<_> = plan
+        .checks
+        .iter()
+        .map(|c| (&c.name, &c.digest, c.required, &c.grants, c.skipped.is_some()))
+        .collect();
+    let traffic = (&plan.traffic.driver, &plan.traffic.status, &plan.traffic.endpoint);
+    let basis = serde_json::json!([
+        plan.release,
+        plan.current.revision,
+        plan.current.status,
+        plan.target,
+        plan.target_manifest_sha256,
+        plan.client_side,
+        plan.hooks,
+        plan.helm,
+        traffic,
+        plan.continues,
+        checks,
+    ]);
+    let digest = Sha256::digest(basis.to_string().as_bytes());
+    digest.iter().fold(String::new(), |mut hex, byte| {
+        use std::fmt::Write;
+        // Writing to a String cannot fail.
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    })
 }

@@ -10,7 +10,7 @@ use crate::failure::Failure;
 use crate::journal::{Entry, Memory};
 use crate::plan::ObjectDiff;
 use crate::release::{HelmInfo, ReleaseRecord, Revision, RevisionSummary, RollbackOrder, RolledBack};
-use crate::traffic::TrafficState;
+use crate::traffic::{TrafficState, TrafficStatus};
 use crate::workload::{Cause, Drained, Drift, EvidenceItem, Preflight, Ready, ServingPod};
 
 /// Helm's records and the helm binary.
@@ -105,6 +105,18 @@ pub trait Registry: Send + Sync {
 
     /// Waits until the registry says `prior` again, and traffic flows where that means enabled. Evidence lines.
     async fn confirm_resumed(&self, prior: &TrafficState, deadline: Duration) -> Result<Vec<String>, Failure>;
+
+    /// The state that means enabled, made from one in which the model is out of traffic and nobody remembers what was
+    /// before. A driver whose token carries the registry's own word overrides this.
+    ///
+    /// # Errors
+    /// `Refused` when the driver cannot tell.
+    fn enabled(&self, now: &TrafficState) -> Result<TrafficState, Failure> {
+        Ok(TrafficState {
+            status: TrafficStatus::Enabled,
+            ..now.clone()
+        })
+    }
 
     /// Lines for the report once the run ended with the model back: what this driver changed for later (apply method, …).
     async fn afterwards(&self) -> Vec<String> {

@@ -68,6 +68,7 @@ fn plan() -> Plan {
         },
         client_side: true,
         traffic: samples::traffic(TrafficStatus::Enabled),
+        continues: None,
         checks: vec![
             samples::spec("completion", Phase::Direct, None),
             samples::spec("router-e2e", Phase::Routed, Some("no router is known")),

@@ -1,0 +1,116 @@
+//! What the operator asks for.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use crate::release::{ReleaseRef, Revision};
+
+/// Where the operator wants to go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TargetWish {
+    /// The newest revision below the current one that is not known to be bad.
+    LastGood,
+    /// This revision. Never 0.
+    Exact(Revision),
+}
+
+/// Something the run refuses unless the operator accepts it by name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Accept {
+    /// `--to-rejected`: the named revision failed, or somebody rolled back from it.
+    BadTarget,
+    /// `--accept-pending`: the current revision is pending and so young that its operation may still be alive.
+    PendingCurrent,
+}
+
+/// How long the run waits for what.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Deadlines {
+    /// For requests in flight, before the pods are replaced.
+    pub drain: Duration,
+    /// For the target to serve, instead of what its own probes allow for start-up.
+    pub readiness: Option<Duration>,
+    /// For the registry, its caches and the router to follow a change.
+    pub registry: Duration,
+    /// For the `helm rollback` child process.
+    pub helm: Duration,
+}
+
+impl Default for Deadlines {
+    fn default() -> Self {
+        Self {
+            drain: Duration::from_secs(30),
+            readiness: None,
+            registry: Duration::from_secs(150),
+            helm: Duration::from_secs(300),
+        }
+    }
+}
+
+/// What the operator asks for, and who asks.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// The release.
+    pub release: ReleaseRef,
+    /// Where to go.
+    pub target: TargetWish,
+    /// Why, as the operator says.
+    pub reason: Option<String>,
+    /// Who: `user@host`, or as the cluster knows them.
+    pub by: String,
+    /// Unique name of this run.
+    pub run_id: String,
+    /// Version of this tool.
+    pub tool_version: String,
+    /// How long to wait for what.
+    pub deadlines: Deadlines,
+    /// What the operator accepted by name.
+    pub accept: BTreeSet<Accept>,
+    /// Model name that clients ask for, when the operator says it; else the preflight's.
+    pub model: Option<String>,
+    /// Environment in the registry, when there is one.
+    pub environment: Option<String>,
+    /// From the start of the command to the end of planning. The time a person took to confirm is not in it.
+    pub planning: Duration,
+}
+
+impl Request {
+    /// A request for the last good revision with the usual deadlines.
+    pub fn new(release: ReleaseRef, run_id: impl Into<String>, by: impl Into<String>) -> Self {
+        Self {
+            release,
+            target: TargetWish::LastGood,
+            reason: None,
+            by: by.into(),
+            run_id: run_id.into(),
+            tool_version: env!("CARGO_PKG_VERSION").to_owned(),
+            deadlines: Deadlines::default(),
+            accept: BTreeSet::new(),
+            model: None,
+            environment: None,
+            planning: Duration::ZERO,
+        }
+    }
+
+    /// The operator accepted this by name.
+    pub fn accepts(&self, what: Accept) -> bool {
+        self.accept.contains(&what)
+    }
+}
+
+impl ReleaseRef {
+    /// A command on this release: `kubectl vllm-rollback history llama -n prod`.
+    ///
+    /// ```
+    /// use vllm_rollback_engine::release::ReleaseRef;
+    ///
+    /// let release = ReleaseRef { namespace: "prod".into(), name: "llama".into() };
+    /// assert_eq!(release.command("plan", "3"), "kubectl vllm-rollback plan llama 3 -n prod");
+    /// assert_eq!(release.command("", ""), "kubectl vllm-rollback llama -n prod");
+    /// ```
+    pub fn command(&self, verb: &str, rest: &str) -> String {
+        let words = ["kubectl vllm-rollback", verb, &self.name, rest, "-n", &self.namespace];
+        let words: Vec<_> = words.into_iter().filter(|word| !word.is_empty()).collect();
+        words.join(" ")
+    }
+}

@@ -1,0 +1,152 @@
+//! locked: the lock is ours, the journal is open, and the plan is still true.
+
+use futures::{join, try_join};
+use serde_json::json;
+
+use crate::failure::{Failure, FailureKind};
+use crate::journal::RunSummary;
+use crate::plan::Plan;
+use crate::ports::Claim;
+use crate::release::{ReleaseRecord, Revision};
+use crate::report::StateName;
+use crate::resume;
+use crate::run::Run;
+use crate::setback::Setback;
+use crate::traffic::TrafficState;
+
+/// What the run rests on, read while the lock is held.
+#[derive(Debug)]
+pub(crate) struct Basis {
+    /// The newest revision.
+    pub(crate) current: ReleaseRecord,
+    /// Where the run goes.
+    pub(crate) target: ReleaseRecord,
+    /// The revision that is left: the current one, or the one that an earlier run left.
+    pub(crate) left: Revision,
+    /// What must be restored in the end.
+    pub(crate) prior: TrafficState,
+    /// Helm's part was done by an earlier run.
+    pub(crate) is_continued: bool,
+}
+
+/// Takes the lock and looks again at everything the plan rests on: between plan and lock, a person was asked.
+pub(crate) async fn enter(run: &mut Run<'_>, plan: &Plan) -> Result<Basis, Setback> {
+    let step = run.begin(StateName::Locked, "taking the lock on the release", None);
+    let mut evidence = lock(run).await?;
+    run.intend(&step, format!("plan {}", plan.digest), json!({ "plan": plan.digest }))
+        .await?;
+    let basis = observe(run, plan).await?;
+    evidence.push(format!(
+        "revision {} is still the newest, and {} in traffic",
+        plan.current.revision,
+        basis.prior.status.word()
+    ));
+    run.prior = Some(basis.prior.clone());
+    run.report.from_revision = Some(basis.left);
+    run.summary = Some(RunSummary {
+        run_id: run.request.run_id.clone(),
+        started: run.report.started.clone(),
+        from: basis.left.0,
+        to: basis.target.revision.0,
+        state: StateName::Locked,
+        exit_code: None,
+        summary: run.request.reason.clone().unwrap_or_default(),
+        by: run.request.by.clone(),
+    });
+    run.reached(step, evidence).await;
+    Ok(basis)
+}
+
+/// Takes the lock and reads the memory that it guards.
+pub(crate) async fn lock(run: &mut Run<'_>) -> Result<Vec<String>, Failure> {
+    let claim = Claim {
+        run_id: run.request.run_id.clone(),
+        by: run.request.by.clone(),
+        reason: run.request.reason.clone(),
+    };
+    let evidence = run.world.lock.acquire(&claim).await?;
+    run.holds_lock = true;
+    run.memory = run.world.journal.memory().await?;
+    run.memory_before = run.memory.clone();
+    Ok(evidence)
+}
+
+/// The lock is asked for before every step that changes something.
+pub(crate) async fn assert_held(run: &mut Run<'_>) -> Result<(), Setback> {
+    match run.world.lock.assert_held().await {
+        Err(failure) if failure.kind == FailureKind::Locked => {
+            run.is_lock_lost = true;
+            Err(Setback::LockLost(failure))
+        }
+        other => Ok(other?),
+    }
+}
+
+async fn observe(run: &mut Run<'_>, plan: &Plan) -> Result<Basis, Setback> {
+    let world = run.world;
+    let records = async {
+        let history = world.releases.history().await?;
+        let newest = history.iter().max_by_key(|summary| summary.revision);
+        let newest = newest.map(|s| (s.revision, s.status));
+        if newest != Some((plan.current.revision, plan.current.status)) {
+            let now = newest.map_or_else(
+                || "gone".to_owned(),
+                |(r, status)| format!("at revision {r} ({status})"),
+            );
+            return Err(Setback::Stale(stale(plan, &format!("the release is {now}"))));
+        }
+        let (current, target) = try_join!(
+            world.releases.record(plan.current.revision),
+            world.releases.record(plan.target)
+        )?;
+        Ok((current, target))
+    };
+    let (records, found) = join!(records, world.registry.read());
+    let (current, target) = records?;
+    let found = found?;
+    run.report.traffic_before = Some(found.clone());
+    run.report.traffic_after = Some(found.clone());
+    if target.manifest_sha256 != plan.target_manifest_sha256 {
+        let what = format!("revision {} has another manifest", plan.target);
+        return Err(Setback::Stale(stale(plan, &what)));
+    }
+    let prior = resume::prior(&run.memory, found);
+    let planned = (&plan.traffic.driver, &plan.traffic.status, &plan.traffic.endpoint);
+    if planned != (&prior.state.driver, &prior.state.status, &prior.state.endpoint) {
+        let what = format!("the model is {} in the registry", prior.state.status.word());
+        return Err(Setback::Stale(stale(plan, &what)));
+    }
+    let continued =
+        resume::continued(&run.memory, &current, current.rolled_back_to).filter(|c| c.target == plan.target);
+    let run_id = continued.as_ref().map(|c| c.run_id.clone());
+    if run_id != plan.continues {
+        let what = "another run ended meanwhile";
+        return Err(Setback::Stale(stale(plan, what)));
+    }
+    if let Some(taken_by) = prior.taken_by {
+        let word = prior.state.status.word();
+        run.note(format!(
+            "run {taken_by} took the model out of traffic and held it; it was {word} before"
+        ));
+    }
+    Ok(Basis {
+        left: continued.as_ref().map_or(current.revision, |c| c.left),
+        is_continued: continued.is_some(),
+        current,
+        target,
+        prior: prior.state,
+    })
+}
+
+fn stale(plan: &Plan, what: &str) -> Failure {
+    Failure::new(FailureKind::Conflict, "the plan is no longer true, so nothing was done")
+        .because(what)
+        .because(format!(
+            "it was made for revision {} ({}), with the model {} in the registry",
+            plan.current.revision,
+            plan.current.status,
+            plan.traffic.status.word()
+        ))
+        .next(format!("look at the new plan: {}", plan.release.command("plan", "")))
+        .next(plan.release.command("", ""))
+}

@@ -1,0 +1,162 @@
+//! planned: everything looked at, nothing changed.
+
+use futures::{join, try_join};
+
+use crate::check::{CheckSpec, Phase};
+use crate::failure::{Failure, FailureKind};
+use crate::plan::{Plan, digest};
+use crate::ports::World;
+use crate::release::{ApplyMethod, ReleaseRecord};
+use crate::report::StateName;
+use crate::request::Request;
+use crate::resume;
+use crate::run::Run;
+use crate::setback::Setback;
+use crate::target::{self, Wish};
+use crate::workload::{Finding, Severity};
+
+/// Looks at everything that a run needs and says what it will do. Changes nothing. What stands in the way is among the
+/// findings: see [`refusal`].
+///
+/// # Errors
+/// When there is no target ([`target::choose`]), or when the release, the registry, helm or the checks cannot be read.
+pub async fn plan(world: &World<'_>, request: &Request) -> Result<Plan, Failure> {
+    let looked = async {
+        let memory = world.journal.memory().await?;
+        let now = world.clock.wall();
+        let wish = Wish {
+            release: &request.release,
+            target: request.target,
+            accept: &request.accept,
+            now: &now,
+        };
+        let choice = target::choose(world.releases, &memory, &wish).await?;
+        let (preflight, live) = try_join!(
+            world.workloads.preflight(&choice.current, &choice.target),
+            world.workloads.live_objects(&choice.current)
+        )?;
+        Ok::<_, Failure>((memory, choice, preflight, live))
+    };
+    let (looked, found, checks, helm) = join!(
+        looked,
+        world.registry.read(),
+        world.checks.specs(),
+        world.releases.helm()
+    );
+    // The release first: when it does not exist, nothing else that failed is worth a word.
+    let (memory, choice, mut preflight, live) = looked?;
+    let (found, checks, helm) = (found?, checks?, helm?);
+    let prior = resume::prior(&memory, found);
+    let (current, target) = (&choice.current, &choice.target);
+    let notes = choice.notes.iter().map(|note| warning("target", note.clone()));
+    preflight.findings.extend(notes);
+    preflight.findings.extend(prior.taken_by.as_ref().map(|run| {
+        let word = prior.state.status.word();
+        warning(
+            "traffic",
+            format!("run {run} took the model out of traffic; this run gives it back: {word}"),
+        )
+    }));
+    preflight.findings.extend(no_proof(&checks));
+
+    let mut plan = Plan {
+        release: request.release.clone(),
+        current: choice.newest.clone(),
+        target: target.revision,
+        target_chart: format!("{}-{}", target.chart, target.chart_version),
+        target_manifest_sha256: target.manifest_sha256.clone(),
+        target_apply_method: target.apply_method,
+        skipped: choice.skipped,
+        diff: world.releases.diff(current, target, &live)?,
+        hooks: rollback_hooks(target),
+        preflight,
+        client_side: world.registry.needs_client_side_rollback()
+            && helm.has_server_side
+            && target.apply_method == ApplyMethod::ServerSide,
+        helm,
+        traffic: prior.state,
+        continues: choice.continued.map(|continued| continued.run_id),
+        checks,
+        digest: String::new(),
+    };
+    plan.digest = digest(&plan);
+    Ok(plan)
+}
+
+/// Why a run of this plan would not start, if it would not: a finding of the preflight refuses.
+pub fn refusal(plan: &Plan) -> Option<Failure> {
+    let refusing = || {
+        plan.preflight
+            .findings
+            .iter()
+            .filter(|f| f.severity == Severity::Refuse)
+    };
+    let first = refusing()
+        .find(|f| f.subject == "gitops")
+        .or_else(|| refusing().next())?;
+    let kind = if first.subject == "gitops" {
+        FailureKind::GitOps
+    } else {
+        FailureKind::Refused
+    };
+    let mut failure = Failure::new(kind, first.message.clone());
+    for other in refusing().filter(|f| *f != first) {
+        failure = failure.because(format!("also: {}", other.message));
+    }
+    for step in refusing().flat_map(|f| &f.next) {
+        failure = failure.next(step.clone());
+    }
+    Some(failure)
+}
+
+/// The plan stands, nothing in it refuses, and nobody asked to stop.
+pub(crate) fn enter(run: &mut Run<'_>, plan: &Plan) -> Result<(), Setback> {
+    if let Some(failure) = refusal(plan) {
+        return Err(Setback::Failed(failure));
+    }
+    if run.world.interrupt.is_asked() {
+        return Err(Setback::Interrupted);
+    }
+    let evidence = vec![
+        format!(
+            "revision {} ({}) → revision {}, manifest sha256:{}",
+            plan.current.revision, plan.current.status, plan.target, plan.target_manifest_sha256
+        ),
+        format!("plan {}", plan.digest),
+    ];
+    let seconds = run.request.planning.as_secs_f64();
+    run.mark_in(StateName::Planned, seconds, evidence);
+    Ok(())
+}
+
+fn warning(subject: &str, message: String) -> Finding {
+    Finding {
+        severity: Severity::Warning,
+        subject: subject.to_owned(),
+        message,
+        next: Vec::new(),
+    }
+}
+
+/// Without a required check at the pods nothing would prove that the model works (invariant I1).
+fn no_proof(checks: &[CheckSpec]) -> Option<Finding> {
+    let proves = |check: &CheckSpec| check.phase == Phase::Direct && check.required && check.skipped.is_none();
+    (!checks.iter().any(proves)).then(|| Finding {
+        severity: Severity::Refuse,
+        subject: "checks".to_owned(),
+        message: "no required check would run at the pods: nothing could prove that the model works".to_owned(),
+        next: vec!["leave at least one built-in check in, or give one with --plugin FILE".to_owned()],
+    })
+}
+
+fn rollback_hooks(target: &ReleaseRecord) -> Vec<String> {
+    let mut hooks = Vec::new();
+    for event in ["pre-rollback", "post-rollback"] {
+        let of_event = target
+            .hooks
+            .iter()
+            .filter(|hook| hook.events.iter().any(|e| e == event));
+        hooks.extend(of_event.map(|hook| format!("{event} {}/{}", hook.kind, hook.name)));
+    }
+    hooks
+}

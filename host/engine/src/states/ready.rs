@@ -1,0 +1,169 @@
+//! ready: exactly one revision serves, it is the target, and the live objects equal its manifest.
+
+use std::time::Duration;
+
+use futures::join;
+use serde_json::json;
+
+use crate::failure::{Failure, FailureKind};
+use crate::plan::Plan;
+use crate::ports::NotReady;
+use crate::release::{ReleaseRecord, ReleaseRef};
+use crate::report::StateName;
+use crate::run::Run;
+use crate::setback::Setback;
+use crate::wait::unless_asked_to_stop;
+use crate::workload::{Cause, Drift, Ready, ServingPod};
+
+/// Differences that a failure lists.
+const LISTED_DRIFT: usize = 10;
+
+/// The pods that serve the target: only this file makes one.
+#[derive(Debug)]
+pub(crate) struct Serving {
+    pods: Vec<ServingPod>,
+}
+
+impl Serving {
+    /// The pods, at least one.
+    pub(crate) fn pods(&self) -> &[ServingPod] {
+        &self.pods
+    }
+}
+
+/// Waits until the target serves, and looks again whether the fence held: Helm wrote to the same objects meanwhile.
+pub(crate) async fn enter(run: &mut Run<'_>, plan: &Plan, record: &ReleaseRecord) -> Result<Serving, Setback> {
+    let deadlines = run.request.deadlines;
+    let budget = Duration::from_secs(plan.preflight.startup_budget_seconds);
+    let deadline = deadlines.readiness.unwrap_or(budget);
+    let doing = format!("waiting until revision {} serves", record.revision);
+    let step = run.begin(StateName::Ready, doing, Some(deadline));
+    run.intend(&step, format!("watch {}", record.revision), json!({}))
+        .await?;
+    let ready = serving(run, record, deadline).await?;
+    let (world, registry) = (run.world, deadlines.registry);
+    let checked = async { join!(world.workloads.drift(record), world.registry.confirm_stopped(registry)) };
+    let (drift, stopped) = unless_asked_to_stop(world.interrupt, checked).await?;
+    let mut evidence = ready.evidence;
+    evidence.extend(equals_manifest(record, drift?)?);
+    match stopped {
+        Ok(lines) => evidence.extend(lines.into_iter().map(|line| format!("still fenced: {line}"))),
+        Err(failure) => {
+            run.is_fence_proved = false;
+            return Err(Setback::Failed(
+                failure.because("the fence did not hold through the rollback"),
+            ));
+        }
+    }
+    run.reached(step, evidence).await;
+    Ok(Serving { pods: ready.pods })
+}
+
+/// Waits until the pods of this record serve.
+pub(crate) async fn serving(run: &mut Run<'_>, record: &ReleaseRecord, deadline: Duration) -> Result<Ready, Setback> {
+    let world = run.world;
+    let watching = world.workloads.watch_ready(record, deadline, world.observer);
+    let ready = match unless_asked_to_stop(world.interrupt, watching).await? {
+        Ok(ready) => ready,
+        Err(NotReady::Failed(failure)) => return Err(Setback::Failed(failure)),
+        Err(NotReady::Caused(causes)) => {
+            let failure = not_ready(record, &causes, deadline);
+            run.report.causes.extend(causes);
+            return Err(Setback::Failed(failure));
+        }
+    };
+    if ready.pods.is_empty() {
+        let what = format!("no pod serves revision {}", record.revision);
+        let failure = Failure::new(FailureKind::Invalid, what)
+            .because("the manifest asks for none, or for nothing that serves a model")
+            .next(record.release.command("status", ""));
+        return Err(Setback::Failed(failure));
+    }
+    if let Some(pod) = ready.pods.iter().find(|pod| !pod.ready) {
+        let what = format!("pod {} of revision {} is not ready", pod.name, record.revision);
+        return Err(Setback::Failed(
+            Failure::new(FailureKind::Invalid, what).next(record.release.command("status", "")),
+        ));
+    }
+    Ok(ready)
+}
+
+/// The line that proves equality, or the differences.
+///
+/// # Errors
+/// When anything live differs: a rollback that "succeeded" may have left fields of a failed upgrade (helm#13346).
+pub(crate) fn equals_manifest(record: &ReleaseRecord, drift: Vec<Drift>) -> Result<Vec<String>, Failure> {
+    if drift.is_empty() {
+        return Ok(vec![format!(
+            "live objects equal the manifest, sha256:{}",
+            record.manifest_sha256
+        )]);
+    }
+    let mut failure = Failure::new(
+        FailureKind::Invalid,
+        format!(
+            "{} differ from the manifest of revision {}: something was changed by hand, or a failed upgrade left it behind",
+            fields(drift.len()),
+            record.revision
+        ),
+    );
+    for one in drift.iter().take(LISTED_DRIFT) {
+        failure = failure.because(format!(
+            "{} {}: {} in the manifest, {} in the cluster",
+            one.object,
+            one.path,
+            one.wanted.as_deref().unwrap_or("absent"),
+            one.live.as_deref().unwrap_or("absent")
+        ));
+    }
+    if drift.len() > LISTED_DRIFT {
+        failure = failure.because(format!("and {} more", fields(drift.len() - LISTED_DRIFT)));
+    }
+    Err(failure
+        .next(format!(
+            "take the fields out: kubectl edit {} -n {}",
+            drift[0].object, record.release.namespace
+        ))
+        .next(record.release.command("", "")))
+}
+
+fn fields(count: usize) -> String {
+    if count == 1 {
+        "1 field".to_owned()
+    } else {
+        format!("{count} fields")
+    }
+}
+
+fn not_ready(record: &ReleaseRecord, causes: &[Cause], deadline: Duration) -> Failure {
+    let revision = record.revision;
+    let release: &ReleaseRef = &record.release;
+    let decisive = causes.iter().find(|cause| cause.terminal).or(causes.first());
+    let Some(decisive) = decisive else {
+        return Failure::new(
+            FailureKind::Timeout,
+            format!("revision {revision} did not get ready within {} s", deadline.as_secs()),
+        )
+        .next(release.command("status", ""));
+    };
+    let (kind, how) = if decisive.terminal {
+        (FailureKind::External, "will not get ready".to_owned())
+    } else {
+        (
+            FailureKind::Timeout,
+            format!("did not get ready within {} s", deadline.as_secs()),
+        )
+    };
+    let mut failure = Failure::new(kind, format!("revision {revision} {how}"));
+    failure.why.extend(
+        causes
+            .iter()
+            .map(|cause| format!("{}: {}", cause.object, cause.message)),
+    );
+    for step in causes.iter().flat_map(|cause| &cause.next) {
+        if !failure.next.contains(step) {
+            failure.next.push(step.clone());
+        }
+    }
+    failure
+}

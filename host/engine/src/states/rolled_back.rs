@@ -1,0 +1,199 @@
+//! rolled-back: Helm put the target back. What the new record says counts, not how the helm process ended: Helm's
+//! exit code is 0 or 1, and 1 does not mean that nothing changed (helm v4.3 `pkg/action/rollback.go`).
+
+use serde_json::json;
+
+use crate::failure::{Failure, FailureKind};
+use crate::journal::Rejected;
+use crate::journalling::{one_line, reject};
+use crate::plan::Plan;
+use crate::release::{ReleaseRecord, ReleaseStatus, Revision, RollbackOrder, RolledBack};
+use crate::report::StateName;
+use crate::run::{Grip, Run};
+use crate::setback::Setback;
+use crate::states::fenced::Fence;
+use crate::states::locked::{Basis, assert_held};
+
+/// Longest description that Helm takes (helm v4.3 `pkg/cmd/rollback.go`).
+const DESCRIPTION_CHARS: usize = 256;
+
+/// Runs Helm, unless an earlier run did, and reads the new record back. The helm process is never cut short.
+pub(crate) async fn enter(
+    run: &mut Run<'_>,
+    plan: &Plan,
+    basis: &Basis,
+    _fence: &Fence,
+) -> Result<ReleaseRecord, Setback> {
+    let deadline = run.request.deadlines.helm;
+    if basis.is_continued {
+        let step = run.begin(StateName::RolledBack, "reading the earlier run's rollback back", None);
+        run.report.new_revision = Some(basis.current.revision);
+        let record = basis.current.clone();
+        let evidence = read_back(&record, record.revision, basis)?;
+        run.reached(step, evidence).await;
+        return Ok(record);
+    }
+    let doing = format!("helm rollback {} {}", run.request.release.name, plan.target);
+    let step = run.begin(StateName::RolledBack, doing, Some(deadline));
+    if run.world.interrupt.is_asked() {
+        return Err(Setback::Interrupted);
+    }
+    assert_held(run).await?;
+    let made = Revision(plan.current.revision.0 + 1);
+    let key = format!(
+        "helm-rollback {}→{} as {made} sha256:{}",
+        plan.current.revision, plan.target, basis.target.manifest_sha256
+    );
+    let order = order(run, plan);
+    run.intend(&step, key, json!({ "order": order })).await?;
+    reject_what_is_left(run, basis);
+    // Before Helm runs: a failed rollback may leave the bad revision `superseded`, which looks like a good one.
+    run.remember().await?;
+
+    run.grip = Grip::Taken;
+    let record = match run.world.releases.rollback(&order).await {
+        Ok(done) => judged(run, done, made, basis)?,
+        Err(failure) => found_after_all(run, failure, made, basis).await?,
+    };
+    run.report.new_revision = Some(record.revision);
+    let evidence = read_back(&record, made, basis)?;
+    run.reached(step, evidence).await;
+    if run.world.interrupt.is_asked() {
+        return Err(Setback::Interrupted);
+    }
+    Ok(record)
+}
+
+fn order(run: &Run<'_>, plan: &Plan) -> RollbackOrder {
+    let request = run.request;
+    // Helm's own words come first: tools read the target from them.
+    let mut description = format!("Rollback to {}", plan.target);
+    if let Some(reason) = &request.reason {
+        description.push_str(&format!(": {}", one_line(reason)));
+    }
+    description.push_str(&format!(" (vllm-rollback {} by {})", request.run_id, request.by));
+    RollbackOrder {
+        to: plan.target,
+        from: plan.current.revision,
+        description: description.chars().take(DESCRIPTION_CHARS).collect(),
+        client_side: plan.client_side,
+        timeout_ms: u64::try_from(request.deadlines.helm.as_millis()).unwrap_or(u64::MAX),
+    }
+}
+
+fn reject_what_is_left(run: &mut Run<'_>, basis: &Basis) {
+    let left = &basis.current;
+    if left.manifest_sha256 == basis.target.manifest_sha256 {
+        return;
+    }
+    let why = run.request.reason.as_deref().map(one_line);
+    let rejected = Rejected {
+        revision: left.revision.0,
+        manifest_sha256: left.manifest_sha256.clone(),
+        reason: why.unwrap_or_else(|| format!("rolled back by run {}", run.request.run_id)),
+    };
+    reject(&mut run.memory, rejected);
+}
+
+/// A new record exists: it counts when it is the one that was ordered.
+fn judged(run: &mut Run<'_>, done: RolledBack, made: Revision, basis: &Basis) -> Result<ReleaseRecord, Failure> {
+    let RolledBack {
+        record,
+        exit_code,
+        stderr_tail,
+    } = done;
+    run.report.new_revision = Some(record.revision);
+    match read_back(&record, made, basis) {
+        Ok(_) => {
+            if exit_code != Some(0) {
+                let code = exit_code.map_or_else(|| "no exit code".to_owned(), |code| format!("exit code {code}"));
+                run.note(format!(
+                    "helm ended with {code}, but its record says that the rollback was done"
+                ));
+            }
+            Ok(record)
+        }
+        Err(mut failure) => {
+            failure
+                .why
+                .extend(stderr_tail.iter().map(|line| format!("helm: {line}")));
+            Err(failure)
+        }
+    }
+}
+
+/// Helm failed, so there is no new record, unless nobody could look: then look again.
+async fn found_after_all(
+    run: &mut Run<'_>,
+    failure: Failure,
+    made: Revision,
+    basis: &Basis,
+) -> Result<ReleaseRecord, Failure> {
+    if !matches!(failure.kind, FailureKind::Internal | FailureKind::Unreachable) {
+        return Err(failure
+            .because("Helm made no new revision, so the pods are still those of the bad one")
+            .next(run.request.release.command("", "")));
+    }
+    let found = async {
+        let history = run.world.releases.history().await?;
+        match history.iter().map(|summary| summary.revision).max() {
+            Some(newest) if newest >= made => run.world.releases.record(newest).await.map(Some),
+            _ => Ok(None),
+        }
+    };
+    match found.await {
+        Ok(Some(record)) => {
+            run.report.new_revision = Some(record.revision);
+            read_back(&record, made, basis).map_err(|judgement| judgement.because(failure.to_string()))?;
+            run.note(format!(
+                "helm could not be followed ({failure}), but its record says that the rollback was done"
+            ));
+            Ok(record)
+        }
+        Ok(None) => Err(failure
+            .because("Helm made no new revision, so the pods are still those of the bad one")
+            .next(run.request.release.command("", ""))),
+        Err(unread) => Err(failure
+            .because(format!("whether Helm made revision {made} is unknown: {unread}"))
+            .next(run.request.release.command("history", ""))
+            .next(run.request.release.command("", ""))),
+    }
+}
+
+/// What proves that the target is back, as far as Helm's record can.
+fn read_back(record: &ReleaseRecord, made: Revision, basis: &Basis) -> Result<Vec<String>, Failure> {
+    let release = &record.release;
+    let wrong = |what: String| Failure::new(FailureKind::External, what).next(release.command("history", ""));
+    if record.revision != made {
+        return Err(wrong(format!(
+            "the newest revision is {}, but the rollback would have made {made}: somebody else is at work on the release",
+            record.revision
+        )));
+    }
+    if record.status != ReleaseStatus::Deployed {
+        let failure = wrong(format!(
+            "helm rollback to revision {} failed: revision {made} is {}",
+            basis.target.revision, record.status
+        ));
+        let failure = match record.description.trim() {
+            "" => failure,
+            description => failure.because(description),
+        };
+        return Err(match record.status {
+            ReleaseStatus::PendingRollback => failure
+                .because("a hook failed, the manifest is not understood by this cluster, or helm was cut off")
+                .next(format!("{} --accept-pending", release.command("", ""))),
+            _ => failure.next(release.command("", "")),
+        });
+    }
+    if record.manifest_sha256 != basis.target.manifest_sha256 {
+        return Err(wrong(format!(
+            "revision {made} does not have the manifest of revision {}",
+            basis.target.revision
+        )));
+    }
+    Ok(vec![format!(
+        "revision {made} is {} with the manifest of revision {}, sha256:{}",
+        record.status, basis.target.revision, record.manifest_sha256
+    )])
+}

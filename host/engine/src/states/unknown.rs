@@ -1,0 +1,43 @@
+//! unknown: what is true now could not be observed, or is another run's to say. Nothing more is changed.
+
+use crate::event::Event;
+use crate::failure::Failure;
+use crate::journalling::one_line;
+use crate::report::{ExitCode, RunReport, StateName};
+use crate::run::{Grip, Run};
+
+/// Says loudly what is not known, and leaves in the memory what must be given back.
+pub(crate) async fn enter(mut run: Run<'_>, mut failure: Failure) -> RunReport {
+    let step = run.begin(StateName::Unknown, "saying what is not known", None);
+    let release = &run.request.release;
+    let known = match run.grip {
+        Grip::GivenBack => "the model may be in traffic although it is not proved to work",
+        _ if run.is_fence_proved => "the model was last proved to be out of traffic",
+        _ => "whether the model is in traffic is not known",
+    };
+    let line = if run.is_lock_lost {
+        format!("the lock was lost, so this run stopped changing things; {known}")
+    } else {
+        known.to_owned()
+    };
+    if let Some(held) = &mut run.memory.held {
+        held.reason = one_line(&failure.to_string());
+    }
+    run.say(Event::Warning { text: line.clone() });
+    let mut next = vec![
+        release.command("registry status", ""),
+        format!("take it out of traffic: {}", release.command("registry disable", "")),
+        format!("continue from what is there: {}", release.command("", "")),
+    ];
+    next.extend(
+        std::mem::take(&mut failure.next)
+            .into_iter()
+            .filter(|step| *step != release.command("", "")),
+    );
+    run.report.next = next;
+    run.report.failure = Some(failure.clone());
+    run.report.notes.push(line.clone());
+    run.mark(step, vec![line]);
+    run.close(StateName::Unknown, ExitCode::Unknown, failure.to_string())
+        .await
+}

@@ -1,0 +1,185 @@
+//! Where a run goes: the last good revision, or the one that the operator named.
+//!
+//! ```text
+//! revision     1 good   2 bad   3 = rollback to 1   4 bad (current)
+//! last good                         ↑ chosen: not failed, nobody rolled back from it, differs from 4
+//!
+//! revision     1 good   2 bad   3 = rollback to 1 (current)
+//! last good    1 is what runs already, 2 is what 3 rolled back from: refused, never back to 2
+//! ```
+
+mod past;
+mod pending;
+mod refusal;
+
+use std::collections::BTreeSet;
+
+use crate::failure::{Failure, FailureKind};
+use crate::journal::Memory;
+use crate::plan::Skipped;
+use crate::ports::Releases;
+use crate::release::{ReleaseRecord, ReleaseRef, ReleaseStatus, Revision, RevisionSummary};
+use crate::request::{Accept, TargetWish};
+use crate::resume::{self, Continued};
+use past::Past;
+
+/// What is asked for.
+#[derive(Debug, Clone, Copy)]
+pub struct Wish<'a> {
+    /// The release.
+    pub release: &'a ReleaseRef,
+    /// Where to go.
+    pub target: TargetWish,
+    /// What the operator accepted by name.
+    pub accept: &'a BTreeSet<Accept>,
+    /// RFC 3339 wall-clock time.
+    pub now: &'a str,
+}
+
+/// Where the run goes, and from where.
+#[derive(Debug, Clone)]
+pub struct Choice {
+    /// The label of the newest revision.
+    pub newest: RevisionSummary,
+    /// The newest revision in any status: what is current.
+    pub current: ReleaseRecord,
+    /// Where the run goes.
+    pub target: ReleaseRecord,
+    /// Newer revisions that were passed over, newest first.
+    pub skipped: Vec<Skipped>,
+    /// What the operator should know of this choice.
+    pub notes: Vec<String>,
+    /// An earlier run's rollback that is done already, so that Helm is not run again.
+    pub(crate) continued: Option<Continued>,
+}
+
+/// Chooses. Reads records one after the other, from the newest down, and no more than it needs.
+///
+/// # Errors
+/// `Refused` when no revision is good or the named one is known to be bad, each reason said; `NotFound` when the named
+/// one does not exist; and what [`Releases`] fails with.
+pub async fn choose(releases: &dyn Releases, memory: &Memory, wish: &Wish<'_>) -> Result<Choice, Failure> {
+    let history = releases.history().await?;
+    let mut past = Past::new(releases, history);
+    let Some(newest) = past.summaries().last().cloned() else {
+        return Err(Failure::new(
+            FailureKind::NotFound,
+            format!("{} has no revision", wish.release),
+        ));
+    };
+    // The usual answer is the revision below the current one, so both are read at once.
+    let two: Vec<_> = past.summaries().iter().rev().take(2).map(|s| s.revision).collect();
+    past.read(two).await;
+    let current = past.record(newest.revision).await?;
+    past.read_return(current.revision).await;
+    if matches!(newest.status, ReleaseStatus::Uninstalled | ReleaseStatus::Uninstalling) {
+        return Err(refusal::uninstalled(wish.release, &newest));
+    }
+    let mut notes = Vec::new();
+    let returned_to = past.returned_to(current.revision);
+    let is_ours = resume::began(memory, &current, returned_to);
+    notes.extend(pending::look(wish, &current, is_ours)?);
+
+    let continued = resume::continued(memory, &current, returned_to)
+        .filter(|c| past.summary(c.target).is_some())
+        .filter(|c| wish.target == TargetWish::LastGood || wish.target == TargetWish::Exact(c.target));
+    if let Some(continued) = continued {
+        let target = past.record(continued.target).await?;
+        notes.push(format!(
+            "revision {} is the rollback to revision {} that run {} began: Helm is not run again",
+            current.revision, continued.target, continued.run_id
+        ));
+        return Ok(Choice {
+            newest,
+            current,
+            target,
+            skipped: Vec::new(),
+            notes,
+            continued: Some(continued),
+        });
+    }
+    let (target, skipped) = match wish.target {
+        TargetWish::LastGood => last_good(&mut past, memory, wish, &current).await?,
+        TargetWish::Exact(revision) => (exact(&mut past, memory, wish, revision, &mut notes).await?, Vec::new()),
+    };
+    if target.manifest_sha256 == current.manifest_sha256 {
+        notes.push(format!(
+            "revision {} has the manifest of the current revision {}: it is applied again",
+            target.revision, current.revision
+        ));
+    }
+    Ok(Choice {
+        newest,
+        current,
+        target,
+        skipped,
+        notes,
+        continued: None,
+    })
+}
+
+async fn last_good(
+    past: &mut Past<'_>,
+    memory: &Memory,
+    wish: &Wish<'_>,
+    current: &ReleaseRecord,
+) -> Result<(ReleaseRecord, Vec<Skipped>), Failure> {
+    let mut skipped = Vec::new();
+    for candidate in past.below(current.revision) {
+        let record = past
+            .record(candidate.revision)
+            .await
+            .map_err(|failure| refusal::unreadable(wish.release, &candidate, failure))?;
+        past.read_return(candidate.revision).await;
+        let reason = past
+            .known_bad(&candidate, memory)
+            .or_else(|| changes_nothing(past, current, &record));
+        match reason {
+            None => return Ok((record, skipped)),
+            Some(reason) => skipped.push(Skipped {
+                revision: candidate.revision,
+                reason,
+            }),
+        }
+    }
+    Err(refusal::none_left(wish.release, past, current, &skipped, memory))
+}
+
+/// Going to a revision with the current manifest helps only where the current one is a rollback to it that did not end.
+fn changes_nothing(past: &Past<'_>, current: &ReleaseRecord, candidate: &ReleaseRecord) -> Option<String> {
+    let same = candidate.manifest_sha256 == current.manifest_sha256;
+    let has_failed = current.status == ReleaseStatus::Failed || current.status.is_pending();
+    let is_unfinished_return = has_failed && past.returned_to(current.revision).is_some();
+    (same && !is_unfinished_return).then(|| format!("same manifest as the current revision {}", current.revision))
+}
+
+async fn exact(
+    past: &mut Past<'_>,
+    memory: &Memory,
+    wish: &Wish<'_>,
+    revision: Revision,
+    notes: &mut Vec<String>,
+) -> Result<ReleaseRecord, Failure> {
+    let Some(summary) = past.summary(revision).cloned() else {
+        return Err(refusal::absent(wish.release, past.summaries(), revision));
+    };
+    let target = past.record(revision).await?;
+    let newer = past.summaries().iter().map(|s| s.revision).filter(|r| *r > revision);
+    let newer: Vec<_> = newer.collect();
+    past.read(newer).await;
+    if let Some(reason) = past.known_bad(&summary, memory) {
+        if !wish.accept.contains(&Accept::BadTarget) {
+            return Err(refusal::bad_target(wish.release, revision, &reason));
+        }
+        notes.push(format!(
+            "revision {revision} is accepted as the target although {reason}"
+        ));
+    }
+    Ok(target)
+}
+
+/// `1, 2, 4`.
+fn numbers(summaries: &[RevisionSummary]) -> String {
+    let numbers: Vec<_> = summaries.iter().map(|s| s.revision.to_string()).collect();
+    numbers.join(", ")
+}
