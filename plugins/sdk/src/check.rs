@@ -39,7 +39,6 @@ pub fn validate<C: Check>(context: &Context) -> Verdict {
 macro_rules! export_check {
     ($check:ty) => {
         #[doc(hidden)]
-        #[allow(unsafe_code)]
         const _: () = {
             struct Component;
 
@@ -53,7 +52,26 @@ macro_rules! export_check {
                 }
             }
 
-    $crate::bindings::export_component!(Component with_types_in $crate::bindings);
+            $crate::export_guest!(Component);
         };
+    };
+}
+
+/// As [`export_check!`], for a type that implements the generated trait `Guest` itself, without the kit's reading of
+/// parameters and its bounds on verdicts.
+#[macro_export]
+macro_rules! export_guest {
+    ($guest:ident) => {
+        // Only a component has such exports: their names are none that a native linker takes.
+        #[cfg(target_arch = "wasm32")]
+        #[allow(unsafe_code)]
+        const _: () = {
+    $crate::bindings::export_component!($guest with_types_in $crate::bindings);
+        };
+        #[cfg(not(target_arch = "wasm32"))]
+        const _: (fn() -> $crate::Manifest, fn($crate::Context) -> $crate::Verdict) = (
+            <$guest as $crate::bindings::exports::vllm_rollback::plugin::check::Guest>::describe,
+            <$guest as $crate::bindings::exports::vllm_rollback::plugin::check::Guest>::validate,
+        );
     };
 }

@@ -16,11 +16,14 @@ use crate::{
     Context, Event, HttpError, Level, LogOf, Phase, Pod, PodStatus, RegistryState, Request, Response, Sample, World,
 };
 
+/// Answers by call, in order.
+type Script<T> = RefCell<BTreeMap<String, VecDeque<T>>>;
+
 /// See the page of this module.
 #[derive(Debug, Default)]
 pub struct FakeWorld {
-    answers: RefCell<BTreeMap<String, VecDeque<Result<Response, HttpError>>>>,
-    scrapes: RefCell<BTreeMap<String, VecDeque<Result<Vec<Sample>, HttpError>>>>,
+    answers: Script<Result<Response, HttpError>>,
+    scrapes: Script<Result<Vec<Sample>, HttpError>>,
     pods: RefCell<VecDeque<Result<Vec<PodStatus>, String>>>,
     logs: BTreeMap<String, Result<String, String>>,
     registry: Option<Result<RegistryState, String>>,

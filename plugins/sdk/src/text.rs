@@ -15,7 +15,7 @@ pub fn line(text: &str) -> String {
     excerpt(text, LINE)
 }
 
-/// As [`line`], with another bound.
+/// As [`line()`], with another bound.
 pub fn excerpt(text: &str, most: usize) -> String {
     // One more than fits is enough to know that something has to be cut off.
     let mut kept: Vec<char> = text.chars().take(most + 1).flat_map(printable).take(most + 1).collect();

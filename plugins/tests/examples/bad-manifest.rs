@@ -1,7 +1,7 @@
 //! Describes itself by a name with line breaks, escape codes and a path, a schema that is no JSON and no time to run.
 
 use vllm_rollback_plugin::bindings::exports::vllm_rollback::plugin::check::Guest;
-use vllm_rollback_plugin::{Capability, Context, Manifest, Verdict, bindings};
+use vllm_rollback_plugin::{Capability, Context, Manifest, Verdict};
 
 struct Plugin;
 
@@ -21,7 +21,4 @@ impl Guest for Plugin {
     }
 }
 
-#[allow(unsafe_code, reason = "what the macro expands to")]
-const _: () = {
-    bindings::export_component!(Plugin with_types_in bindings);
-};
+vllm_rollback_plugin::export_guest!(Plugin);

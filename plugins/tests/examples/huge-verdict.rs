@@ -1,7 +1,7 @@
 //! Passes with 64 MB of evidence, a summary of many lines and escape codes, and numbers that are none.
 
 use vllm_rollback_plugin::bindings::exports::vllm_rollback::plugin::check::Guest;
-use vllm_rollback_plugin::{Context, Manifest, Measurement, Outcome, Verdict, bindings};
+use vllm_rollback_plugin::{Context, Manifest, Measurement, Outcome, Verdict};
 
 struct Plugin;
 
@@ -22,7 +22,4 @@ impl Guest for Plugin {
     }
 }
 
-#[allow(unsafe_code, reason = "what the macro expands to")]
-const _: () = {
-    bindings::export_component!(Plugin with_types_in bindings);
-};
+vllm_rollback_plugin::export_guest!(Plugin);

@@ -1,6 +1,5 @@
 //! Components that misbehave, one per file in `examples/`, for the tests of the host. `build.sh` puts them into
-//! `target/plugins/test/`. None of them may ever let a model back into traffic that should stay out, except those whose
-//! name says that they pass.
+//! `target/plugins/test/`. Only `always-passes` and `floods-logs` may end as a pass.
 
 use vllm_rollback_plugin::{Manifest, Phase};
 
