@@ -18,8 +18,10 @@ pub enum Kind {
     ReleaseHistory,
     /// What a release is and does now.
     ReleaseStatus,
-    /// The verdicts of checks alone.
+    /// The report of checks that ran on their own.
     ValidationRun,
+    /// The report of an operator's change of traffic.
+    RegistryRun,
     /// A model's place in traffic.
     RegistryStatus,
     /// The tool's versions.

@@ -17,7 +17,6 @@ pub mod run;
 pub mod status;
 pub mod terminal;
 pub mod time;
-pub mod validation;
 pub mod verdict;
 
 #[cfg(test)]

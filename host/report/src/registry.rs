@@ -17,12 +17,8 @@ pub struct Place {
     /// The release.
     #[serde(flatten)]
     pub release: ReleaseRef,
-    /// As it was before the verb acted; none for `status`.
-    pub before: Option<TrafficState>,
     /// As it is now.
     pub now: TrafficState,
-    /// What proves that it is so.
-    pub proof: Vec<String>,
     /// Traffic that a run took away and did not give back.
     pub held: Option<Held>,
     /// What to type next, best first.
@@ -33,11 +29,8 @@ pub struct Place {
 pub fn table(place: &Place, glyphs: Glyphs) -> String {
     let mut page = Page::new(glyphs);
     page.line(0, &[span(STRONG, place.release.to_string())]);
-    if let Some(before) = &place.before {
-        page.field("Before", &[plain(traffic_line(before))]);
-    }
     page.field("Now", &[plain(traffic_line(&place.now))]);
-    for line in place.now.evidence.iter().chain(&place.proof) {
+    for line in &place.now.evidence {
         page.line(10, &[span(FAINT, line.clone())]);
     }
     if let Some(held) = &place.held {
@@ -69,21 +62,18 @@ mod tests {
     use crate::samples;
 
     #[test]
-    fn a_change_shows_both_states_and_its_proof() {
+    fn a_place_in_traffic_shows_what_was_seen() {
         let place = Place {
             release: ReleaseRef {
                 namespace: "prod".into(),
                 name: "llama".into(),
             },
-            before: Some(samples::traffic(TrafficStatus::Enabled)),
             now: samples::traffic(TrafficStatus::Disabled),
-            proof: vec!["no endpoint is left".into()],
             held: None,
             next: Vec::new(),
         };
         let text = anstream::adapter::strip_str(&table(&place, Glyphs::Ascii)).to_string();
-        assert!(text.contains("Before    enabled (service driver)"), "{text}");
         assert!(text.contains("Now       disabled (service driver)"), "{text}");
-        assert!(text.contains("          no endpoint is left\n"), "{text}");
+        assert!(text.contains("          EndpointSlice llama-x: 1 ready\n"), "{text}");
     }
 }

@@ -3,7 +3,7 @@
 use vllm_rollback_engine::check::Outcome;
 use vllm_rollback_engine::failure::Failure;
 use vllm_rollback_engine::release::Revision;
-use vllm_rollback_engine::report::{RunReport, StateName};
+use vllm_rollback_engine::report::{ExitCode, RunReport, StateName};
 use vllm_rollback_engine::traffic::TrafficState;
 
 use crate::json::{self, Kind};
@@ -12,10 +12,55 @@ use crate::page::{Page, plain, span};
 use crate::time::seconds;
 use crate::{cause, verdict};
 
-/// Draws the report for people.
+/// What a report is of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Of {
+    /// A rollback.
+    Rollback,
+    /// Checks alone.
+    Validation,
+    /// An operator's change of traffic.
+    Traffic,
+}
+
+impl Of {
+    /// What its document is.
+    fn kind(self) -> Kind {
+        match self {
+            Self::Rollback => Kind::RollbackRun,
+            Self::Validation => Kind::ValidationRun,
+            Self::Traffic => Kind::RegistryRun,
+        }
+    }
+
+    fn title(self) -> &'static str {
+        match self {
+            Self::Rollback => "Rollback of",
+            Self::Validation => "Validation of",
+            Self::Traffic => "Traffic of",
+        }
+    }
+
+    fn meaning(self, report: &RunReport) -> &'static str {
+        match (self, report.exit_code) {
+            (Self::Rollback, ExitCode::Success) => "restored and serving",
+            (Self::Validation, ExitCode::Success) => "serves as its manifest says, and every required check passed",
+            (Self::Validation, ExitCode::Refused) => "not proved good; nothing was changed",
+            (Self::Traffic, ExitCode::Success) => "as asked, and proved",
+            (_, code) => code.meaning(),
+        }
+    }
+}
+
+/// Draws the report of a rollback for people.
 pub fn table(report: &RunReport, glyphs: Glyphs) -> String {
+    table_of(Of::Rollback, report, glyphs)
+}
+
+/// Draws a report for people.
+pub fn table_of(of: Of, report: &RunReport, glyphs: Glyphs) -> String {
     let mut page = Page::new(glyphs);
-    header(&mut page, report);
+    header(&mut page, of, report);
     failure(&mut page, report);
     states(&mut page, report);
     checks(&mut page, report);
@@ -26,12 +71,20 @@ pub fn table(report: &RunReport, glyphs: Glyphs) -> String {
     page.finish()
 }
 
-/// Draws the report for programs.
+/// Draws the report of a rollback for programs.
 ///
 /// # Errors
 /// As [`json::document`].
 pub fn json(report: &RunReport) -> Result<String, Failure> {
-    json::document(Kind::RollbackRun, report)
+    json_of(Of::Rollback, report)
+}
+
+/// Draws a report for programs.
+///
+/// # Errors
+/// As [`json::document`].
+pub fn json_of(of: Of, report: &RunReport) -> Result<String, Failure> {
+    json::document(of.kind(), report)
 }
 
 /// The mark of an outcome.
@@ -44,20 +97,19 @@ pub(crate) fn outcome_mark(outcome: StateName) -> Mark {
     }
 }
 
-fn header(page: &mut Page, report: &RunReport) {
-    let title = format!("Rollback of {}/{}", report.namespace, report.release);
+fn header(page: &mut Page, of: Of, report: &RunReport) {
+    let title = format!("{} {}/{}", of.title(), report.namespace, report.release);
     page.line(
         0,
-        &[span(STRONG, title), plain(format!("  {}", route(page.arrow(), report)))],
+        &[
+            span(STRONG, title),
+            plain(format!("  {}", route(page.arrow(), of, report))),
+        ],
     );
     let mark = outcome_mark(report.outcome);
     let outcome = [
         span(mark.style(), report.outcome.word()),
-        plain(format!(
-            ": {} (exit {})",
-            report.exit_code.meaning(),
-            report.exit_code.number()
-        )),
+        plain(format!(": {} (exit {})", of.meaning(report), report.exit_code.number())),
     ];
     page.field("Outcome", &outcome);
     page.field(
@@ -78,7 +130,13 @@ fn header(page: &mut Page, report: &RunReport) {
 }
 
 /// `3 → 1 (now revision 4)`.
-fn route(arrow: &str, report: &RunReport) -> String {
+fn route(arrow: &str, of: Of, report: &RunReport) -> String {
+    if of == Of::Validation {
+        return report
+            .to_revision
+            .map(|revision| format!("revision {revision}"))
+            .unwrap_or_default();
+    }
     let number = |revision: Option<Revision>| revision.map_or_else(|| "?".to_owned(), |r| r.to_string());
     let made = report
         .new_revision
@@ -183,7 +241,6 @@ pub(crate) fn traffic_line(state: &TrafficState) -> String {
 #[cfg(test)]
 mod tests {
     use vllm_rollback_engine::failure::FailureKind;
-    use vllm_rollback_engine::report::ExitCode;
 
     use super::*;
     use crate::samples;
@@ -195,7 +252,7 @@ mod tests {
             anstream::adapter::strip_str(&text).to_string(),
             "\
 Rollback of prod/llama  3 → 1 (now revision 4)
-Outcome   done: restored and serving, or the plan or validation passed (exit 0)
+Outcome   done: restored and serving (exit 0)
 Run       01J0000000000000000000TEST  2026-01-02T03:04:05Z  42.1s
 By        ann
 Reason    crash loop
@@ -245,6 +302,18 @@ Kept
         );
         assert!(
             text.contains("  XX Pod/llama-1 container vllm: exits again and again, exit code 1\n"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn a_validation_is_told_as_such() {
+        let mut report = samples::report();
+        report.outcome = StateName::Unchanged;
+        report.exit_code = ExitCode::Refused;
+        let text = anstream::adapter::strip_str(&table_of(Of::Validation, &report, Glyphs::Ascii)).to_string();
+        assert!(
+            text.starts_with("Validation of prod/llama  revision 1\nOutcome   unchanged: not proved good"),
             "{text}"
         );
     }

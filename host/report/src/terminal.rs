@@ -191,14 +191,11 @@ impl Terminal {
         } else {
             Mark::Failed
         };
-        self.print(
-            mark,
-            &[
-                span(mark.style(), format!("{}: ", report.outcome)),
-                plain(report.exit_code.meaning()),
-            ],
-            |_| (),
-        );
+        let mut spans = vec![span(mark.style(), report.outcome.word())];
+        if report.outcome != StateName::Done {
+            spans.push(plain(format!(": {}", report.exit_code.meaning())));
+        }
+        self.print(mark, &spans, |_| ());
     }
 }
 
