@@ -1,1 +1,32 @@
-//! To be written.
+//! The cluster: the only crate that knows Kubernetes.
+//!
+//! | module | concern |
+//! |---|---|
+//! | [`connect`] | from kubectl's flags to a cluster that answered |
+//! | [`records`] | Helm's release records, by labels and one payload at a time |
+//! | [`gate`] | a key in a Service's selector that empties its endpoints, and the endpoints |
+//! | [`pod_http`] | HTTP to a pod by port-forward, else by the API server's proxy |
+//! | [`lease`] | one run at a time |
+//! | [`journal_mirror`] | what later runs must know, in a ConfigMap |
+//! | [`snapshot`] | what checks may see: pods, events, log tails |
+#![allow(dead_code)]
+
+pub mod connect;
+pub mod gate;
+pub mod journal_mirror;
+pub mod lease;
+pub mod pod_http;
+pub mod records;
+pub mod snapshot;
+
+mod events;
+mod logs;
+mod manifest;
+mod pods;
+mod view;
+mod wire;
+
+pub use connect::{BearerToken, Cluster, ConnectOptions, Identity};
+pub use lease::ReleaseLock;
+pub use snapshot::ReleaseView;
+pub use wire::RetryListener;

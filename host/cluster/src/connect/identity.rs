@@ -1,0 +1,63 @@
+//! Which cluster this is, and who we are in it.
+
+use serde_json::json;
+
+use crate::wire::{ApiError, Wire};
+
+/// A user, as the API server sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// User name.
+    pub user: String,
+    /// Groups.
+    pub groups: Vec<String>,
+}
+
+/// UID of the `kube-system` namespace, which lives as long as the cluster. Where it may not be read, the server's
+/// address stands in for it.
+pub(super) async fn cluster_uid(wire: &Wire, server: &str) -> Result<String, ApiError> {
+    match wire.get_once("/api/v1/namespaces/kube-system").await {
+        Ok(namespace) => Ok(namespace["metadata"]["uid"]
+            .as_str()
+            .map_or_else(|| from_address(server), str::to_owned)),
+        Err(error) if error.code == Some(403) || error.is_not_found() => Ok(from_address(server)),
+        Err(error) => Err(error),
+    }
+}
+
+fn from_address(server: &str) -> String {
+    let address = server.rsplit_once("://").map_or(server, |(_, address)| address);
+    let clean: String = address
+        .chars()
+        .map(|c| if c.is_ascii_alphanumeric() || c == '.' { c } else { '-' })
+        .collect();
+    format!("server-{clean}")
+}
+
+pub(super) async fn who_am_i(wire: &Wire) -> Result<Identity, ApiError> {
+    let question = json!({ "apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview" });
+    let answer = wire
+        .create("/apis/authentication.k8s.io/v1/selfsubjectreviews", &question)
+        .await?;
+    let user = &answer["status"]["userInfo"];
+    Ok(Identity {
+        user: user["username"].as_str().unwrap_or_default().to_owned(),
+        groups: user["groups"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(|g| g.as_str().map(str::to_owned))
+            .collect(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_becomes_a_safe_directory_name() {
+        assert_eq!(from_address("https://[::1]:6443/a"), "server---1--6443-a");
+        assert_eq!(from_address("https://10.0.0.1:6443"), "server-10.0.0.1-6443");
+    }
+}

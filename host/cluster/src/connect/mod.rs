@@ -1,0 +1,175 @@
+//! The connection to a cluster.
+
+mod identity;
+mod kubeconfig;
+mod options;
+mod proxy;
+
+use std::time::Duration;
+
+use http::header::{HeaderValue, USER_AGENT};
+use kube::{Client, Config};
+use vllm_rollback_engine::failure::{Failure, FailureKind};
+
+pub use identity::Identity;
+pub use options::{BearerToken, ConnectOptions};
+
+use crate::wire::{ApiError, Wire};
+
+/// Time for a TCP and TLS connection to the API server.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// Time for one call that is not a stream, unless `--request-timeout` says otherwise.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// A cluster that answered, in one namespace of it.
+#[derive(Clone)]
+pub struct Cluster {
+    wire: Wire,
+    namespace: String,
+    server: String,
+    context: Option<String>,
+    uid: String,
+}
+
+impl Cluster {
+    /// Connects, and asks the API server one question to know that address and credentials are good.
+    ///
+    /// # Errors
+    /// `Usage` for a kubeconfig or flag that cannot be used, `Forbidden` for rejected credentials, `Unreachable` when
+    /// the server does not answer. All name the server or file.
+    pub async fn connect(options: ConnectOptions) -> Result<Self, Failure> {
+        let kubeconfig::Loaded { mut config, context } = kubeconfig::load(&options).await?;
+        apply(&options, &mut config)?;
+        let server = config.cluster_url.to_string().trim_end_matches('/').to_owned();
+        let namespace = config.default_namespace.clone();
+        let client = Client::try_from(config).map_err(|error| refuse(ApiError::from(error), &server, context.as_deref()))?;
+        let timeout = match options.request_timeout {
+            None => Some(REQUEST_TIMEOUT),
+            Some(Duration::ZERO) => None,
+            Some(limit) => Some(limit),
+        };
+        let wire = Wire::new(client, timeout, options.on_retry);
+        let uid = identity::cluster_uid(&wire, &server)
+            .await
+            .map_err(|error| refuse(error, &server, context.as_deref()))?;
+        Ok(Self {
+            wire,
+            namespace,
+            server,
+            context,
+            uid,
+        })
+    }
+
+    /// The same cluster, in another namespace.
+    #[must_use]
+    pub fn in_namespace(&self, namespace: &str) -> Self {
+        Self {
+            namespace: namespace.to_owned(),
+            ..self.clone()
+        }
+    }
+
+    /// The namespace of the release.
+    pub fn namespace(&self) -> &str {
+        &self.namespace
+    }
+
+    /// URL of the API server.
+    pub fn server(&self) -> &str {
+        &self.server
+    }
+
+    /// Name of the kubeconfig's context, when there is one.
+    pub fn context(&self) -> Option<&str> {
+        self.context.as_deref()
+    }
+
+    /// Identity of the cluster: the UID of `kube-system`, or the server's address when that cannot be read.
+    /// Fit for a directory name.
+    pub fn uid(&self) -> &str {
+        &self.uid
+    }
+
+    /// Who the API server takes us for.
+    ///
+    /// # Errors
+    /// `Unreachable` or `Forbidden`.
+    pub async fn who_am_i(&self) -> Result<Identity, Failure> {
+        identity::who_am_i(&self.wire)
+            .await
+            .map_err(|e| e.into_failure(format!("cannot ask {} who this user is", self.server)))
+    }
+
+    pub(crate) fn wire(&self) -> &Wire {
+        &self.wire
+    }
+}
+
+fn apply(options: &ConnectOptions, config: &mut Config) -> Result<(), Failure> {
+    if let Some(namespace) = &options.namespace {
+        config.default_namespace.clone_from(namespace);
+    }
+    if let Some(token) = &options.token {
+        config.auth_info.token = Some(token.reveal().into());
+        config.auth_info.token_file = None;
+        config.auth_info.exec = None;
+    }
+    if let Some(user) = &options.as_user {
+        config.auth_info.impersonate = Some(user.clone());
+    } else if options.as_uid.is_some() || !options.as_groups.is_empty() {
+        return Err(Failure::new(
+            FailureKind::Usage,
+            "a group or UID can be impersonated only together with a user",
+        )
+        .next("add --as USER"));
+    }
+    if !options.as_groups.is_empty() {
+        config.auth_info.impersonate_groups = Some(options.as_groups.clone());
+    }
+    if let Some(uid) = &options.as_uid {
+        config.auth_info.impersonate_uid = Some(uid.clone());
+    }
+    if let Some(path) = &options.ca_file {
+        if let Err(error) = std::fs::metadata(path) {
+            return Err(Failure::new(
+                FailureKind::Usage,
+                format!("the certificate authority {} cannot be read", path.display()),
+            )
+            .caused_by(&error)
+            .next("give the path of a PEM file with --certificate-authority"));
+        }
+        config.root_cert_file = Some(path.clone());
+    }
+    if let Some(name) = &options.tls_server_name {
+        config.tls_server_name = Some(name.clone());
+    }
+    config.accept_invalid_certs |= options.insecure_skip_tls_verify;
+    config.connect_timeout = Some(CONNECT_TIMEOUT);
+    config.read_timeout = None;
+    config.default_retry = false;
+    config.headers.push((USER_AGENT, user_agent(options.run_id.as_deref())));
+    Ok(())
+}
+
+fn user_agent(run_id: Option<&str>) -> HeaderValue {
+    let version = env!("CARGO_PKG_VERSION");
+    let text = match run_id {
+        Some(run) => format!("kubectl-vllm_rollback/{version} (run={run})"),
+        None => format!("kubectl-vllm_rollback/{version}"),
+    };
+    HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static("kubectl-vllm_rollback"))
+}
+
+fn refuse(error: ApiError, server: &str, context: Option<&str>) -> Failure {
+    let place = match context {
+        Some(context) => format!("{server} (context {context})"),
+        None => server.to_owned(),
+    };
+    let what = if error.is_forbidden() {
+        format!("the cluster {place} does not accept these credentials")
+    } else {
+        format!("the cluster {place} cannot be reached")
+    };
+    error.into_failure(what)
+}

@@ -1,0 +1,195 @@
+//! Where a Service sends traffic, as its EndpointSlices say.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+use vllm_rollback_engine::failure::{Failure, FailureKind};
+
+use crate::connect::Cluster;
+use crate::wire::Resource;
+use crate::wire::watch::{Change, watch};
+
+/// An address that gets a Service's traffic.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Endpoint {
+    /// `10.244.0.7:8000`.
+    pub address: String,
+    /// UID of the pod behind it, when it is a pod.
+    pub pod_uid: Option<String>,
+    /// Name of the pod behind it.
+    pub pod: Option<String>,
+}
+
+impl Cluster {
+    /// The addresses that get the Service's traffic now: ready, or serving although terminating.
+    ///
+    /// # Errors
+    /// `Forbidden`, `Unreachable`.
+    pub async fn ready_endpoints(&self, service: &str) -> Result<Vec<Endpoint>, Failure> {
+        let selector = selector(service);
+        self.wire()
+            .list(&self.slices(), &[("labelSelector", &selector)])
+            .await
+            .map(|listed| serving(listed.items.iter()))
+            .map_err(|e| e.into_failure(format!("cannot read the endpoints of Service/{service}")))
+    }
+
+    /// Waits until the Service's endpoints are as `wanted` says, and returns them. Watched, not polled.
+    ///
+    /// # Errors
+    /// `Timeout` with the endpoints last seen; `Forbidden`, `Unreachable` when they cannot be watched.
+    pub async fn wait_endpoints(
+        &self,
+        service: &str,
+        deadline: Duration,
+        wanted: impl Fn(&[Endpoint]) -> bool + Send,
+    ) -> Result<Vec<Endpoint>, Failure> {
+        let query = vec![("labelSelector", selector(service))];
+        let changes = watch(self.wire().clone(), self.slices(), query);
+        settle(service, changes, Instant::now() + deadline, wanted).await
+    }
+
+    fn slices(&self) -> String {
+        Resource::new("discovery.k8s.io", "v1", "endpointslices").collection(Some(self.namespace()))
+    }
+}
+
+fn selector(service: &str) -> String {
+    format!("kubernetes.io/service-name={service}")
+}
+
+async fn settle(
+    service: &str,
+    mut changes: mpsc::Receiver<Change>,
+    end: Instant,
+    wanted: impl Fn(&[Endpoint]) -> bool,
+) -> Result<Vec<Endpoint>, Failure> {
+    let mut slices: BTreeMap<String, Value> = BTreeMap::new();
+    let mut seen: Option<Vec<Endpoint>> = None;
+    loop {
+        let change = match tokio::time::timeout_at(end, changes.recv()).await {
+            Ok(Some(change)) => change,
+            Ok(None) | Err(_) => return Err(timed_out(service, seen.as_deref())),
+        };
+        match change {
+            Change::All(items) => slices = items.into_iter().map(|s| (name(&s), s)).collect(),
+            Change::Put(slice) => {
+                slices.insert(name(&slice), *slice);
+            }
+            Change::Gone(slice) => {
+                slices.remove(&name(&slice));
+            }
+            Change::Lost(error) => {
+                return Err(error.into_failure(format!("cannot watch the endpoints of Service/{service}")));
+            }
+        }
+        let now = serving(slices.values());
+        if wanted(&now) {
+            return Ok(now);
+        }
+        seen = Some(now);
+    }
+}
+
+fn timed_out(service: &str, seen: Option<&[Endpoint]>) -> Failure {
+    let list = match seen {
+        None => "they could not be read in time".to_owned(),
+        Some([]) => "it has none".to_owned(),
+        Some(all) => {
+            let names: Vec<_> = all.iter().map(|e| e.address.as_str()).collect();
+            format!("it has {}", names.join(", "))
+        }
+    };
+    Failure::new(
+        FailureKind::Timeout,
+        format!("the endpoints of Service/{service} did not settle in time"),
+    )
+    .because(list)
+    .next(format!("kubectl get endpointslices -l kubernetes.io/service-name={service}"))
+}
+
+fn name(slice: &Value) -> String {
+    slice["metadata"]["name"].as_str().unwrap_or_default().to_owned()
+}
+
+/// A null condition means true, except `terminating` (KEP-752). kube-proxy falls back to serving, terminating endpoints
+/// when no other is ready (KEP-1669), so those count too.
+fn serving<'a>(slices: impl Iterator<Item = &'a Value>) -> Vec<Endpoint> {
+    let mut found = Vec::new();
+    for slice in slices {
+        let port = slice["ports"].as_array().into_iter().flatten().find_map(|p| p["port"].as_u64());
+        for endpoint in slice["endpoints"].as_array().into_iter().flatten() {
+            let conditions = &endpoint["conditions"];
+            let ready = conditions["ready"].as_bool().unwrap_or(true);
+            let serving = conditions["serving"].as_bool().unwrap_or(ready);
+            if !(ready || serving) {
+                continue;
+            }
+            let target = &endpoint["targetRef"];
+            let text = |key: &str| (target["kind"] == "Pod").then(|| target[key].as_str().map(str::to_owned)).flatten();
+            for address in endpoint["addresses"].as_array().into_iter().flatten() {
+                let address = address.as_str().unwrap_or_default();
+                let address = if address.contains(':') { format!("[{address}]") } else { address.to_owned() };
+                found.push(Endpoint {
+                    address: port.map_or_else(|| address.clone(), |port| format!("{address}:{port}")),
+                    pod_uid: text("uid"),
+                    pod: text("name"),
+                });
+            }
+        }
+    }
+    found.sort();
+    found.dedup();
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn slice(conditions: &Value) -> Value {
+        json!({"metadata": {"name": "s"}, "ports": [{"port": 8000}], "endpoints": [
+            {"addresses": ["10.0.0.1"], "conditions": conditions,
+             "targetRef": {"kind": "Pod", "name": "p", "uid": "u"}}]})
+    }
+
+    fn addresses(conditions: &Value) -> Vec<String> {
+        serving([slice(conditions)].iter()).into_iter().map(|e| e.address).collect()
+    }
+
+    #[test]
+    fn ready_and_terminating_but_serving_endpoints_get_traffic() {
+        assert_eq!(addresses(&json!({"ready": true})), ["10.0.0.1:8000"]);
+        assert_eq!(addresses(&json!({})), ["10.0.0.1:8000"]);
+        assert_eq!(
+            addresses(&json!({"ready": false, "serving": true, "terminating": true})),
+            ["10.0.0.1:8000"]
+        );
+        assert!(addresses(&json!({"ready": false, "serving": false})).is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_wait_ends_when_the_last_slice_is_gone() {
+        let (send, changes) = mpsc::channel(4);
+        let full = slice(&json!({"ready": true}));
+        send.send(Change::All(vec![full.clone()])).await.unwrap();
+        send.send(Change::Gone(Box::new(full))).await.unwrap();
+        let end = Instant::now() + Duration::from_secs(60);
+        let found = settle("svc", changes, end, |now| now.is_empty()).await.unwrap();
+        assert!(found.is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_wait_that_times_out_names_what_it_saw() {
+        let (send, changes) = mpsc::channel(4);
+        send.send(Change::All(vec![slice(&json!({"ready": true}))])).await.unwrap();
+        let end = Instant::now() + Duration::from_secs(1);
+        let failure = settle("svc", changes, end, |now| now.is_empty()).await.unwrap_err();
+        assert_eq!(failure.kind, FailureKind::Timeout);
+        assert!(failure.to_string().contains("10.0.0.1:8000"), "{failure}");
+    }
+}

@@ -1,0 +1,149 @@
+//! The Service gate: a foreign key in a Service's selector, so that it selects no pod until the key is removed.
+//!
+//! Helm 3's three-way merge keeps the key through a rollback; Helm 4 keeps it with `--server-side=false`
+//! (both tried with helm 3.22.0 and 4.3.1).
+
+mod endpoints;
+mod managers;
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+use vllm_rollback_engine::failure::{Failure, FailureKind};
+
+pub use endpoints::Endpoint;
+
+use crate::connect::Cluster;
+use crate::wire::{Patch, Resource};
+
+/// The selector key that closes a gate; drift detection leaves it alone.
+pub const GATE_KEY: &str = "rollback.vllm/gate";
+
+/// How often an open is tried again when somebody else writes the Service at the same time.
+const TRIES: usize = 10;
+
+/// A Service, as the gate sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GateState {
+    /// Its selector, without the gate's key.
+    pub selector: BTreeMap<String, String>,
+    /// Value of the gate's key; none means open.
+    pub gate_value: Option<String>,
+    /// Who wrote fields of it: `helm/Apply`.
+    pub managers: Vec<String>,
+    /// Its version.
+    pub resource_version: String,
+    /// `meta.helm.sh/release-name` and `-namespace`: the release that owns it.
+    pub release: Option<(String, String)>,
+}
+
+impl Cluster {
+    /// Reads a Service's gate.
+    ///
+    /// # Errors
+    /// `NotFound`, `Forbidden`, `Unreachable`.
+    pub async fn read_gate(&self, service: &str, key: &str) -> Result<GateState, Failure> {
+        self.wire()
+            .get(&self.service_path(service))
+            .await
+            .map(|object| state(&object, key))
+            .map_err(|e| e.into_failure(format!("cannot read Service/{service}")))
+    }
+
+    /// Closes a gate: puts the key into the selector. Harmless when it is closed already with this value.
+    ///
+    /// # Errors
+    /// `Refused` for a Service without selector, which a key would turn into one that owns its endpoints; `NotFound`,
+    /// `Forbidden`, `Unreachable`.
+    pub async fn close_gate(&self, service: &str, key: &str, value: &str) -> Result<GateState, Failure> {
+        let path = self.service_path(service);
+        let what = || format!("cannot close the gate of Service/{service}");
+        let now = self.wire().get(&path).await.map_err(|e| e.into_failure(what()))?;
+        if state(&now, key).selector.is_empty() {
+            return Err(Failure::new(FailureKind::Refused, what())
+                .because("it has no selector, so its endpoints are managed by somebody else")
+                .next("use another registry driver: --registry postgres or --registry none"));
+        }
+        if now["spec"]["selector"][key] == value {
+            return Ok(state(&now, key));
+        }
+        let patch = json!({ "spec": { "selector": { key: value } } });
+        let closed = self
+            .wire()
+            .patch(&path, Patch::Merge, &patch)
+            .await
+            .map_err(|e| e.into_failure(what()))?;
+        Ok(state(&closed, key))
+    }
+
+    /// Opens a gate: removes the key and our managedFields entry, so that the managers are as before. Harmless when it
+    /// is open already.
+    ///
+    /// # Errors
+    /// `Conflict` when others keep writing the Service; `NotFound`, `Forbidden`, `Unreachable`.
+    pub async fn open_gate(&self, service: &str, key: &str) -> Result<GateState, Failure> {
+        let path = self.service_path(service);
+        let what = || format!("cannot open the gate of Service/{service}");
+        for _ in 0..TRIES {
+            let now = self.wire().get(&path).await.map_err(|e| e.into_failure(what()))?;
+            let Some(patch) = managers::opening_patch(&now, key) else {
+                return Ok(state(&now, key));
+            };
+            // The write itself may add an entry of ours anew, so the next turn looks again. A failed test is 422.
+            match self.wire().patch(&path, Patch::Json, &patch).await {
+                Ok(_) => {}
+                Err(error) if error.is_conflict() || error.code == Some(422) => {
+                    tracing::debug!("Service/{service} changed meanwhile: {}", error.text());
+                }
+                Err(error) => return Err(error.into_failure(what())),
+            }
+        }
+        Err(Failure::new(FailureKind::Conflict, what())
+            .because(format!("somebody else changed it {TRIES} times in a row"))
+            .next(format!(
+                "kubectl get service {service} -n {} --show-managed-fields -o yaml",
+                self.namespace()
+            )))
+    }
+
+    fn service_path(&self, service: &str) -> String {
+        Resource::core("services").object(self.namespace(), service)
+    }
+}
+
+fn state(service: &Value, key: &str) -> GateState {
+    let mut selector: BTreeMap<String, String> = service["spec"]["selector"]
+        .as_object()
+        .into_iter()
+        .flatten()
+        .filter_map(|(k, v)| Some((k.clone(), v.as_str()?.to_owned())))
+        .collect();
+    let gate_value = selector.remove(key);
+    let annotation = |name: &str| {
+        let text = service["metadata"]["annotations"][name].as_str()?;
+        Some(text.to_owned())
+    };
+    GateState {
+        selector,
+        gate_value,
+        managers: managers::managers(service),
+        resource_version: service["metadata"]["resourceVersion"].as_str().unwrap_or_default().into(),
+        release: annotation("meta.helm.sh/release-name").zip(annotation("meta.helm.sh/release-namespace")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_gates_key_is_told_apart_from_the_charts_selector() {
+        let service = json!({"metadata": {"resourceVersion": "9", "annotations": {
+            "meta.helm.sh/release-name": "r", "meta.helm.sh/release-namespace": "ml"}},
+            "spec": {"selector": {"app": "x", GATE_KEY: "run-1"}}});
+        let state = state(&service, GATE_KEY);
+        assert_eq!(state.gate_value.as_deref(), Some("run-1"));
+        assert_eq!(state.selector, BTreeMap::from([("app".to_owned(), "x".to_owned())]));
+        assert_eq!(state.release, Some(("r".to_owned(), "ml".to_owned())));
+    }
+}

@@ -1,0 +1,276 @@
+//! The lock on a release: a Lease that only one run holds at a time (invariant I3).
+//!
+//! A lock is taken from a run that died: at once when its process is seen to be gone on this machine, else after nobody
+//! renewed it for its whole duration *while we watched*, since clocks of two machines cannot be compared.
+
+mod holder;
+mod process;
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use serde_json::Value;
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+use vllm_rollback_engine::failure::{Failure, FailureKind};
+use vllm_rollback_engine::ports::{Claim, Lock};
+
+pub use holder::Holder;
+
+use crate::connect::Cluster;
+use crate::journal_mirror::object_name;
+use crate::wire::{ApiError, Resource};
+
+/// How long a lock outlives the last sign of life of its holder.
+const DURATION: Duration = Duration::from_secs(45);
+/// How often a holder gives a sign of life.
+const RENEW: Duration = Duration::from_secs(10);
+/// How often a lock that looks expired is looked at.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// The lock on one release.
+pub struct ReleaseLock {
+    cluster: Cluster,
+    release: String,
+    held: Mutex<Option<Held>>,
+}
+
+struct Held {
+    identity: String,
+    renewal: JoinHandle<()>,
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.renewal.abort();
+    }
+}
+
+impl ReleaseLock {
+    /// The lock on a release of the cluster's namespace.
+    pub fn new(cluster: Cluster, release: impl Into<String>) -> Self {
+        Self {
+            cluster,
+            release: release.into(),
+            held: Mutex::new(None),
+        }
+    }
+
+    /// Who holds it now, expired or not.
+    ///
+    /// # Errors
+    /// `Forbidden`, `Unreachable`.
+    pub async fn holder(&self) -> Result<Option<Holder>, Failure> {
+        let lease = self.read().await.map_err(|e| self.cannot("read", e))?;
+        Ok(lease.as_ref().and_then(Holder::read))
+    }
+
+    /// Takes the lock away from whoever holds it, for an operator who knows that run to be dead. Gives who it was.
+    ///
+    /// # Errors
+    /// `Conflict` when it changed meanwhile; `Forbidden`, `Unreachable`.
+    pub async fn break_lock(&self) -> Result<Option<Holder>, Failure> {
+        let Some(lease) = self.read().await.map_err(|e| self.cannot("read", e))? else {
+            return Ok(None);
+        };
+        self.delete(&lease).await.map_err(|e| self.cannot("remove", e))?;
+        Ok(Holder::read(&lease))
+    }
+
+    fn path(&self) -> String {
+        leases().object(self.cluster.namespace(), &object_name(&self.release))
+    }
+
+    async fn read(&self) -> Result<Option<Value>, ApiError> {
+        self.cluster.wire().find(&self.path()).await
+    }
+
+    async fn delete(&self, lease: &Value) -> Result<(), ApiError> {
+        let text = |key: &str| lease["metadata"][key].as_str().unwrap_or_default();
+        self.cluster
+            .wire()
+            .delete(&self.path(), text("uid"), text("resourceVersion"))
+            .await
+    }
+
+    fn cannot(&self, verb: &str, error: ApiError) -> Failure {
+        error.into_failure(format!("cannot {verb} Lease/{}", object_name(&self.release)))
+    }
+
+    fn identity(&self) -> Option<String> {
+        let held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        held.as_ref().map(|h| h.identity.clone())
+    }
+
+    /// Waits for a sign of life of the holder, up to its lease's duration; gives the Lease when there was none.
+    async fn watch_for_life(&self, mut lease: Value, holder: &Holder) -> Result<Option<Value>, Failure> {
+        let end = Instant::now() + holder.duration;
+        let of = |lease: &Value| (lease["spec"]["renewTime"].clone(), lease["spec"]["holderIdentity"].clone());
+        let first = of(&lease);
+        while Instant::now() < end {
+            tokio::time::sleep(LOOK).await;
+            match self.read().await.map_err(|e| self.cannot("read", e))? {
+                None => return Ok(None),
+                Some(now) if of(&now) != first => {
+                    let alive = Holder::read(&now).unwrap_or_else(|| holder.clone());
+                    return Err(alive.refuse(&self.release, self.cluster.namespace()));
+                }
+                Some(now) => lease = now,
+            }
+        }
+        Ok(Some(lease))
+    }
+
+    fn hold(&self, identity: String) {
+        let renewal = tokio::spawn(renew(self.cluster.clone(), self.path(), identity.clone()));
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        *held = Some(Held { identity, renewal });
+    }
+}
+
+#[async_trait]
+impl Lock for ReleaseLock {
+    async fn acquire(&self, claim: &Claim) -> Result<Vec<String>, Failure> {
+        let namespace = self.cluster.namespace();
+        let identity = format!("{}/{}", claim.run_id, Timestamp::now().as_microsecond());
+        let write = |over: Option<&Value>| holder::lease(&self.release, namespace, claim, &identity, DURATION, over);
+        let collection = leases().collection(Some(namespace));
+        let created = self.cluster.wire().create(&collection, &write(None)).await;
+        // A lost answer may hide a success, so the Lease is read in every other case.
+        if let Err(error) = &created {
+            if !error.is_already_exists() && !error.is_transient() {
+                return Err(self.cannot("create", error.clone()));
+            }
+        }
+        if created.is_ok() {
+            self.hold(identity);
+            return Ok(Vec::new());
+        }
+        let Some(mut lease) = self.read().await.map_err(|e| self.cannot("read", e))? else {
+            return Err(Failure::new(
+                FailureKind::Conflict,
+                format!("the lock on {namespace}/{} changed hands just now", self.release),
+            )
+            .next("try again"));
+        };
+        let mut notes = Vec::new();
+        if let Some(holder) = Holder::read(&lease) {
+            if holder.identity == identity {
+                self.hold(identity);
+                return Ok(notes);
+            }
+            let ours = holder.run_id == claim.run_id;
+            if holder.is_dead() {
+                notes.push(format!(
+                    "took over the lock of run {} of {}: its process on this machine is gone",
+                    holder.run_id, holder.by
+                ));
+            } else if ours || holder.looks_expired(Timestamp::now()) {
+                match self.watch_for_life(lease, &holder).await? {
+                    Some(unchanged) => lease = unchanged,
+                    None => return Box::pin(self.acquire(claim)).await,
+                }
+                notes.push(format!(
+                    "took over the lock of run {} of {}: no sign of life for {} s",
+                    holder.run_id,
+                    holder.by,
+                    holder.duration.as_secs()
+                ));
+            } else {
+                return Err(holder.refuse(&self.release, namespace));
+            }
+        }
+        match self.cluster.wire().replace(&self.path(), &write(Some(&lease))).await {
+            Ok(_) => {
+                self.hold(identity);
+                Ok(notes)
+            }
+            Err(error) if error.is_conflict() || error.is_not_found() => match self.holder().await? {
+                Some(winner) => Err(winner.refuse(&self.release, namespace)),
+                None => Err(self.cannot("take", error)),
+            },
+            Err(error) => Err(self.cannot("take", error)),
+        }
+    }
+
+    async fn assert_held(&self) -> Result<(), Failure> {
+        let lost = |why: String| {
+            Failure::new(
+                FailureKind::Locked,
+                format!("the lock on {}/{} is lost", self.cluster.namespace(), self.release),
+            )
+            .because(why)
+            .next(format!(
+                "kubectl vllm-rollback status {} -n {}",
+                self.release,
+                self.cluster.namespace()
+            ))
+        };
+        let Some(identity) = self.identity() else {
+            return Err(lost("it was not taken, or was given back".to_owned()));
+        };
+        match self.holder().await? {
+            Some(holder) if holder.identity == identity => Ok(()),
+            Some(other) => Err(lost(format!("run {} of {} holds it now", other.run_id, other.by))),
+            None => Err(lost("its Lease was removed".to_owned())),
+        }
+    }
+
+    async fn release(&self) -> Result<(), Failure> {
+        let held = self.held.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(held) = held else {
+            return Ok(());
+        };
+        held.renewal.abort();
+        // Several times, since a renewal under way may change the version between reading and deleting.
+        for _ in 0..3 {
+            let Some(lease) = self.read().await.map_err(|e| self.cannot("read", e))? else {
+                return Ok(());
+            };
+            if lease["spec"]["holderIdentity"] != held.identity.as_str() {
+                return Ok(());
+            }
+            match self.delete(&lease).await {
+                Ok(()) => return Ok(()),
+                Err(error) if error.is_not_found() => return Ok(()),
+                Err(error) if error.is_conflict() => {}
+                Err(error) => return Err(self.cannot("remove", error)),
+            }
+        }
+        Err(Failure::new(
+            FailureKind::Conflict,
+            format!("cannot remove Lease/{}", object_name(&self.release)),
+        )
+        .because("it kept changing")
+        .next("it ends by itself: another run can take it"))
+    }
+}
+
+fn leases() -> Resource {
+    Resource::new("coordination.k8s.io", "v1", "leases")
+}
+
+/// Gives signs of life until the Lease is no longer ours. A failed one is tried again at the next turn: whether the lock
+/// is still held is asked before every step anyway.
+async fn renew(cluster: Cluster, path: String, identity: String) {
+    loop {
+        tokio::time::sleep(RENEW).await;
+        let mut lease = match cluster.wire().get(&path).await {
+            Ok(lease) => lease,
+            Err(error) if error.is_not_found() => return,
+            Err(error) => {
+                tracing::warn!("the lock was not renewed: {}", error.text());
+                continue;
+            }
+        };
+        if lease["spec"]["holderIdentity"] != identity.as_str() {
+            return;
+        }
+        lease["spec"]["renewTime"] = holder::micro(Timestamp::now()).into();
+        if let Err(error) = cluster.wire().replace(&path, &lease).await {
+            tracing::warn!("the lock was not renewed: {}", error.text());
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! HTTP/1.1 over one port-forward.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use http::{HeaderValue, Request, Response, header};
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use hyper::client::conn::http1::{SendRequest, handshake};
+use hyper_util::rt::TokioIo;
+use k8s_openapi::api::core::v1::Pod;
+use kube::Api;
+use tokio::time::Instant;
+
+use super::{Answer, Deadlines, PodHttpError, Timings, Transport};
+use crate::connect::Cluster;
+use crate::wire::ApiError;
+
+/// How long the kubelet's own words are waited for after the stream broke; they travel apart from it.
+const REASON_WAIT: Duration = Duration::from_millis(300);
+
+/// Where a forward broke.
+pub(super) enum Broken {
+    /// It could not be opened, so another way may work.
+    Opening { denied: bool, text: String },
+    /// It was open; the pod itself is at fault, or a deadline passed.
+    Exchange(PodHttpError),
+}
+
+/// A connection to a pod's port.
+pub(super) struct Connection {
+    send: SendRequest<Full<Bytes>>,
+    /// Ends with the kubelet's words when the forward fails; never otherwise.
+    reason: BoxFuture<'static, String>,
+    host: HeaderValue,
+}
+
+impl Connection {
+    pub(super) async fn open(cluster: &Cluster, pod: &str, port: u16, limit: Duration) -> Result<Self, Broken> {
+        let api: Api<Pod> = Api::namespaced(cluster.wire().client().clone(), cluster.namespace());
+        let opening = async {
+            let mut forwarder = api.portforward(pod, &[port]).await.map_err(|error| {
+                let error = ApiError::from(error);
+                if error.is_not_found() {
+                    return Broken::Exchange(PodHttpError::Unreachable(error.text()));
+                }
+                Broken::Opening {
+                    denied: error.is_forbidden(),
+                    text: error.text(),
+                }
+            })?;
+            let (Some(stream), Some(error)) = (forwarder.take_stream(port), forwarder.take_error(port)) else {
+                return Err(Broken::Opening {
+                    denied: false,
+                    text: format!("port {port} was not forwarded"),
+                });
+            };
+            let reason = async move {
+                match error.await {
+                    Some(text) => text,
+                    None => std::future::pending().await,
+                }
+            };
+            let (send, connection) = handshake(TokioIo::new(stream)).await.map_err(|error| Broken::Opening {
+                denied: false,
+                text: error.to_string(),
+            })?;
+            // Ends with the sender.
+            tokio::spawn(connection);
+            Ok(Self {
+                send,
+                reason: reason.boxed(),
+                host: HeaderValue::from_str(&format!("localhost:{port}"))
+                    .unwrap_or(HeaderValue::from_static("localhost")),
+            })
+        };
+        tokio::time::timeout(limit, opening).await.unwrap_or_else(|_| {
+            Err(Broken::Opening {
+                denied: false,
+                text: format!("no port-forward within {:.1} s", limit.as_secs_f64()),
+            })
+        })
+    }
+
+    /// Sends a request and reads the whole answer; gives the connection back for the next one.
+    pub(super) async fn exchange(
+        mut self,
+        mut request: Request<Bytes>,
+        connect: Duration,
+        deadlines: Deadlines,
+        limit: usize,
+    ) -> Result<(Answer, Self), PodHttpError> {
+        if !request.headers().contains_key(header::HOST) {
+            request.headers_mut().insert(header::HOST, self.host.clone());
+        }
+        let path = request.uri().path_and_query().map_or("/", |p| p.as_str()).to_owned();
+        *request.uri_mut() = path
+            .parse()
+            .map_err(|_| PodHttpError::Unreachable(format!("the path {path:?} cannot be sent")))?;
+        let started = Instant::now();
+        let sending = self.send.send_request(request.map(Full::new));
+        let head = tokio::time::timeout(deadlines.first_byte, async {
+            tokio::select! {
+                biased;
+                head = sending => head.map_err(|e| e.to_string()),
+                reason = &mut self.reason => Err(reason),
+            }
+        })
+        .await;
+        let response = match head {
+            Err(_) => {
+                return Err(PodHttpError::Timeout {
+                    phase: "answer",
+                    after: deadlines.first_byte,
+                });
+            }
+            Ok(Err(text)) => return Err(self.explained(text).await),
+            Ok(Ok(response)) => response,
+        };
+        let first_byte = started.elapsed();
+        let (parts, body) = response.into_parts();
+        let body = match Limited::new(body, limit).collect().await {
+            Ok(body) => body.to_bytes(),
+            Err(error) if error.is::<LengthLimitError>() => return Err(PodHttpError::TooLarge { limit }),
+            Err(error) => return Err(self.explained(format!("the answer broke off: {error}")).await),
+        };
+        let answer = Answer {
+            response: Response::from_parts(parts, body),
+            timings: Timings {
+                connect,
+                first_byte,
+                total: started.elapsed(),
+                transport: Transport::PortForward,
+            },
+        };
+        Ok((answer, self))
+    }
+
+    /// The kubelet knows why ("connection refused"); hyper only sees the stream end.
+    async fn explained(&mut self, text: String) -> PodHttpError {
+        let reason = tokio::time::timeout(REASON_WAIT, &mut self.reason).await;
+        PodHttpError::Unreachable(reason.map_or(text, |reason| reason.trim().to_owned()))
+    }
+}
+
+/// Connections that wait for their next request.
+#[derive(Default)]
+pub(super) struct Idle(Mutex<HashMap<(String, u16), Connection>>);
+
+impl Idle {
+    pub(super) fn take(&self, pod: &str, port: u16) -> Option<Connection> {
+        let mut idle = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let connection = idle.remove(&(pod.to_owned(), port))?;
+        connection.send.is_ready().then_some(connection)
+    }
+
+    pub(super) fn keep(&self, pod: &str, port: u16, connection: Connection) {
+        if !connection.send.is_closed() {
+            let mut idle = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            idle.insert((pod.to_owned(), port), connection);
+        }
+    }
+}

@@ -1,0 +1,200 @@
+//! Helm's release records as they lie in the cluster: found by labels alone, read one at a time.
+//!
+//! Helm's Secret and ConfigMap drivers label each record with `owner=helm`, `name`, `version`, `status` (helm v4.3
+//! `pkg/storage/driver/secrets.go`). A payload can be 1 MB, so lists ask for metadata only.
+
+use std::collections::BTreeMap;
+
+use base64::Engine;
+use serde_json::Value;
+use vllm_rollback_engine::failure::{Failure, FailureKind};
+
+use crate::connect::Cluster;
+use crate::wire::Resource;
+
+/// Where Helm keeps its records (`HELM_DRIVER`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RecordStore {
+    /// Secrets of type `helm.sh/release.v1`: the default.
+    Secrets,
+    /// ConfigMaps.
+    ConfigMaps,
+}
+
+/// A record, by its labels.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RecordLabels {
+    /// Name of the Secret or ConfigMap: `sh.helm.release.v1.<release>.v<revision>`.
+    pub object: String,
+    /// Release name.
+    pub release: String,
+    /// Revision.
+    pub version: u32,
+    /// Helm's word for the status.
+    pub status: String,
+    /// RFC 3339 time when the record was created.
+    pub created: Option<String>,
+}
+
+impl Cluster {
+    /// All records of a release in this namespace, in ascending order of revision.
+    ///
+    /// # Errors
+    /// `Forbidden`, `Unreachable`.
+    pub async fn list_records(&self, store: RecordStore, release: &str) -> Result<Vec<RecordLabels>, Failure> {
+        self.records(store, Some(self.namespace()), &format!("owner=helm,name={release}"))
+            .await
+            .map(|found| found.into_iter().map(|(_, labels)| labels).collect())
+    }
+
+    /// The payload of one record: Helm's own base64 text of a gzip stream, as both drivers store it.
+    ///
+    /// # Errors
+    /// `NotFound`, `Forbidden`, `Unreachable`; `Invalid` when the object holds no payload.
+    pub async fn read_record(&self, store: RecordStore, object: &str) -> Result<Vec<u8>, Failure> {
+        let path = store.resource().object(self.namespace(), object);
+        let kind = store.kind();
+        let found = self
+            .wire()
+            .get(&path)
+            .await
+            .map_err(|e| e.into_failure(format!("cannot read the release record {kind}/{object}")))?;
+        payload(store, &found).ok_or_else(|| {
+            Failure::new(
+                FailureKind::Invalid,
+                format!("the release record {kind}/{object} holds no payload"),
+            )
+            .because("its data has no readable key \"release\"")
+            .next(format!(
+                "kubectl get {} {object} -n {} -o yaml",
+                kind.to_lowercase(),
+                self.namespace()
+            ))
+        })
+    }
+
+    /// Other namespaces that hold a release of this name; empty when that cannot be asked.
+    pub async fn find_elsewhere(&self, store: RecordStore, release: &str) -> Vec<String> {
+        let found = self
+            .records(store, None, &format!("owner=helm,name={release}"))
+            .await
+            .unwrap_or_default();
+        let mut namespaces: Vec<String> = found
+            .into_iter()
+            .map(|(namespace, _)| namespace)
+            .filter(|n| n != self.namespace())
+            .collect();
+        namespaces.sort();
+        namespaces.dedup();
+        namespaces
+    }
+
+    /// Releases of this namespace and how many revisions each has.
+    ///
+    /// # Errors
+    /// `Forbidden`, `Unreachable`.
+    pub async fn releases(&self, store: RecordStore) -> Result<BTreeMap<String, usize>, Failure> {
+        let mut counts = BTreeMap::new();
+        for (_, record) in self.records(store, Some(self.namespace()), "owner=helm").await? {
+            *counts.entry(record.release).or_default() += 1;
+        }
+        Ok(counts)
+    }
+
+    async fn records(
+        &self,
+        store: RecordStore,
+        namespace: Option<&str>,
+        selector: &str,
+    ) -> Result<Vec<(String, RecordLabels)>, Failure> {
+        let mut query = vec![("labelSelector", selector)];
+        if store == RecordStore::Secrets {
+            query.push(("fieldSelector", "type=helm.sh/release.v1"));
+        }
+        let path = store.resource().collection(namespace);
+        let place = namespace.map_or_else(|| "any namespace".to_owned(), |n| format!("namespace {n}"));
+        let listed = self
+            .wire()
+            .list_metadata(&path, &query)
+            .await
+            .map_err(|e| e.into_failure(format!("cannot list release records in {place}")))?;
+        let mut found: Vec<_> = listed.items.iter().filter_map(labels).collect();
+        found.sort_by(|(_, a), (_, b)| a.version.cmp(&b.version));
+        Ok(found)
+    }
+}
+
+impl RecordStore {
+    /// Reads `HELM_DRIVER`; none for a driver whose records are not in the cluster (`sql`, `memory`).
+    pub fn from_driver(word: &str) -> Option<Self> {
+        match word {
+            "" | "secret" | "secrets" => Some(Self::Secrets),
+            "configmap" | "configmaps" => Some(Self::ConfigMaps),
+            _ => None,
+        }
+    }
+
+    fn resource(self) -> Resource {
+        Resource::core(match self {
+            Self::Secrets => "secrets",
+            Self::ConfigMaps => "configmaps",
+        })
+    }
+
+    fn kind(self) -> &'static str {
+        match self {
+            Self::Secrets => "Secret",
+            Self::ConfigMaps => "ConfigMap",
+        }
+    }
+}
+
+fn labels(object: &Value) -> Option<(String, RecordLabels)> {
+    let metadata = &object["metadata"];
+    let label = |key: &str| metadata["labels"][key].as_str().map(str::to_owned);
+    let record = RecordLabels {
+        object: metadata["name"].as_str()?.to_owned(),
+        release: label("name")?,
+        version: label("version")?.parse().ok()?,
+        status: label("status").unwrap_or_else(|| "unknown".to_owned()),
+        created: metadata["creationTimestamp"].as_str().map(str::to_owned),
+    };
+    Some((metadata["namespace"].as_str()?.to_owned(), record))
+}
+
+fn payload(store: RecordStore, object: &Value) -> Option<Vec<u8>> {
+    let text = object["data"]["release"].as_str()?;
+    match store {
+        RecordStore::Secrets => base64::engine::general_purpose::STANDARD.decode(text).ok(),
+        RecordStore::ConfigMaps => Some(text.as_bytes().to_vec()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_record_is_known_by_its_labels() {
+        let object = json!({"metadata": {"name": "sh.helm.release.v1.x.v3", "namespace": "ml", "labels":
+            {"owner": "helm", "name": "x", "version": "3", "status": "failed"}}});
+        let (namespace, record) = labels(&object).unwrap();
+        assert_eq!((namespace.as_str(), record.version, record.status.as_str()), ("ml", 3, "failed"));
+    }
+
+    #[test]
+    fn an_object_with_a_version_that_is_no_number_is_not_a_record() {
+        let object = json!({"metadata": {"name": "a", "namespace": "ml", "labels": {"name": "x", "version": "-"}}});
+        assert!(labels(&object).is_none());
+    }
+
+    #[test]
+    fn both_stores_give_helms_own_text() {
+        let secret = json!({"data": {"release": "SDRzSQ=="}});
+        let config_map = json!({"data": {"release": "H4sI"}});
+        assert_eq!(payload(RecordStore::Secrets, &secret).unwrap(), b"H4sI");
+        assert_eq!(payload(RecordStore::ConfigMaps, &config_map).unwrap(), b"H4sI");
+        assert!(payload(RecordStore::Secrets, &json!({"data": {"release": "?"}})).is_none());
+    }
+}

@@ -1,0 +1,216 @@
+//! Calls to the API server: JSON in, JSON out.
+//!
+//! Objects are JSON values, not typed structs, since a release may hold any kind, and since each typed `Api<K>` costs
+//! seconds of compile time. One client serves all: its credential plugin runs once, and each call that is not a
+//! stream has its own deadline, which drops the connection with it.
+
+pub(crate) mod error;
+pub(crate) mod path;
+pub(crate) mod retry;
+pub(crate) mod watch;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{Method, Request, header};
+use kube::Client;
+use serde_json::Value;
+use tokio::sync::Semaphore;
+
+pub(crate) use error::ApiError;
+pub(crate) use path::{Resource, escape, with_query};
+pub use retry::RetryListener;
+use retry::Pauses;
+
+/// The field manager of all our writes; a `kubectl` or `helm` name would be stripped by Flux or conflict with Helm.
+pub(crate) const FIELD_MANAGER: &str = "vllm-rollback";
+
+/// How long reads are tried again during a run.
+const READ_BUDGET: Duration = Duration::from_secs(60);
+
+/// Calls at a time, so that a run is a polite client.
+const CONCURRENT: usize = 8;
+
+/// How a patch is written.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Patch {
+    /// RFC 7386.
+    Merge,
+    /// RFC 6902.
+    Json,
+}
+
+/// Objects of a list, and where a watch goes on from.
+#[derive(Debug, Default)]
+pub(crate) struct Listed {
+    pub(crate) items: Vec<Value>,
+    pub(crate) resource_version: String,
+}
+
+/// A connection to an API server.
+#[derive(Clone)]
+pub(crate) struct Wire {
+    client: Client,
+    timeout: Option<Duration>,
+    listener: Option<RetryListener>,
+    turns: Arc<Semaphore>,
+}
+
+impl Wire {
+    pub(crate) fn new(client: Client, timeout: Option<Duration>, listener: Option<RetryListener>) -> Self {
+        Self {
+            client,
+            timeout,
+            listener,
+            turns: Arc::new(Semaphore::new(CONCURRENT)),
+        }
+    }
+
+    /// The client for streams: no deadline of its own.
+    pub(crate) fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// Reads an object. Tried again on overload and broken connections.
+    pub(crate) async fn get(&self, path: &str) -> Result<Value, ApiError> {
+        parse(&self.read(path, None, READ_BUDGET).await?)
+    }
+
+    /// Reads an object once.
+    pub(crate) async fn get_once(&self, path: &str) -> Result<Value, ApiError> {
+        parse(&self.read(path, None, Duration::ZERO).await?)
+    }
+
+    /// Reads an object; none when it does not exist.
+    pub(crate) async fn find(&self, path: &str) -> Result<Option<Value>, ApiError> {
+        match self.get(path).await {
+            Ok(object) => Ok(Some(object)),
+            Err(error) if error.is_not_found() => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Reads text, such as a log, once.
+    pub(crate) async fn text(&self, path: &str) -> Result<String, ApiError> {
+        self.read(path, None, Duration::ZERO).await
+    }
+
+    /// Lists objects, page by page.
+    pub(crate) async fn list(&self, path: &str, query: &[(&str, &str)]) -> Result<Listed, ApiError> {
+        self.list_as(path, query, None).await
+    }
+
+    /// Lists metadata alone: the payloads of release records stay on the server.
+    pub(crate) async fn list_metadata(&self, path: &str, query: &[(&str, &str)]) -> Result<Listed, ApiError> {
+        let accept = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1";
+        self.list_as(path, query, Some(accept)).await
+    }
+
+    async fn list_as(&self, path: &str, query: &[(&str, &str)], accept: Option<&str>) -> Result<Listed, ApiError> {
+        let mut listed = Listed::default();
+        let mut page = String::new();
+        loop {
+            let mut query = query.to_vec();
+            query.push(("limit", "500"));
+            if !page.is_empty() {
+                query.push(("continue", &page));
+            }
+            let mut answer = parse(&self.read(&with_query(path, &query), accept, READ_BUDGET).await?)?;
+            match answer["items"].take() {
+                Value::Array(items) => listed.items.extend(items),
+                Value::Null => {}
+                _ => return Err(ApiError::invalid("the API server's list has no items")),
+            }
+            listed.resource_version = answer["metadata"]["resourceVersion"].as_str().unwrap_or_default().into();
+            match answer["metadata"]["continue"].as_str() {
+                Some(next) if !next.is_empty() => page = next.to_owned(),
+                _ => return Ok(listed),
+            }
+        }
+    }
+
+    /// Creates an object in a collection. Sent once.
+    pub(crate) async fn create(&self, path: &str, object: &Value) -> Result<Value, ApiError> {
+        let path = with_query(path, &[("fieldManager", FIELD_MANAGER)]);
+        self.write(Method::POST, &path, "application/json", object).await
+    }
+
+    /// Replaces an object; its resourceVersion is in it. Sent once.
+    pub(crate) async fn replace(&self, path: &str, object: &Value) -> Result<Value, ApiError> {
+        let path = with_query(path, &[("fieldManager", FIELD_MANAGER)]);
+        self.write(Method::PUT, &path, "application/json", object).await
+    }
+
+    /// Patches an object. Sent once.
+    pub(crate) async fn patch(&self, path: &str, how: Patch, patch: &Value) -> Result<Value, ApiError> {
+        let content_type = match how {
+            Patch::Merge => "application/merge-patch+json",
+            Patch::Json => "application/json-patch+json",
+        };
+        let path = with_query(path, &[("fieldManager", FIELD_MANAGER)]);
+        self.write(Method::PATCH, &path, content_type, patch).await
+    }
+
+    /// Deletes an object if it is still this one.
+    pub(crate) async fn delete(&self, path: &str, uid: &str, resource_version: &str) -> Result<(), ApiError> {
+        let options = serde_json::json!({
+            "apiVersion": "v1",
+            "kind": "DeleteOptions",
+            "preconditions": { "uid": uid, "resourceVersion": resource_version },
+        });
+        self.write(Method::DELETE, path, "application/json", &options).await.map(drop)
+    }
+
+    async fn write(&self, method: Method, path: &str, content_type: &str, body: &Value) -> Result<Value, ApiError> {
+        let body = serde_json::to_vec(body).map_err(|e| ApiError::invalid(e.to_string()))?;
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header(header::CONTENT_TYPE, content_type)
+            .body(body)
+            .map_err(|e| ApiError::invalid(e.to_string()))?;
+        parse(&self.send(request).await?)
+    }
+
+    async fn read(&self, path: &str, accept: Option<&str>, budget: Duration) -> Result<String, ApiError> {
+        let mut pauses = Pauses::new(budget);
+        loop {
+            let mut request = Request::get(path);
+            if let Some(accept) = accept {
+                request = request.header(header::ACCEPT, accept);
+            }
+            let request = request.body(Vec::new()).map_err(|e| ApiError::invalid(e.to_string()))?;
+            let error = match self.send(request).await {
+                Ok(text) => return Ok(text),
+                Err(error) => error,
+            };
+            let Some(pause) = pauses.after(&error) else {
+                return Err(error);
+            };
+            let line = format!("reading again in {:.1} s: {}", pause.as_secs_f64(), error.text());
+            tracing::warn!("{line}");
+            if let Some(listener) = &self.listener {
+                listener.tell(&line);
+            }
+            tokio::time::sleep(pause).await;
+        }
+    }
+
+    async fn send(&self, request: Request<Vec<u8>>) -> Result<String, ApiError> {
+        // The semaphore is never closed.
+        let _turn = self.turns.acquire().await;
+        let call = self.client.request_text(request);
+        let answer = match self.timeout {
+            None => call.await,
+            Some(limit) => match tokio::time::timeout(limit, call).await {
+                Ok(answer) => answer,
+                Err(_) => return Err(ApiError::no_answer(limit)),
+            },
+        };
+        Ok(answer?)
+    }
+}
+
+fn parse(text: &str) -> Result<Value, ApiError> {
+    serde_json::from_str(text).map_err(|e| ApiError::invalid(format!("the API server's answer is not JSON: {e}")))
+}
