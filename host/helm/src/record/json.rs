@@ -1,0 +1,127 @@
+//! A record's JSON (helm v4.3 `pkg/release/v1`, v3.22 `pkg/release`). Charts, values and notes are skipped, not kept.
+
+use serde::{Deserialize, Deserializer};
+use sha2::{Digest, Sha256};
+use vllm_rollback_engine::release::{ApplyMethod, Hook, ReleaseRecord, ReleaseRef, ReleaseStatus, Revision};
+
+#[derive(Deserialize)]
+struct Record {
+    name: String,
+    version: u32,
+    namespace: String,
+    info: Info,
+    #[serde(default)]
+    manifest: Option<String>,
+    #[serde(default)]
+    chart: Option<Chart>,
+    #[serde(default)]
+    hooks: Option<Vec<RecordHook>>,
+    #[serde(default)]
+    apply_method: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Info {
+    status: String,
+    #[serde(default)]
+    description: Option<String>,
+    #[serde(default, deserialize_with = "lenient_time")]
+    last_deployed: Option<String>,
+    /// Helm 4.3 and newer.
+    #[serde(default)]
+    rollback_revision: Option<u32>,
+}
+
+#[derive(Deserialize, Default)]
+struct Chart {
+    #[serde(default)]
+    metadata: Option<ChartMetadata>,
+}
+
+#[derive(Deserialize, Default)]
+struct ChartMetadata {
+    #[serde(default)]
+    name: Option<String>,
+    #[serde(default)]
+    version: Option<String>,
+    #[serde(default, rename = "appVersion")]
+    app_version: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct RecordHook {
+    #[serde(default)]
+    name: String,
+    #[serde(default)]
+    kind: String,
+    #[serde(default)]
+    events: Option<Vec<String>>,
+}
+
+/// Helm 3 writes `""` for no time, Helm 4 leaves it out; Go's zero time is year 1.
+fn lenient_time<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
+    let text = Option::<String>::deserialize(from)?;
+    Ok(text.filter(|t| !t.is_empty() && !t.starts_with("0001-01-01")))
+}
+
+/// Parses the JSON of a record.
+pub(super) fn parse(text: &[u8]) -> Result<ReleaseRecord, String> {
+    let record: Record = serde_json::from_slice(text).map_err(|e| {
+        // serde_json quotes values in some of its texts, and values may be secrets; the place is enough.
+        let what = if e.is_data() {
+            "is not a release record"
+        } else {
+            "is not JSON"
+        };
+        format!("its content {what} (line {}, column {})", e.line(), e.column())
+    })?;
+    let manifest = record.manifest.unwrap_or_default();
+    let chart = record.chart.unwrap_or_default().metadata.unwrap_or_default();
+    let description = record.info.description.unwrap_or_default();
+    let hooks = record.hooks.unwrap_or_default().into_iter().map(|hook| Hook {
+        name: hook.name,
+        kind: hook.kind,
+        events: hook.events.unwrap_or_default(),
+    });
+    Ok(ReleaseRecord {
+        release: ReleaseRef {
+            namespace: record.namespace,
+            name: record.name,
+        },
+        revision: Revision(record.version),
+        status: ReleaseStatus::parse(&record.info.status),
+        rolled_back_to: rolled_back_to(record.info.rollback_revision, &description),
+        description,
+        last_deployed: record.info.last_deployed,
+        chart: chart.name.unwrap_or_default(),
+        chart_version: chart.version.unwrap_or_default(),
+        app_version: chart.app_version.filter(|v| !v.is_empty()),
+        apply_method: match record.apply_method.as_deref() {
+            Some("ssa") => ApplyMethod::ServerSide,
+            _ => ApplyMethod::ClientSide,
+        },
+        manifest_sha256: sha256_hex(manifest.as_bytes()),
+        manifest,
+        hooks: hooks.collect(),
+    })
+}
+
+/// Helm's default text is `Rollback to N`; a text of the operator's may go on after the number.
+fn rolled_back_to(field: Option<u32>, description: &str) -> Option<Revision> {
+    let digits = |text: &str| text.chars().take_while(char::is_ascii_digit).collect::<String>();
+    field
+        .or_else(|| digits(description.strip_prefix("Rollback to ")?).parse().ok())
+        .filter(|n| *n > 0)
+        .map(Revision)
+}
+
+/// SHA-256 in hex.
+pub(crate) fn sha256_hex(bytes: &[u8]) -> String {
+    use std::fmt::Write;
+    Sha256::digest(bytes)
+        .iter()
+        .fold(String::with_capacity(64), |mut hex, byte| {
+            let _ = write!(hex, "{byte:02x}");
+            hex
+        })
+}
