@@ -77,6 +77,12 @@ fn header(page: &mut Page, plan: &Plan) {
     if let Some(model) = &plan.preflight.model {
         page.field("Model", &[plain(model.clone())]);
     }
+    if let Some(run) = &plan.continues {
+        page.field(
+            "Continues",
+            &[plain(format!("run {run}, whose rollback Helm has done already"))],
+        );
+    }
     page.field("Helm", &[plain(format!("{}  {}", plan.helm.version, plan.helm.path))]);
 }
 
@@ -234,13 +240,9 @@ fn what_happens(page: &mut Page, plan: &Plan) {
         }
     };
     let driver = &plan.traffic.driver;
-    let new = Revision(plan.current.revision.0.saturating_add(1));
     let steps = [
         format!("take the model out of traffic with the {driver} driver, and prove that it is out"),
-        format!(
-            "helm rollback {} {}, which becomes revision {new}",
-            plan.release.name, plan.target
-        ),
+        helm_step(plan),
         format!(
             "wait for its pods, at most {}",
             whole(plan.preflight.startup_budget_seconds)
@@ -263,6 +265,20 @@ fn what_happens(page: &mut Page, plan: &Plan) {
             "If a required check fails, the model stays out of traffic.",
         )],
     );
+}
+
+fn helm_step(plan: &Plan) -> String {
+    if plan.continues.is_some() {
+        return format!(
+            "leave revision {} as it is: it is the rollback already",
+            plan.current.revision
+        );
+    }
+    let made = Revision(plan.current.revision.0.saturating_add(1));
+    format!(
+        "helm rollback {} {}, which becomes revision {made}",
+        plan.release.name, plan.target
+    )
 }
 
 #[cfg(test)]

@@ -67,8 +67,8 @@ fn plan() -> Plan {
             has_server_side: false,
         },
         client_side: true,
-        traffic: samples::traffic(TrafficStatus::Enabled),
         continues: None,
+        traffic: samples::traffic(TrafficStatus::Enabled),
         checks: vec![
             samples::spec("completion", Phase::Direct, None),
             samples::spec("router-e2e", Phase::Routed, Some("no router is known")),
@@ -129,4 +129,16 @@ fn the_summary_leaves_the_diff_lines_out() {
     let text = summary(&plan(), Glyphs::Ascii);
     assert!(text.contains("Deployment/llama"));
     assert!(!text.contains("image: bad"));
+}
+
+#[test]
+fn a_plan_that_continues_an_earlier_run_says_that_helm_is_not_run_again() {
+    let mut plan = plan();
+    plan.continues = Some("01J".into());
+    let text = anstream::adapter::strip_str(&table(&plan, Glyphs::Ascii)).to_string();
+    assert!(
+        text.contains("Continues run 01J, whose rollback Helm has done already\n"),
+        "{text}"
+    );
+    assert!(text.contains("2. leave revision 3 as it is"), "{text}");
 }
