@@ -64,7 +64,20 @@ pub(crate) async fn lock(run: &mut Run<'_>) -> Result<Vec<String>, Failure> {
         by: run.request.by.clone(),
         reason: run.request.reason.clone(),
     };
-    let evidence = run.world.lock.acquire(&claim).await?;
+    let evidence = match run.world.lock.acquire(&claim).await {
+        Ok(evidence) => evidence,
+        Err(failure) => {
+            // It may have been taken although the answer was lost; another's is never given back.
+            if failure.kind != FailureKind::Locked
+                && let Err(also) = run.world.lock.release().await
+            {
+                run.warn(format!(
+                    "if the lock was taken after all, it runs out by itself: {also}"
+                ));
+            }
+            return Err(failure);
+        }
+    };
     run.holds_lock = true;
     run.memory = run.world.journal.memory().await?;
     run.memory_before = run.memory.clone();

@@ -1,0 +1,221 @@
+//! What a later run makes of what an earlier one left.
+
+use vllm_rollback_engine::check::Outcome;
+use vllm_rollback_engine::failure::FailureKind;
+use vllm_rollback_engine::release::{ReleaseStatus, Revision};
+use vllm_rollback_engine::report::{ExitCode, StateName};
+use vllm_rollback_engine::request::{Accept, TargetWish};
+use vllm_rollback_engine::traffic::TrafficStatus;
+
+use crate::sim::build::{crashed, crashed_with};
+use crate::sim::{Client, Fault, Health, HelmEnd, Sim, Trouble};
+
+#[track_caller]
+fn assert_restored(sim: &Sim) {
+    let world = sim.world();
+    assert_eq!(world.live, "good");
+    assert_eq!(world.traffic(), TrafficStatus::Enabled);
+    assert_eq!(world.memory.held, None);
+    assert_eq!(world.violations, [] as [String; 0]);
+}
+
+#[test]
+fn after_a_hold_the_same_command_checks_again_and_enables_without_a_second_helm_run() {
+    for target in [TargetWish::LastGood, TargetWish::Exact(Revision(1))] {
+        let sim = crashed_with(Health {
+            direct: Outcome::Fail,
+            ..Health::GOOD
+        });
+        assert_eq!(Client::new(&sim, "run-1").report().outcome, StateName::Held);
+        sim.world().health.insert("good".into(), Health::GOOD);
+        let report = Client::new(&sim, "run-2").asking(|r| r.target = target).report();
+        assert_eq!(report.outcome, StateName::Done);
+        assert_eq!(
+            (report.from_revision, report.to_revision, report.new_revision),
+            (Some(Revision(2)), Some(Revision(1)), Some(Revision(3)))
+        );
+        assert!(
+            report.notes.iter().any(|note| note.contains("run-1")),
+            "{:?}",
+            report.notes
+        );
+        assert_eq!(sim.world().orders.len(), 1);
+        assert_restored(&sim);
+    }
+}
+
+#[test]
+fn a_hold_survives_reruns_that_fail_as_well() {
+    let sim = crashed_with(Health::CRASHING);
+    for run in ["run-1", "run-2", "run-3"] {
+        assert_eq!(Client::new(&sim, run).report().outcome, StateName::Held);
+    }
+    let mut world = sim.world();
+    assert_eq!(world.orders.len(), 1);
+    assert_eq!(world.memory.held.clone().unwrap().prior.status, TrafficStatus::Enabled);
+    // The trouble is gone.
+    world.health.insert("good".into(), Health::GOOD);
+    world.pods[0].ready = true;
+    drop(world);
+    assert_eq!(Client::new(&sim, "run-4").report().outcome, StateName::Done);
+    assert_restored(&sim);
+}
+
+#[test]
+fn a_failed_helm_3_rollback_does_not_make_the_bad_revision_look_good() {
+    let sim = crashed();
+    sim.world().helm_ends.push_back(HelmEnd::FailedWithoutMark);
+    let report = Client::new(&sim, "run-1").report();
+    assert_eq!(
+        (report.outcome, report.exit_code),
+        (StateName::Held, ExitCode::HeldRollbackFailed)
+    );
+    assert_eq!(sim.world().records[1].status, ReleaseStatus::Superseded);
+    let report = Client::new(&sim, "run-2").report();
+    assert_eq!(
+        (report.outcome, report.to_revision),
+        (StateName::Done, Some(Revision(1)))
+    );
+    assert_restored(&sim);
+}
+
+#[test]
+fn a_helm_that_died_is_waited_for_a_minute_and_then_run_again() {
+    let sim = crashed();
+    sim.world().helm_ends.push_back(HelmEnd::Pending);
+    let dead = Client::new(&sim, "run-1").with(Trouble::Every("rollback"), Fault::DiesAfter);
+    assert!(dead.run().is_none());
+    let failure = Client::new(&sim, "run-2").no_plan();
+    assert!(failure.what.contains("pending-rollback"), "{failure}");
+    assert!(failure.next[1].contains("--accept-pending"), "{failure:?}");
+    sim.world().milliseconds += 61_000;
+    let report = Client::new(&sim, "run-3").report();
+    assert_eq!(report.outcome, StateName::Done);
+    assert_restored(&sim);
+}
+
+#[test]
+fn a_pending_rollback_of_our_own_can_be_accepted_as_dead_at_once() {
+    let sim = crashed();
+    sim.world().helm_ends.push_back(HelmEnd::Pending);
+    assert_eq!(
+        Client::new(&sim, "run-1").report().exit_code,
+        ExitCode::HeldRollbackFailed
+    );
+    let client = Client::new(&sim, "run-2").asking(|r| {
+        r.accept.insert(Accept::PendingCurrent);
+    });
+    assert_eq!(client.report().outcome, StateName::Done);
+    assert_restored(&sim);
+}
+
+#[test]
+fn a_model_that_was_out_of_traffic_before_stays_out() {
+    for status in [TrafficStatus::Disabled, TrafficStatus::Other("pending".into())] {
+        let sim = crashed();
+        sim.world().traffic = Some(status.clone());
+        let report = Client::new(&sim, "run-1").report();
+        assert_eq!(report.outcome, StateName::Done);
+        let world = sim.world();
+        assert_eq!((world.traffic(), world.openings), (status, 0));
+        assert!(
+            report.notes.iter().any(|note| note.contains("as it was before")),
+            "{:?}",
+            report.notes
+        );
+    }
+}
+
+#[test]
+fn a_held_model_that_somebody_enabled_meanwhile_is_fenced_again() {
+    let sim = crashed_with(Health {
+        direct: Outcome::Fail,
+        ..Health::GOOD
+    });
+    Client::new(&sim, "run-1").report();
+    sim.world().traffic = Some(TrafficStatus::Enabled);
+    sim.world().health.insert("good".into(), Health::GOOD);
+    assert_eq!(Client::new(&sim, "run-2").report().outcome, StateName::Done);
+    assert_restored(&sim);
+}
+
+#[test]
+fn a_model_that_cannot_be_taken_out_again_ends_unknown_and_loudly() {
+    let sim = crashed_with(Health {
+        routed: Outcome::Fail,
+        ..Health::GOOD
+    });
+    let calls = Client::new(&crashed(), "count");
+    calls.report();
+    let resumed = calls
+        .calls
+        .lock()
+        .unwrap()
+        .iter()
+        .position(|call| *call == "resume_to")
+        .unwrap();
+    let mut client = Client::new(&sim, "run-1");
+    for call in resumed + 1..resumed + 20 {
+        client = client.with(
+            Trouble::Call(u32::try_from(call).unwrap()),
+            Fault::Fails(FailureKind::Unreachable),
+        );
+    }
+    let report = client.report();
+    assert_eq!(
+        (report.outcome, report.exit_code),
+        (StateName::Unknown, ExitCode::Unknown)
+    );
+    assert!(
+        report.notes.iter().any(|note| note.contains("may be in traffic")),
+        "{:?}",
+        report.notes
+    );
+    assert!(
+        report
+            .next
+            .iter()
+            .any(|step| step.contains("registry disable llama -n prod"))
+    );
+    assert_eq!(report.traffic_after.map(|t| t.status), Some(TrafficStatus::Enabled));
+}
+
+#[test]
+fn a_run_that_loses_its_lock_after_the_fence_touches_nothing_more() {
+    let calls = Client::new(&crashed(), "count");
+    calls.report();
+    let asked: Vec<_> = {
+        let calls = calls.calls.lock().unwrap();
+        (0..calls.len()).filter(|at| calls[*at] == "assert_held").collect()
+    };
+    assert_eq!(
+        asked.len(),
+        3,
+        "before the fence, before Helm, before the model is let back"
+    );
+    for (number, at) in asked.into_iter().enumerate() {
+        let sim = crashed();
+        let at = Trouble::Call(u32::try_from(at).unwrap());
+        let report = Client::new(&sim, "run-1").with(at, Fault::LosesLock).report();
+        let world = sim.world();
+        assert_eq!(world.violations, [] as [String; 0]);
+        if number == 0 {
+            assert_eq!(
+                (report.outcome, report.exit_code),
+                (StateName::Unchanged, ExitCode::Locked)
+            );
+        } else {
+            assert_eq!(
+                (report.outcome, report.exit_code),
+                (StateName::Unknown, ExitCode::Unknown)
+            );
+            assert_eq!(world.traffic(), TrafficStatus::Disabled);
+            assert_eq!(world.memory.held.clone().unwrap().prior.status, TrafficStatus::Enabled);
+        }
+        assert_eq!(
+            world.lock.as_ref().unwrap().0,
+            "thief",
+            "the other's lock is left alone"
+        );
+    }
+}

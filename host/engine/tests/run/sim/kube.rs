@@ -1,0 +1,208 @@
+//! Helm's records and the release's objects.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use vllm_rollback_engine::event::{Event, Observer};
+use vllm_rollback_engine::failure::{Failure, FailureKind};
+use vllm_rollback_engine::plan::ObjectDiff;
+use vllm_rollback_engine::ports::{NotReady, Releases, Workloads};
+use vllm_rollback_engine::release::{
+    HelmInfo, ReleaseRecord, ReleaseStatus, Revision, RevisionSummary, RollbackOrder, RolledBack,
+};
+use vllm_rollback_engine::workload::{Cause, CauseReason, Drained, Drift, EvidenceItem, Preflight, Ready, ServingPod};
+
+use super::build;
+use super::client::Client;
+use super::state::{HelmEnd, World};
+
+#[async_trait]
+impl Releases for Client {
+    async fn history(&self) -> Result<Vec<RevisionSummary>, Failure> {
+        self.call("history", |world| {
+            let summary = |r: &ReleaseRecord| RevisionSummary {
+                revision: r.revision,
+                status: r.status,
+                record: format!("sh.helm.release.v1.llama.v{}", r.revision),
+            };
+            Ok(world.records.iter().map(summary).collect())
+        })
+        .await
+    }
+
+    async fn record(&self, revision: Revision) -> Result<ReleaseRecord, Failure> {
+        self.call("record", |world| {
+            let found = world.records.iter().find(|r| r.revision == revision).cloned();
+            found.ok_or_else(|| Failure::new(FailureKind::NotFound, format!("no revision {revision}")))
+        })
+        .await
+    }
+
+    async fn helm(&self) -> Result<HelmInfo, Failure> {
+        self.call("helm", |_| {
+            Ok(HelmInfo {
+                path: "helm".into(),
+                version: "v4.3.1".into(),
+                major: 4,
+                has_description: true,
+                has_server_side: true,
+            })
+        })
+        .await
+    }
+
+    fn diff(
+        &self,
+        _current: &ReleaseRecord,
+        _target: &ReleaseRecord,
+        _live: &[serde_json::Value],
+    ) -> Result<Vec<ObjectDiff>, Failure> {
+        Ok(Vec::new())
+    }
+
+    async fn rollback(&self, order: &RollbackOrder) -> Result<RolledBack, Failure> {
+        let run_id = self.request.run_id.clone();
+        self.call("rollback", |world| {
+            world.changes(&run_id, "helm rollback");
+            world.orders.push(order.clone());
+            helm_rollback(world, order)
+        })
+        .await
+    }
+}
+
+/// What Helm does (helm v4.3 `pkg/action/rollback.go`), and how it may end.
+fn helm_rollback(world: &mut World, order: &RollbackOrder) -> Result<RolledBack, Failure> {
+    let end = world.helm_ends.pop_front().unwrap_or(HelmEnd::Deployed);
+    if let HelmEnd::NoRecord(kind) = end {
+        return Err(Failure::new(kind, "helm ended without a record"));
+    }
+    let target = world.records.iter().find(|r| r.revision == order.to).cloned();
+    let Some(target) = target else {
+        world
+            .violations
+            .push(format!("I7: revision {} does not exist", order.to));
+        return Err(Failure::new(FailureKind::NotFound, "no such revision"));
+    };
+    let number = world.newest().revision.0 + 1;
+    let mut record = build::record(number, ReleaseStatus::Deployed, &target.manifest);
+    record.rolled_back_to = Some(target.revision);
+    record.description = format!("Rollback to {}", target.revision);
+    record.last_deployed = Some(build::wall(world.milliseconds));
+    match end {
+        HelmEnd::FailedWithoutMark => {
+            record.status = ReleaseStatus::Failed;
+            record.rolled_back_to = None;
+            record.description = "cannot patch \"llama\"".into();
+            if let Some(old) = world.records.last_mut() {
+                old.status = ReleaseStatus::Superseded;
+            }
+        }
+        HelmEnd::Pending => record.status = ReleaseStatus::PendingRollback,
+        HelmEnd::Deployed | HelmEnd::NoRecord(_) => {
+            for old in &mut world.records {
+                if old.status == ReleaseStatus::Deployed {
+                    old.status = ReleaseStatus::Superseded;
+                }
+            }
+            world.apply(&target.manifest);
+        }
+    }
+    world.records.push(record.clone());
+    Ok(RolledBack {
+        exit_code: Some(i32::from(record.status != ReleaseStatus::Deployed)),
+        record,
+        stderr_tail: Vec::new(),
+    })
+}
+
+#[async_trait]
+impl Workloads for Client {
+    async fn preflight(&self, _current: &ReleaseRecord, _target: &ReleaseRecord) -> Result<Preflight, Failure> {
+        self.call("preflight", |world| {
+            Ok(Preflight {
+                findings: world.findings.clone(),
+                startup_budget_seconds: 60,
+                model: Some("llama".into()),
+                services: vec!["llama".into()],
+            })
+        })
+        .await
+    }
+
+    async fn live_objects(&self, _record: &ReleaseRecord) -> Result<Vec<serde_json::Value>, Failure> {
+        self.call("live_objects", |_| Ok(Vec::new())).await
+    }
+
+    async fn drain(
+        &self,
+        _current: &ReleaseRecord,
+        _deadline: Duration,
+        _observer: &dyn Observer,
+    ) -> Result<Drained, Failure> {
+        self.call("drain", |_| {
+            Ok(Drained {
+                in_flight: Some(0),
+                deadline_passed: false,
+                evidence: vec!["llama-1: 0 running, 0 waiting".into()],
+            })
+        })
+        .await
+    }
+
+    async fn evidence(&self, _current: &ReleaseRecord) -> Vec<EvidenceItem> {
+        let item = EvidenceItem {
+            name: "pods.json".into(),
+            content: "{}".into(),
+        };
+        self.call("evidence", |_| Ok(vec![item])).await.unwrap_or_default()
+    }
+
+    async fn watch_ready(
+        &self,
+        target: &ReleaseRecord,
+        _deadline: Duration,
+        observer: &dyn Observer,
+    ) -> Result<Ready, NotReady> {
+        let watched = self.call("watch_ready", |world| {
+            let serves = world.live == target.manifest && world.pods.iter().all(|pod| pod.ready);
+            Ok(serves.then(|| world.pods.clone()))
+        });
+        match watched.await {
+            Ok(Some(pods)) => Ok(Ready {
+                pods,
+                evidence: vec!["Deployment/llama: 1/1 updated and available".into()],
+            }),
+            Ok(None) => {
+                let cause = Cause {
+                    reason: CauseReason::CrashLoop,
+                    object: "Pod/llama-1 container vllm".into(),
+                    message: "exits again and again, exit code 1".into(),
+                    evidence: Vec::new(),
+                    terminal: true,
+                    next: vec!["kubectl logs llama-1 -n prod --previous".into()],
+                };
+                observer.event(Event::CauseSeen { cause: cause.clone() });
+                Err(NotReady::Caused(vec![cause]))
+            }
+            Err(failure) => Err(NotReady::Failed(failure)),
+        }
+    }
+
+    async fn drift(&self, _target: &ReleaseRecord) -> Result<Vec<Drift>, Failure> {
+        self.call("drift", |world| {
+            let drift = Drift {
+                object: "Deployment/llama".into(),
+                path: "spec.template.spec.containers[vllm].env[LEFTOVER].value".into(),
+                wanted: None,
+                live: Some("1".into()),
+            };
+            Ok(if world.has_leftover { vec![drift] } else { Vec::new() })
+        })
+        .await
+    }
+
+    async fn serving_pods(&self, _target: &ReleaseRecord) -> Result<Vec<ServingPod>, Failure> {
+        self.call("serving_pods", |world| Ok(world.pods.clone())).await
+    }
+}

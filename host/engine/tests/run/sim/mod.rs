@@ -1,0 +1,13 @@
+//! A world in memory: a release, its pods, a registry, checks, a lock and a journal, with trouble on demand.
+
+pub(crate) mod build;
+mod client;
+mod executor;
+mod kube;
+mod quiet;
+pub(crate) mod state;
+mod traffic;
+
+pub(crate) use client::{Client, Fault, Trouble};
+pub(crate) use executor::{finish, interleave};
+pub(crate) use state::{Health, HelmEnd, Sim};

@@ -1,0 +1,84 @@
+//! The lock and the journal.
+
+use async_trait::async_trait;
+use vllm_rollback_engine::failure::{Failure, FailureKind};
+use vllm_rollback_engine::journal::{Entry, Memory};
+use vllm_rollback_engine::ports::{Claim, Journal, Lock};
+use vllm_rollback_engine::workload::EvidenceItem;
+
+use super::client::Client;
+use super::state::World;
+
+fn held_by_another(world: &World, run_id: &str) -> Option<Failure> {
+    let (holder, why) = world.lock.as_ref()?;
+    let is_another = holder != run_id && !world.dead.contains(holder);
+    is_another.then(|| Failure::new(FailureKind::Locked, format!("locked by {holder}")).because(why.clone()))
+}
+
+#[async_trait]
+impl Lock for Client {
+    async fn acquire(&self, claim: &Claim) -> Result<Vec<String>, Failure> {
+        self.call("acquire", |world| {
+            if let Some(failure) = held_by_another(world, &claim.run_id) {
+                return Err(failure);
+            }
+            let why = claim.reason.clone().unwrap_or_default();
+            world.lock = Some((claim.run_id.clone(), why));
+            Ok(vec![format!("Lease held by {}", claim.run_id)])
+        })
+        .await
+    }
+
+    async fn assert_held(&self) -> Result<(), Failure> {
+        let run_id = self.request.run_id.clone();
+        self.call("assert_held", |world| {
+            held_by_another(world, &run_id).map_or(Ok(()), Err)
+        })
+        .await
+    }
+
+    async fn release(&self) -> Result<(), Failure> {
+        let run_id = self.request.run_id.clone();
+        self.call("release", |world| {
+            if world.lock.as_ref().is_some_and(|(holder, _)| *holder == run_id) {
+                world.lock = None;
+            }
+            Ok(())
+        })
+        .await
+    }
+}
+
+#[async_trait]
+impl Journal for Client {
+    async fn memory(&self) -> Result<Memory, Failure> {
+        self.call("memory", |world| Ok(world.memory.clone())).await
+    }
+
+    async fn append(&self, entry: &Entry) -> Result<(), Failure> {
+        self.call("append", |world| {
+            world.journal.push(entry.clone());
+            Ok(())
+        })
+        .await
+    }
+
+    async fn remember(&self, memory: &Memory) -> Result<(), Failure> {
+        let run_id = self.request.run_id.clone();
+        self.call("remember", |world| {
+            world.changes(&run_id, "remember");
+            world.memory = memory.clone();
+            Ok(())
+        })
+        .await
+    }
+
+    async fn keep(&self, run_id: &str, items: &[EvidenceItem]) -> Result<Vec<String>, Failure> {
+        let kept: Vec<_> = items.iter().map(|item| format!("{run_id}/{}", item.name)).collect();
+        self.call("keep", |world| {
+            world.kept.extend(kept.iter().cloned());
+            Ok(kept)
+        })
+        .await
+    }
+}

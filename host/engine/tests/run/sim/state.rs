@@ -1,0 +1,166 @@
+//! What is true in the world, and what must never become true.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use vllm_rollback_engine::check::Outcome;
+use vllm_rollback_engine::failure::FailureKind;
+use vllm_rollback_engine::journal::{Entry, Memory};
+use vllm_rollback_engine::release::{ReleaseRecord, RollbackOrder};
+use vllm_rollback_engine::traffic::TrafficStatus;
+use vllm_rollback_engine::workload::{Finding, ServingPod};
+
+/// How a manifest behaves once it is applied.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Health {
+    /// Its pods get ready.
+    pub(crate) ready: bool,
+    /// What the required check at the pods finds.
+    pub(crate) direct: Outcome,
+    /// What the required check through the router finds.
+    pub(crate) routed: Outcome,
+    /// A field of the revision before stays in its pods.
+    pub(crate) leftover: bool,
+    /// A pod restarts while it is checked.
+    pub(crate) restarts: bool,
+}
+
+impl Health {
+    /// Ready, and every check passes.
+    pub(crate) const GOOD: Self = Self {
+        ready: true,
+        direct: Outcome::Pass,
+        routed: Outcome::Pass,
+        leftover: false,
+        restarts: false,
+    };
+    /// Its pods crash.
+    pub(crate) const CRASHING: Self = Self {
+        ready: false,
+        ..Self::GOOD
+    };
+}
+
+/// How `helm rollback` ends (helm v4.3 `pkg/action/rollback.go`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum HelmEnd {
+    /// A deployed record.
+    Deployed,
+    /// An error before a record was made.
+    NoRecord(FailureKind),
+    /// A failed record; Helm 3 loses the mark of a rollback there, and the old one becomes superseded.
+    FailedWithoutMark,
+    /// A record that stays pending.
+    Pending,
+}
+
+/// All that is true.
+#[derive(Debug, Default)]
+pub(crate) struct World {
+    pub(crate) records: Vec<ReleaseRecord>,
+    pub(crate) health: BTreeMap<String, Health>,
+    /// The manifest that was applied last.
+    pub(crate) live: String,
+    pub(crate) has_leftover: bool,
+    pub(crate) pods: Vec<ServingPod>,
+    pub(crate) pods_made: u32,
+    pub(crate) traffic: Option<TrafficStatus>,
+    pub(crate) lock: Option<(String, String)>,
+    pub(crate) dead: BTreeSet<String>,
+    pub(crate) memory: Memory,
+    pub(crate) journal: Vec<Entry>,
+    pub(crate) kept: Vec<String>,
+    pub(crate) milliseconds: u64,
+    pub(crate) helm_ends: VecDeque<HelmEnd>,
+    pub(crate) orders: Vec<RollbackOrder>,
+    pub(crate) findings: Vec<Finding>,
+    pub(crate) has_router: bool,
+    pub(crate) direct_skipped: Option<String>,
+    /// UIDs of the pods that passed the direct check, while they are the same pods.
+    pub(crate) proved: BTreeSet<String>,
+    /// The routed check failed since the model was last let into traffic.
+    pub(crate) routed_failed: bool,
+    /// Times that a run let the model into traffic.
+    pub(crate) openings: u32,
+    /// What happened and must not.
+    pub(crate) violations: Vec<String>,
+}
+
+/// The world, shared by clients.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Sim(Arc<Mutex<World>>);
+
+impl Sim {
+    pub(crate) fn world(&self) -> MutexGuard<'_, World> {
+        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+impl World {
+    pub(crate) fn traffic(&self) -> TrafficStatus {
+        self.traffic.clone().unwrap_or(TrafficStatus::Enabled)
+    }
+
+    pub(crate) fn newest(&self) -> &ReleaseRecord {
+        self.records.last().expect("a release has a revision")
+    }
+
+    pub(crate) fn health_of(&self, manifest: &str) -> Health {
+        self.health.get(manifest).cloned().unwrap_or(Health::GOOD)
+    }
+
+    /// Helm applied a manifest: other pods.
+    pub(crate) fn apply(&mut self, manifest: &str) {
+        let health = self.health_of(manifest);
+        let is_same = self.live == manifest && !self.pods.is_empty();
+        self.live = manifest.to_owned();
+        self.has_leftover = health.leftover;
+        if is_same {
+            return;
+        }
+        self.pods_made += 1;
+        self.proved.clear();
+        let number = self.pods_made;
+        self.pods = vec![ServingPod {
+            name: format!("llama-{number}"),
+            uid: format!("uid-{number}"),
+            revision_hash: format!("hash-{manifest}"),
+            ready: health.ready,
+            restarts: 0,
+            port: 8000,
+            images: Vec::new(),
+            ip: None,
+        }];
+    }
+
+    /// Only the holder of the lock may change the world (invariant I3).
+    pub(crate) fn changes(&mut self, run_id: &str, what: &str) {
+        let holder = self.lock.as_ref().map(|(holder, _)| holder.as_str());
+        if holder != Some(run_id) {
+            self.violations
+                .push(format!("I3: {run_id} does {what} while the lock is held by {holder:?}"));
+        }
+    }
+
+    /// The model is let into traffic: everything that invariant I1 asks for must be true now.
+    pub(crate) fn lets_in(&mut self) {
+        self.openings += 1;
+        self.routed_failed = false;
+        let newest = self.newest();
+        let checks = [
+            (newest.manifest == self.live, "another manifest is live"),
+            (!self.has_leftover, "live objects differ from the manifest"),
+            (!self.pods.is_empty(), "no pod serves"),
+            (self.pods.iter().all(|pod| pod.ready), "a pod is not ready"),
+            (
+                self.pods.iter().all(|pod| self.proved.contains(&pod.uid)),
+                "a pod did not pass the direct check",
+            ),
+        ];
+        for (holds, what) in checks {
+            if !holds {
+                self.violations.push(format!("I1: enabled although {what}"));
+            }
+        }
+    }
+}

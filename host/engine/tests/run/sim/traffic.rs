@@ -1,0 +1,121 @@
+//! The registry and the checks.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use vllm_rollback_engine::check::{CheckContext, CheckSpec, Outcome, Phase, Verdict};
+use vllm_rollback_engine::event::{Event, Observer};
+use vllm_rollback_engine::failure::{Failure, FailureKind};
+use vllm_rollback_engine::ports::{Checks, Registry};
+use vllm_rollback_engine::traffic::{TrafficState, TrafficStatus};
+
+use super::build;
+use super::client::Client;
+
+#[async_trait]
+impl Registry for Client {
+    fn driver(&self) -> &'static str {
+        "sim"
+    }
+
+    fn needs_client_side_rollback(&self) -> bool {
+        true
+    }
+
+    async fn read(&self) -> Result<TrafficState, Failure> {
+        self.call("read", |world| Ok(build::traffic(world.traffic()))).await
+    }
+
+    async fn stop(&self, _prior: &TrafficState) -> Result<(), Failure> {
+        let run_id = self.request.run_id.clone();
+        self.call("stop", |world| {
+            world.changes(&run_id, "stop");
+            if world.traffic() == TrafficStatus::Enabled {
+                world.traffic = Some(TrafficStatus::Disabled);
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    async fn confirm_stopped(&self, _deadline: Duration) -> Result<Vec<String>, Failure> {
+        self.call("confirm_stopped", |world| match world.traffic() {
+            TrafficStatus::Enabled => Err(Failure::new(FailureKind::Timeout, "traffic still flows")),
+            _ => Ok(vec!["no endpoint".into()]),
+        })
+        .await
+    }
+
+    async fn resume_to(&self, prior: &TrafficState) -> Result<(), Failure> {
+        let run_id = self.request.run_id.clone();
+        let is_by_operator = self.is_by_operator;
+        self.call("resume_to", |world| {
+            world.changes(&run_id, "resume");
+            if prior.status == TrafficStatus::Enabled && !is_by_operator {
+                world.lets_in();
+            }
+            world.traffic = Some(prior.status.clone());
+            Ok(())
+        })
+        .await
+    }
+
+    async fn confirm_resumed(&self, prior: &TrafficState, _deadline: Duration) -> Result<Vec<String>, Failure> {
+        self.call("confirm_resumed", |world| {
+            if world.traffic() == prior.status {
+                Ok(vec![format!("as before: {}", prior.status.word())])
+            } else {
+                Err(Failure::new(FailureKind::Timeout, "the registry does not follow"))
+            }
+        })
+        .await
+    }
+}
+
+#[async_trait]
+impl Checks for Client {
+    async fn specs(&self) -> Result<Vec<CheckSpec>, Failure> {
+        self.call("specs", |world| {
+            let no_router = (!world.has_router).then(|| "no router is known".to_owned());
+            Ok(vec![
+                build::spec("completion", Phase::Direct, world.direct_skipped.clone()),
+                build::spec("router-e2e", Phase::Routed, no_router),
+            ])
+        })
+        .await
+    }
+
+    async fn run(&self, phase: Phase, context: &CheckContext, observer: &dyn Observer) -> Vec<Verdict> {
+        let ran = self.call("checks", |world| {
+            let health = world.health_of(&world.live.clone());
+            let outcome = match phase {
+                Phase::Direct => health.direct,
+                _ if !world.has_router => return Ok(Vec::new()),
+                _ => health.routed,
+            };
+            if phase == Phase::Direct {
+                let passed = outcome == Outcome::Pass;
+                world.proved = context.pods.iter().filter(|_| passed).map(|p| p.uid.clone()).collect();
+                for pod in &mut world.pods {
+                    pod.restarts += u32::from(health.restarts);
+                }
+                if health.restarts {
+                    world.proved.clear();
+                }
+            } else {
+                world.routed_failed = outcome != Outcome::Pass;
+            }
+            Ok(vec![build::verdict(phase, outcome)])
+        });
+        // A check that cannot run is a verdict, never silence.
+        let verdicts = ran
+            .await
+            .unwrap_or_else(|_| vec![build::verdict(phase, Outcome::Error)]);
+        for verdict in &verdicts {
+            observer.event(Event::Checked {
+                verdict: verdict.clone(),
+            });
+        }
+        verdicts
+    }
+}

@@ -1,0 +1,258 @@
+//! Where a run goes.
+
+use std::collections::BTreeSet;
+
+use vllm_rollback_engine::failure::{Failure, FailureKind};
+use vllm_rollback_engine::journal::{Memory, Rejected};
+use vllm_rollback_engine::release::ReleaseStatus::{
+    self, Deployed, Failed, PendingInstall, PendingUpgrade, Superseded, Uninstalled,
+};
+use vllm_rollback_engine::release::Revision;
+use vllm_rollback_engine::request::{Accept, TargetWish};
+use vllm_rollback_engine::target::{Choice, Wish, choose};
+
+use crate::sim::build::{history, wall};
+use crate::sim::{Client, Sim, finish};
+
+fn choose_from(sim: &Sim, memory: &Memory, target: TargetWish, accept: &[Accept]) -> Result<Choice, Failure> {
+    let client = Client::new(sim, "run-1");
+    let now = wall(0);
+    let accept: BTreeSet<_> = accept.iter().copied().collect();
+    let wish = Wish {
+        release: &client.request.release,
+        target,
+        accept: &accept,
+        now: &now,
+    };
+    finish(&client, choose(&client, memory, &wish)).unwrap()
+}
+
+fn last_good(sim: &Sim) -> Result<Choice, Failure> {
+    choose_from(sim, &Memory::default(), TargetWish::LastGood, &[])
+}
+
+fn exact(sim: &Sim, revision: u32, accept: &[Accept]) -> Result<Choice, Failure> {
+    choose_from(sim, &Memory::default(), TargetWish::Exact(Revision(revision)), accept)
+}
+
+/// A history in which the named revisions went back: `(revision, to)`.
+fn with_returns(revisions: &[(ReleaseStatus, &str)], returns: &[(usize, u32)]) -> Sim {
+    let sim = history(revisions);
+    for (revision, to) in returns {
+        sim.world().records[revision - 1].rolled_back_to = Some(Revision(*to));
+    }
+    sim
+}
+
+#[test]
+fn two_failed_upgrades_in_a_row_are_both_skipped_by_name() {
+    let sim = history(&[(Deployed, "a"), (Failed, "b"), (Failed, "c")]);
+    sim.world().records[1].description = "Upgrade \"llama\" failed: timed out".into();
+    let choice = last_good(&sim).unwrap();
+    assert_eq!(choice.target.revision, Revision(1));
+    assert_eq!(choice.skipped.len(), 1);
+    assert_eq!(choice.skipped[0].reason, "failed: Upgrade \"llama\" failed: timed out");
+}
+
+#[test]
+fn the_first_revision_has_nothing_before_it() {
+    let failure = last_good(&history(&[(Deployed, "a")])).unwrap_err();
+    assert_eq!(failure.kind, FailureKind::Refused);
+    assert!(
+        failure.what.contains("revision 1 of prod/llama is the first"),
+        "{failure}"
+    );
+    assert!(
+        failure.next.iter().any(|step| step.contains("helm upgrade llama")),
+        "{failure:?}"
+    );
+}
+
+#[test]
+fn after_helm_went_back_and_forth_the_good_revision_is_still_found() {
+    // 1 good, 2 bad, 3 back to 1, 4 = "helm rollback" once more: back to the bad one.
+    let revisions = [
+        (Superseded, "good"),
+        (Superseded, "bad"),
+        (Superseded, "good"),
+        (Deployed, "bad"),
+    ];
+    let sim = with_returns(&revisions, &[(3, 1), (4, 2)]);
+    let choice = last_good(&sim).unwrap();
+    assert_eq!(choice.target.revision, Revision(1));
+    let reasons: Vec<_> = choice.skipped.iter().map(|s| s.reason.as_str()).collect();
+    assert_eq!(
+        reasons,
+        [
+            "revision 4 rolled back from it to revision 2",
+            "revision 3 rolled back from it to revision 1"
+        ]
+    );
+}
+
+#[test]
+fn what_somebody_went_back_past_is_not_good_either() {
+    let revisions = [
+        (Superseded, "a"),
+        (Superseded, "b"),
+        (Superseded, "c"),
+        (Superseded, "a"),
+        (Deployed, "d"),
+    ];
+    let sim = with_returns(&revisions, &[(4, 1)]);
+    assert_eq!(last_good(&sim).unwrap().target.revision, Revision(4));
+    sim.world().records[3].status = Failed;
+    let choice = last_good(&sim).unwrap();
+    assert_eq!(choice.target.revision, Revision(1));
+    assert_eq!(choice.skipped[2].reason, "revision 4 went back past it to revision 1");
+}
+
+#[test]
+fn a_failed_rollback_that_lost_its_mark_is_known_by_its_manifest() {
+    // Helm 3: the failed rollback made revision 2 `superseded` and holds the error in place of "Rollback to 1".
+    let sim = history(&[(Superseded, "good"), (Superseded, "bad"), (Failed, "good")]);
+    let choice = last_good(&sim).unwrap();
+    assert_eq!(choice.target.revision, Revision(1));
+    assert_eq!(choice.skipped[0].revision, Revision(2));
+}
+
+#[test]
+fn a_failed_upgrade_to_the_manifest_before_is_no_rollback() {
+    let sim = history(&[(Superseded, "a"), (Superseded, "b"), (Failed, "b")]);
+    let choice = last_good(&sim).unwrap();
+    assert_eq!(choice.target.revision, Revision(1));
+    assert_eq!(choice.skipped[0].reason, "same manifest as the current revision 3");
+}
+
+#[test]
+fn a_revision_that_a_run_rejected_is_skipped_also_under_another_number() {
+    let sim = history(&[(Superseded, "a"), (Superseded, "bad"), (Deployed, "c")]);
+    let memory = Memory {
+        rejected: vec![Rejected {
+            revision: 7,
+            manifest_sha256: "sha-bad".into(),
+            reason: "garbage".into(),
+        }],
+        ..Memory::default()
+    };
+    let choice = choose_from(&sim, &memory, TargetWish::LastGood, &[]).unwrap();
+    assert_eq!(choice.target.revision, Revision(1));
+    assert!(choice.skipped[0].reason.contains("garbage"), "{:?}", choice.skipped);
+    let named = TargetWish::Exact(Revision(2));
+    let failure = choose_from(&sim, &memory, named, &[]).unwrap_err();
+    assert!(
+        failure
+            .next
+            .iter()
+            .any(|step| step.ends_with("llama 2 -n prod --to-rejected")),
+        "{failure:?}"
+    );
+    let choice = choose_from(&sim, &memory, named, &[Accept::BadTarget]).unwrap();
+    assert_eq!(choice.target.revision, Revision(2));
+    assert!(choice.notes[0].contains("garbage"));
+}
+
+#[test]
+fn a_number_that_another_life_of_the_release_rejected_means_nothing() {
+    let sim = history(&[(Superseded, "a"), (Superseded, "fine"), (Deployed, "c")]);
+    let memory = Memory {
+        rejected: vec![Rejected {
+            revision: 2,
+            manifest_sha256: "sha-of-before-the-uninstall".into(),
+            reason: "garbage".into(),
+        }],
+        ..Memory::default()
+    };
+    let choice = choose_from(&sim, &memory, TargetWish::LastGood, &[]).unwrap();
+    assert_eq!(choice.target.revision, Revision(2));
+}
+
+#[test]
+fn a_pruned_revision_is_refused_with_those_that_are_left() {
+    let sim = history(&[(Superseded, "a"), (Superseded, "b"), (Deployed, "c")]);
+    sim.world().records.remove(0);
+    let failure = exact(&sim, 1, &[]).unwrap_err();
+    assert_eq!(failure.kind, FailureKind::NotFound);
+    let text = failure.to_string();
+    assert!(text.contains("it has 2, 3") && text.contains("--history-max"), "{text}");
+    assert!(!exact(&sim, 9, &[]).unwrap_err().to_string().contains("--history-max"));
+}
+
+#[test]
+fn a_failed_revision_is_gone_to_only_when_that_is_accepted() {
+    let sim = history(&[(Superseded, "a"), (Failed, "b"), (Deployed, "c")]);
+    assert_eq!(exact(&sim, 2, &[]).unwrap_err().kind, FailureKind::Refused);
+    assert_eq!(
+        exact(&sim, 2, &[Accept::BadTarget]).unwrap().target.revision,
+        Revision(2)
+    );
+}
+
+#[test]
+fn the_current_revision_can_be_applied_again() {
+    let sim = history(&[(Superseded, "a"), (Deployed, "b")]);
+    let choice = exact(&sim, 2, &[]).unwrap();
+    assert_eq!(choice.target.revision, Revision(2));
+    assert!(choice.notes[0].contains("applied again"), "{:?}", choice.notes);
+}
+
+#[test]
+fn a_fresh_pending_upgrade_needs_consent_and_an_old_one_is_explained() {
+    let sim = history(&[(Deployed, "a"), (PendingUpgrade, "b")]);
+    sim.world().records[1].last_deployed = Some("2025-12-31T23:55:00Z".into());
+    let failure = last_good(&sim).unwrap_err();
+    assert!(
+        failure.what.contains("revision 2 is pending-upgrade for 300 s"),
+        "{failure}"
+    );
+    assert!(failure.next[0].contains("300 s"), "{failure:?}");
+    let choice = choose_from(
+        &sim,
+        &Memory::default(),
+        TargetWish::LastGood,
+        &[Accept::PendingCurrent],
+    )
+    .unwrap();
+    assert_eq!(choice.target.revision, Revision(1));
+    sim.world().records[1].last_deployed = Some("2025-12-31T23:49:00+00:00".into());
+    assert!(last_good(&sim).unwrap().notes[0].contains("died or was interrupted"));
+    sim.world().records[1].last_deployed = None;
+    assert!(last_good(&sim).unwrap_err().what.contains("since an unknown time"));
+}
+
+#[test]
+fn an_install_that_never_ended_has_nothing_before_it() {
+    assert_eq!(
+        last_good(&history(&[(PendingInstall, "a")])).unwrap_err().kind,
+        FailureKind::Refused
+    );
+}
+
+#[test]
+fn an_uninstalled_release_is_not_rolled_back() {
+    let sim = history(&[(Superseded, "a"), (Uninstalled, "b")]);
+    assert!(last_good(&sim).unwrap_err().what.contains("uninstalled"));
+    assert!(exact(&sim, 1, &[]).unwrap_err().what.contains("uninstalled"));
+}
+
+#[test]
+fn only_the_records_that_are_needed_are_read() {
+    let revisions: Vec<_> = (0..9)
+        .map(|_| (Superseded, "old"))
+        .chain([(Superseded, "good"), (Deployed, "bad")])
+        .collect();
+    let sim = history(&revisions);
+    let client = Client::new(&sim, "run-1");
+    let accept = BTreeSet::new();
+    let wish = Wish {
+        release: &client.request.release,
+        target: TargetWish::LastGood,
+        accept: &accept,
+        now: &wall(0),
+    };
+    let choice = finish(&client, choose(&client, &Memory::default(), &wish))
+        .unwrap()
+        .unwrap();
+    assert_eq!(choice.target.revision, Revision(10));
+    assert_eq!(client.calls.lock().unwrap().len(), 3, "the history and two records");
+}
