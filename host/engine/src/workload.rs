@@ -24,7 +24,7 @@ pub struct ServingPod {
 }
 
 /// Why a pod or workload is not ready.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum CauseReason {
     /// The image cannot be pulled.
