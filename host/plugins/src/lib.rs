@@ -1,1 +1,52 @@
-//! To be written.
+//! The sandbox in which checks run: WebAssembly components that look at a release and say what they found.
+//!
+//! ```text
+//! file or built-in → precheck → store ── miss → compile (child process) ┐
+//!                                  └──────────────── hit ───────────────┴→ link → describe → grants
+//!                                                                                             │
+//! verdict ← sanitise ← fault or answer ← runtime (fresh store, deadline, limits) ← one run ───┘
+//!                                           │ imports: log, clock, http, cluster, registry, metrics
+//!                                           └→ egress policy → Reach (pods) · router · granted hosts
+//! ```
+//!
+//! A check judges and never acts. It reaches only what [`GrantTable`] or, for the built-in ones, the table in [`BUILTINS`]'
+//! module names; it cannot hang, crash or read the host, and a check that traps, runs out of time or asks for what it may not
+//! have ends as an error, never as a pass.
+
+mod budget;
+mod builtin;
+mod checks;
+mod compile;
+mod egress;
+mod exposition;
+mod fault;
+mod grants;
+mod host;
+mod imports;
+mod limits;
+mod load;
+mod manifest;
+mod output;
+mod precheck;
+mod reach;
+mod run;
+mod runtime;
+mod sandbox;
+mod store;
+mod untrusted;
+mod verdict;
+
+pub use builtin::BUILTINS;
+pub use checks::CheckRunner;
+pub use compile::{CHILD_ARGUMENT, Compiler, run_compile_child};
+pub use egress::Endpoint;
+pub use grants::{Capability, GrantTable, Grants};
+pub use host::{HostOptions, Importance, Inspection, Loading, PluginHost};
+pub use limits::Limits;
+pub use manifest::{Manifest, Scope};
+pub use precheck::{CONTRACT, Outside};
+pub use reach::{
+    Bearer, ClusterView, ContainerView, EventView, HttpRequest, HttpResponse, LogOf, PodAddress, PodView, Reach,
+    ReachError, TrafficView,
+};
+pub use sandbox::WASMTIME;

@@ -1,0 +1,236 @@
+//! The engine's port for checks: which run in a phase, on what, and what became of them.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use async_trait::async_trait;
+use futures::StreamExt;
+use futures::stream;
+use tokio::task::JoinSet;
+use vllm_rollback_engine::check::{CheckContext, CheckSpec, Phase, Verdict};
+use vllm_rollback_engine::event::{Event, Observer};
+use vllm_rollback_engine::failure::{Failure, FailureKind};
+use vllm_rollback_engine::ports::Checks;
+use vllm_rollback_engine::workload::ServingPod;
+use vllm_rollback_plugin_abi::vllm_rollback::plugin::types as abi;
+
+use crate::egress::{Client, Endpoint};
+use crate::grants::Capability;
+use crate::host::{Importance, Loaded, PluginHost};
+use crate::manifest::Scope;
+use crate::reach::{ClusterView, Reach, TrafficView};
+use crate::run::{Outside, Subject};
+use crate::runtime::Runtime;
+use crate::verdict::Of;
+
+/// Runs the checks of a [`PluginHost`] against a release.
+pub struct CheckRunner {
+    host: PluginHost,
+    outside: Outside,
+}
+
+/// One run of one check.
+#[derive(Clone)]
+struct Job {
+    check: Arc<Loaded>,
+    runtime: Arc<Runtime>,
+    subject: Subject,
+}
+
+impl CheckRunner {
+    /// Puts checks and the world together.
+    pub fn new(
+        host: PluginHost,
+        reach: Arc<dyn Reach>,
+        cluster: Arc<dyn ClusterView>,
+        traffic: Arc<dyn TrafficView>,
+        router: Option<Endpoint>,
+    ) -> Self {
+        Self {
+            host,
+            outside: Outside {
+                reach,
+                cluster,
+                traffic,
+                router,
+                client: Client::new(),
+            },
+        }
+    }
+
+    /// The host, for [`PluginHost::load`] and [`PluginHost::inspect`].
+    pub fn host(&self) -> &PluginHost {
+        &self.host
+    }
+
+    /// Why a check will not run, when it will not. A built-in check or an advisory one is left out, and said to be; a check
+    /// that the operator requires is not left out silently.
+    fn skipped(&self, check: &Loaded) -> Result<Option<String>, Failure> {
+        if self.outside.router.is_some() || !check.manifest.needs.contains(&Capability::Router) {
+            return Ok(None);
+        }
+        if check.builtin || check.importance == Importance::Advisory {
+            return Ok(Some("no router is known".to_owned()));
+        }
+        let what = format!(
+            "plugin {} needs the router, and no router is known",
+            check.manifest.name
+        );
+        Err(Failure::new(FailureKind::Refused, what).next("configure the router's URL, or leave the plugin out"))
+    }
+
+    async fn jobs(&self, phase: Phase, context: &CheckContext) -> Result<Vec<Result<Job, Verdict>>, Failure> {
+        let (checks, _) = self.host.ready().await?;
+        let context = Arc::new(context.clone());
+        let mut jobs = Vec::new();
+        for check in checks.iter().filter(|check| check.manifest.phase == phase) {
+            if self.skipped(check)?.is_some() {
+                continue;
+            }
+            let job = |pod: Option<ServingPod>| Job {
+                check: Arc::clone(check),
+                runtime: Arc::clone(&self.host.runtime),
+                subject: Subject {
+                    outside: self.outside.clone(),
+                    context: Arc::clone(&context),
+                    pod,
+                },
+            };
+            match check.manifest.scope {
+                Scope::PerRelease => jobs.push(Ok(job(None))),
+                Scope::PerPod if context.pods.is_empty() => {
+                    // Nothing looked at is nothing proven.
+                    jobs.push(Err(job(None)
+                        .of()
+                        .error("there is no serving pod to look at".to_owned())));
+                }
+                Scope::PerPod => jobs.extend(context.pods.iter().map(|pod| Ok(job(Some(pod.clone()))))),
+            }
+        }
+        Ok(jobs)
+    }
+}
+
+#[async_trait]
+impl Checks for CheckRunner {
+    async fn specs(&self) -> Result<Vec<CheckSpec>, Failure> {
+        let (checks, _) = self.host.ready().await?;
+        let specs = checks.iter().map(|check| {
+            Ok(CheckSpec {
+                name: check.manifest.name.clone(),
+                version: check.manifest.version.clone(),
+                digest: check.digest.clone(),
+                phase: check.manifest.phase,
+                required: check.importance == Importance::Required,
+                grants: check.grants.words(),
+                skipped: self.skipped(check)?,
+            })
+        });
+        specs.collect()
+    }
+
+    async fn run(&self, phase: Phase, context: &CheckContext, observer: &dyn Observer) -> Vec<Verdict> {
+        let jobs = match self.jobs(phase, context).await {
+            Ok(jobs) => jobs,
+            Err(failure) => {
+                let of = Of {
+                    check: "plugins".to_owned(),
+                    phase,
+                    required: true,
+                    pod: None,
+                };
+                vec![Err(of.error(format!("the checks cannot be loaded: {failure}")))]
+            }
+        };
+        let runs = jobs.into_iter().enumerate().map(|(number, job)| async move {
+            let verdict = match job {
+                Ok(job) => job.guarded().await,
+                Err(verdict) => verdict,
+            };
+            (number, verdict)
+        });
+        let mut running = stream::iter(runs).buffer_unordered(self.host.runtime.limits.concurrency.max(1));
+        let mut verdicts = Vec::new();
+        while let Some((number, verdict)) = running.next().await {
+            observer.event(Event::Checked {
+                verdict: verdict.clone(),
+            });
+            verdicts.push((number, verdict));
+        }
+        verdicts.sort_by_key(|(number, _)| *number);
+        verdicts.into_iter().map(|(_, verdict)| verdict).collect()
+    }
+}
+
+impl Job {
+    fn of(&self) -> Of {
+        Of {
+            check: self.check.manifest.name.clone(),
+            phase: self.check.manifest.phase,
+            required: self.check.importance == Importance::Required,
+            pod: self.subject.pod.as_ref().map(|pod| pod.name.clone()),
+        }
+    }
+
+    /// Runs in a task of its own: a defect of this host in one check is that check's error. Ends with its caller.
+    async fn guarded(self) -> Verdict {
+        let of = self.of();
+        let mut task = JoinSet::new();
+        task.spawn(self.run());
+        match task.join_next().await {
+            Some(Ok(verdict)) => verdict,
+            Some(Err(error)) => of.error(format!("the tool itself failed in this check: {error}")),
+            None => of.error("the check was not started".to_owned()),
+        }
+    }
+
+    async fn run(self) -> Verdict {
+        let (of, start) = (self.of(), Instant::now());
+        let Self {
+            check,
+            runtime,
+            subject,
+        } = self;
+        let context = context(&check, &subject);
+        let grants = Arc::clone(&check.grants);
+        let ended = runtime
+            .validate(&check.linked, subject, grants, &context, check.manifest.timeout)
+            .await;
+        of.ended(ended, start.elapsed().as_secs_f64())
+    }
+}
+
+/// What a run is about, in the contract's words.
+fn context(check: &Loaded, subject: &Subject) -> abi::Context {
+    let context = &subject.context;
+    abi::Context {
+        run_id: context.run_id.clone(),
+        release: context.release.clone(),
+        namespace: context.namespace.clone(),
+        revision: context.revision,
+        phase: match check.manifest.phase {
+            Phase::Direct => abi::Phase::Direct,
+            Phase::Routed => abi::Phase::Routed,
+            Phase::Observe => abi::Phase::Observe,
+        },
+        model: context.model.clone(),
+        environment: context.environment.clone(),
+        pod: subject.pod.as_ref().map(pod),
+        pods: context.pods.iter().map(pod).collect(),
+        has_router: subject.outside.router.is_some(),
+        parameters: check.parameters.clone(),
+        extra: Vec::new(),
+    }
+}
+
+fn pod(pod: &ServingPod) -> abi::Pod {
+    abi::Pod {
+        name: pod.name.clone(),
+        uid: pod.uid.clone(),
+        revision_hash: pod.revision_hash.clone(),
+        ready: pod.ready,
+        restarts: pod.restarts,
+        port: pod.port,
+        images: pod.images.clone(),
+    }
+}

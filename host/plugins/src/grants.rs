@@ -1,0 +1,323 @@
+//! What the operator lets a check reach.
+//!
+//! A check's manifest *asks*; only the operator *grants*. What a check gets is the intersection: a grant that the manifest does
+//! not ask for is of no use, and a check that asks for more than it is granted does not run at all, because it could not judge.
+//! The built-in checks are granted what [`crate::builtin`] says, not what they say themselves.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use vllm_rollback_engine::failure::{Failure, FailureKind};
+
+use crate::egress::Endpoint;
+
+/// Something that a check can be granted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Capability {
+    /// HTTP to the pod under check.
+    Pod,
+    /// HTTP to the configured router.
+    Router,
+    /// The release's pods, events and logs.
+    Cluster,
+    /// The model's state in the traffic registry.
+    Registry,
+    /// Samples of a pod's `/metrics`.
+    Metrics,
+    /// HTTP to another host, which the grant names.
+    Host,
+}
+
+impl Capability {
+    /// All of them.
+    pub const ALL: [Self; 6] = [
+        Self::Pod,
+        Self::Router,
+        Self::Cluster,
+        Self::Registry,
+        Self::Metrics,
+        Self::Host,
+    ];
+
+    /// The word in manifests and on the command line.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Pod => "pod",
+            Self::Router => "router",
+            Self::Cluster => "cluster",
+            Self::Registry => "registry",
+            Self::Metrics => "metrics",
+            Self::Host => "host",
+        }
+    }
+
+    /// What to write after `--grant NAME=`.
+    fn grant_form(self) -> &'static str {
+        match self {
+            Self::Host => "host:NAME=URL",
+            other => other.word(),
+        }
+    }
+}
+
+impl fmt::Display for Capability {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.word())
+    }
+}
+
+/// What one check is granted.
+#[derive(Debug, Clone, Default)]
+pub struct Grants {
+    capabilities: BTreeSet<Capability>,
+    hosts: BTreeMap<String, Endpoint>,
+}
+
+impl Grants {
+    /// Exactly these, no hosts.
+    pub fn of(capabilities: &[Capability]) -> Self {
+        Self {
+            capabilities: capabilities.iter().copied().collect(),
+            hosts: BTreeMap::new(),
+        }
+    }
+
+    /// Adds a host under a name.
+    pub fn add_host(&mut self, name: &str, endpoint: Endpoint) {
+        self.capabilities.insert(Capability::Host);
+        self.hosts.insert(name.to_owned(), endpoint);
+    }
+
+    fn add(&mut self, grant: &str) -> Result<(), Failure> {
+        if let Some(host) = grant.strip_prefix("host:") {
+            let Some((name, url)) = host.split_once('=').filter(|(name, _)| is_name(name)) else {
+                return Err(Failure::new(FailureKind::Usage, "a host is granted as host:NAME=URL"));
+            };
+            self.add_host(name, Endpoint::parse(url, None)?);
+            return Ok(());
+        }
+        for word in grant.split(',') {
+            let known = Capability::ALL
+                .into_iter()
+                .find(|one| *one != Capability::Host && one.word() == word);
+            let capability = known.ok_or_else(|| {
+                let all = Capability::ALL.map(Capability::grant_form).join(", ");
+                Failure::new(FailureKind::Usage, format!("{word:?} cannot be granted"))
+                    .next(format!("grant one of: {all}"))
+            })?;
+            self.capabilities.insert(capability);
+        }
+        Ok(())
+    }
+}
+
+/// The operator's grants, by the name of the check.
+#[derive(Debug, Clone, Default)]
+pub struct GrantTable {
+    by_check: BTreeMap<String, Grants>,
+}
+
+impl GrantTable {
+    /// Reads `--grant` values: `NAME=pod`, `NAME=pod,cluster`, `NAME=host:prometheus=https://prometheus.example`.
+    ///
+    /// # Errors
+    /// `Usage`, with the forms that are known.
+    pub fn parse<S: AsRef<str>>(flags: impl IntoIterator<Item = S>) -> Result<Self, Failure> {
+        let mut table = Self::default();
+        for flag in flags {
+            let Some((name, grant)) = flag.as_ref().split_once('=').filter(|(name, _)| is_name(name)) else {
+                return Err(
+                    Failure::new(FailureKind::Usage, "a grant names a check and what it may reach")
+                        .next("write --grant NAME=pod, with the name that the plugin gives itself"),
+                );
+            };
+            let grants = table.by_check.entry(name.to_owned()).or_default();
+            grants.add(grant).map_err(|mut failure| {
+                failure.what = format!("--grant {name}=…: {}", failure.what);
+                failure
+            })?;
+        }
+        Ok(table)
+    }
+
+    /// What the check of this name is granted: nothing, unless the operator said otherwise.
+    pub(crate) fn of(&self, name: &str) -> Grants {
+        self.by_check.get(name).cloned().unwrap_or_default()
+    }
+
+    /// The first name that none of these checks has.
+    pub(crate) fn stray<'a>(&'a self, known: &[&str]) -> Option<&'a str> {
+        self.by_check
+            .keys()
+            .map(String::as_str)
+            .find(|name| !known.contains(name))
+    }
+}
+
+fn is_name(name: &str) -> bool {
+    !name.is_empty()
+        && name
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
+}
+
+/// Declared and granted: what a run may use.
+#[derive(Debug, Clone)]
+pub(crate) struct Effective {
+    check: String,
+    declared: BTreeSet<Capability>,
+    granted: Grants,
+}
+
+impl Effective {
+    pub(crate) fn new(check: &str, declared: &BTreeSet<Capability>, granted: Grants) -> Self {
+        Self {
+            check: check.to_owned(),
+            declared: declared.clone(),
+            granted,
+        }
+    }
+
+    /// Nothing at all; while a component describes itself.
+    pub(crate) fn nothing() -> Self {
+        Self::new("describe", &BTreeSet::new(), Grants::default())
+    }
+
+    /// Fails when the manifest needs what was not granted.
+    pub(crate) fn complete(&self) -> Result<(), Failure> {
+        let missing: Vec<_> = self.declared.difference(&self.granted.capabilities).copied().collect();
+        if missing.is_empty() {
+            return Ok(());
+        }
+        let words: Vec<_> = missing.iter().map(|one| format!("`{one}`")).collect();
+        let what = format!(
+            "plugin {} needs {}, which was not granted",
+            self.check,
+            words.join(" and ")
+        );
+        let steps = missing
+            .iter()
+            .map(|one| format!("add --grant {}={}", self.check, one.grant_form()));
+        Err(steps.fold(Failure::new(FailureKind::Refused, what), Failure::next))
+    }
+
+    /// Lets a use pass, or says what would.
+    pub(crate) fn allow(&self, capability: Capability) -> Result<(), String> {
+        if !self.declared.contains(&capability) {
+            return Err(format!(
+                "`{capability}` is not among the needs in the manifest of {}",
+                self.check
+            ));
+        }
+        if !self.granted.capabilities.contains(&capability) {
+            let (check, form) = (&self.check, capability.grant_form());
+            return Err(format!(
+                "`{capability}` was not granted to {check}; --grant {check}={form} would"
+            ));
+        }
+        Ok(())
+    }
+
+    /// The host of this name, or what would grant it.
+    pub(crate) fn host(&self, name: &str) -> Result<&Endpoint, String> {
+        let endpoint = self.granted.hosts.get(name).ok_or_else(|| {
+            let check = &self.check;
+            format!("`host:{name}` was not granted to {check}; --grant {check}=host:{name}=URL would")
+        })?;
+        self.allow(Capability::Host).map(|()| endpoint)
+    }
+
+    /// Words for the report: `pod`, `host:prometheus=https://…`.
+    pub(crate) fn words(&self) -> Vec<String> {
+        let usable = self.declared.intersection(&self.granted.capabilities);
+        let (hosts, words): (Vec<_>, Vec<_>) = usable.partition(|one| **one == Capability::Host);
+        let mut out: Vec<String> = words.into_iter().map(ToString::to_string).collect();
+        if !hosts.is_empty() {
+            out.extend(
+                self.granted
+                    .hosts
+                    .iter()
+                    .map(|(name, endpoint)| format!("host:{name}={endpoint}")),
+            );
+        }
+        out
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn effective(declared: &[Capability], flags: &[&str]) -> Effective {
+        let table = GrantTable::parse(flags).unwrap();
+        Effective::new("probe", &declared.iter().copied().collect(), table.of("probe"))
+    }
+
+    #[test]
+    fn nothing_is_granted_by_default() {
+        let probe = effective(&[Capability::Pod], &[]);
+        let failure = probe.complete().unwrap_err();
+        assert_eq!(failure.what, "plugin probe needs `pod`, which was not granted");
+        assert_eq!(failure.next, ["add --grant probe=pod"]);
+        assert!(probe.allow(Capability::Pod).is_err());
+    }
+
+    #[test]
+    fn what_is_granted_but_not_declared_is_of_no_use() {
+        let probe = effective(&[Capability::Pod], &["probe=pod,cluster"]);
+        assert!(probe.complete().is_ok());
+        assert!(probe.allow(Capability::Pod).is_ok());
+        assert!(probe.allow(Capability::Cluster).unwrap_err().contains("manifest"));
+        assert_eq!(probe.words(), ["pod"]);
+    }
+
+    #[test]
+    fn grants_of_another_check_do_not_count() {
+        assert!(effective(&[Capability::Pod], &["other=pod"]).complete().is_err());
+    }
+
+    #[test]
+    fn a_host_is_granted_by_name_and_url() {
+        let probe = effective(&[Capability::Host], &["probe=host:prom=https://prometheus.example/api"]);
+        assert!(probe.complete().is_ok() && probe.host("prom").is_ok());
+        assert!(probe.host("evil").unwrap_err().contains("--grant probe=host:evil=URL"));
+        assert_eq!(probe.words(), ["host:prom=https://prometheus.example/api"]);
+        assert!(
+            effective(&[], &["probe=host:prom=https://p.example"])
+                .host("prom")
+                .is_err()
+        );
+    }
+
+    #[test]
+    fn a_check_that_needs_a_host_wants_one_named() {
+        let failure = effective(&[Capability::Host], &[]).complete().unwrap_err();
+        assert_eq!(failure.next, ["add --grant probe=host:NAME=URL"]);
+    }
+
+    #[test]
+    fn malformed_grants_say_what_is_known() {
+        for bad in [
+            "",
+            "probe",
+            "=pod",
+            "probe=",
+            "probe=everything",
+            "probe=host",
+            "probe=host:=x",
+            "probe=host:a=ftp://x",
+            "a b=pod",
+        ] {
+            let failure = GrantTable::parse([bad]).unwrap_err();
+            assert_eq!(failure.kind, FailureKind::Usage, "{bad}");
+            assert!(!failure.what.is_empty());
+        }
+    }
+
+    #[test]
+    fn a_grant_for_a_check_that_is_not_there_is_noticed() {
+        let table = GrantTable::parse(["prob=pod"]).unwrap();
+        assert_eq!(table.stray(&["probe"]), Some("prob"));
+        assert_eq!(table.stray(&["prob"]), None);
+    }
+}

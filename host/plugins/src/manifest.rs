@@ -1,0 +1,309 @@
+//! What a check says of itself, checked before any of it is believed.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use serde_json::Value;
+use vllm_rollback_engine::check::Phase;
+use vllm_rollback_engine::failure::{Failure, FailureKind};
+use vllm_rollback_plugin_abi::vllm_rollback::plugin::types as abi;
+
+use crate::grants::Capability;
+use crate::limits::Limits;
+use crate::untrusted;
+
+/// Longest name.
+const NAME: usize = 63;
+/// Longest schema, bytes.
+const SCHEMA: usize = 64 * 1024;
+/// The shortest deadline that a manifest can ask for.
+const SHORTEST_RUN: Duration = Duration::from_millis(10);
+
+/// How often a check runs in its phase.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope {
+    /// Once for each serving pod.
+    PerPod,
+    /// Once for the release.
+    PerRelease,
+}
+
+/// A check's own description, validated.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Manifest {
+    /// Kebab-case, at most 63 characters.
+    pub name: String,
+    /// Semantic version.
+    pub version: String,
+    /// One line.
+    pub description: String,
+    /// When it runs.
+    pub phase: Phase,
+    /// How often.
+    pub scope: Scope,
+    /// What it asks for.
+    pub needs: BTreeSet<Capability>,
+    /// JSON Schema of its parameters.
+    pub parameters_schema: Value,
+    /// Deadline of one run.
+    pub timeout: Duration,
+    /// Further entries, for people.
+    pub extra: Vec<(String, String)>,
+}
+
+impl Manifest {
+    /// Checks what a component said; the text of an error continues "its manifest …".
+    pub(crate) fn read(said: abi::Manifest, limits: &Limits) -> Result<Self, String> {
+        let timeout = Duration::from_millis(said.default_timeout_ms.into());
+        if timeout < SHORTEST_RUN || timeout > limits.longest_run {
+            let (shortest, longest) = (SHORTEST_RUN.as_millis(), limits.longest_run.as_millis());
+            return Err(format!(
+                "wants a deadline of {} ms; {shortest} to {longest} ms are possible",
+                timeout.as_millis()
+            ));
+        }
+        let mut needs = BTreeSet::new();
+        for need in said.needs {
+            if !needs.insert(capability(need)) {
+                return Err(format!("names the need `{}` twice", capability(need)));
+            }
+        }
+        Ok(Self {
+            name: name(&said.name)?,
+            version: version(&said.version)?,
+            description: untrusted::line(untrusted::head(&said.description, 4096), 200),
+            phase: phase(said.phase),
+            scope: match said.scope {
+                abi::Scope::PerPod => Scope::PerPod,
+                abi::Scope::PerRelease => Scope::PerRelease,
+            },
+            needs,
+            parameters_schema: schema(&said.parameters_schema)?,
+            timeout,
+            extra: said
+                .extra
+                .iter()
+                .take(32)
+                .map(|(key, value)| (short(key), short(value)))
+                .collect(),
+        })
+    }
+}
+
+fn short(text: &str) -> String {
+    untrusted::line(untrusted::head(text, 4096), 200)
+}
+
+fn name(name: &str) -> Result<String, String> {
+    let shown = untrusted::line(untrusted::head(name, 400), 80);
+    if name.is_empty() || name.len() > NAME {
+        return Err(format!("has the name {shown:?}; names have 1 to {NAME} characters"));
+    }
+    let part = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
+    if !name.starts_with(|c: char| c.is_ascii_lowercase()) || !name.split('-').all(part) {
+        return Err(format!(
+            "has the name {shown:?}; names are kebab-case, such as `my-check`"
+        ));
+    }
+    Ok(name.to_owned())
+}
+
+fn version(version: &str) -> Result<String, String> {
+    let shown = untrusted::line(untrusted::head(version, 400), 80);
+    match semver::Version::parse(version) {
+        Ok(parsed) if version.len() <= 64 => Ok(parsed.to_string()),
+        _ => Err(format!(
+            "has the version {shown:?}, which is no semantic version such as `1.0.0`"
+        )),
+    }
+}
+
+fn schema(schema: &str) -> Result<Value, String> {
+    if schema.len() > SCHEMA {
+        return Err(format!("has a parameter schema of more than {SCHEMA} bytes"));
+    }
+    match serde_json::from_str(schema) {
+        Ok(value @ Value::Object(_)) => Ok(value),
+        Ok(_) => Err("has a parameter schema that is no JSON object".to_owned()),
+        Err(error) => Err(format!("has a parameter schema that is not JSON: {error}")),
+    }
+}
+
+fn phase(phase: abi::Phase) -> Phase {
+    match phase {
+        abi::Phase::Direct => Phase::Direct,
+        abi::Phase::Routed => Phase::Routed,
+        abi::Phase::Observe => Phase::Observe,
+    }
+}
+
+fn capability(capability: abi::Capability) -> Capability {
+    match capability {
+        abi::Capability::Pod => Capability::Pod,
+        abi::Capability::Router => Capability::Router,
+        abi::Capability::Cluster => Capability::Cluster,
+        abi::Capability::Registry => Capability::Registry,
+        abi::Capability::Metrics => Capability::Metrics,
+        abi::Capability::Host => Capability::Host,
+    }
+}
+
+/// Holds the operator's parameters against the schema, as far as can be done without a schema library: unknown names and wrong
+/// types. A mistake is found before anything changes, instead of by the check when the model is out of traffic already.
+pub(crate) fn check_parameters(manifest: &Manifest, parameters: &Value) -> Result<(), Failure> {
+    let (Value::Object(schema), Value::Object(given)) = (&manifest.parameters_schema, parameters) else {
+        return Ok(());
+    };
+    let Some(Value::Object(known)) = schema.get("properties") else {
+        return Ok(());
+    };
+    let closed = schema.get("additionalProperties") == Some(&Value::Bool(false));
+    let wrong = |what: String| {
+        let names: Vec<_> = known.keys().map(String::as_str).collect();
+        let hint = if names.is_empty() {
+            "it has no parameters".to_owned()
+        } else {
+            format!("it has {}", names.join(", "))
+        };
+        Failure::new(FailureKind::Usage, format!("check {}: {what}", manifest.name)).next(hint)
+    };
+    for (name, value) in given {
+        let shown = untrusted::line(name, 60);
+        let Some(property) = known.get(name) else {
+            if closed {
+                return Err(wrong(format!("there is no parameter `{shown}`")));
+            }
+            continue;
+        };
+        if let Some(Value::String(wanted)) = property.get("type") {
+            if !is_a(value, wanted) {
+                return Err(wrong(format!("parameter `{shown}` must be of type {wanted}")));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn is_a(value: &Value, wanted: &str) -> bool {
+    match wanted {
+        "string" => value.is_string(),
+        "number" => value.is_number(),
+        "integer" => value.is_i64() || value.is_u64(),
+        "boolean" => value.is_boolean(),
+        "array" => value.is_array(),
+        "object" => value.is_object(),
+        _ => true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn said() -> abi::Manifest {
+        abi::Manifest {
+            name: "probe".to_owned(),
+            version: "1.0.0".to_owned(),
+            description: "Asks.\nTwice.".to_owned(),
+            phase: abi::Phase::Direct,
+            scope: abi::Scope::PerPod,
+            needs: vec![abi::Capability::Pod],
+            parameters_schema: "{}".to_owned(),
+            default_timeout_ms: 2000,
+            extra: vec![],
+        }
+    }
+
+    fn refusal(change: impl FnOnce(&mut abi::Manifest)) -> String {
+        let mut said = said();
+        change(&mut said);
+        Manifest::read(said, &Limits::default()).unwrap_err()
+    }
+
+    #[test]
+    fn a_good_manifest_is_taken_as_it_is_but_its_text_is_cleaned() {
+        let manifest = Manifest::read(said(), &Limits::default()).unwrap();
+        assert_eq!(manifest.description, "Asks. Twice.");
+        assert_eq!(
+            (manifest.scope, manifest.timeout),
+            (Scope::PerPod, Duration::from_secs(2))
+        );
+        assert_eq!(manifest.needs, BTreeSet::from([Capability::Pod]));
+    }
+
+    #[test]
+    fn names_are_kebab_case() {
+        for bad in [
+            "",
+            "Probe",
+            "-probe",
+            "probe-",
+            "a--b",
+            "a_b",
+            "../x",
+            "1a",
+            "a b",
+            "pröbe",
+            &"a".repeat(64),
+        ] {
+            assert!(refusal(|said| said.name = bad.to_owned()).contains("the name"), "{bad}");
+        }
+        for good in ["a", "probe-2", "a-1-b"] {
+            assert!(name(good).is_ok(), "{good}");
+        }
+    }
+
+    #[test]
+    fn versions_are_semantic() {
+        for bad in ["", "1", "1.0", "v1.0.0", "latest"] {
+            assert!(
+                refusal(|said| said.version = bad.to_owned()).contains("semantic version"),
+                "{bad}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_schema_is_a_json_object() {
+        assert!(refusal(|said| said.parameters_schema = "{".to_owned()).contains("not JSON"));
+        assert!(refusal(|said| said.parameters_schema = "[]".to_owned()).contains("no JSON object"));
+        assert!(refusal(|said| said.parameters_schema = " ".repeat(SCHEMA + 1)).contains("more than"));
+    }
+
+    #[test]
+    fn a_deadline_is_neither_zero_nor_for_ever() {
+        assert!(refusal(|said| said.default_timeout_ms = 0).contains("0 ms"));
+        assert!(refusal(|said| said.default_timeout_ms = u32::MAX).contains("600000 ms"));
+    }
+
+    #[test]
+    fn a_need_is_named_once() {
+        assert!(refusal(|said| said.needs.push(abi::Capability::Pod)).contains("`pod` twice"));
+    }
+
+    #[test]
+    fn a_wrong_parameter_is_found_before_the_check_runs() {
+        let schema = json!({"properties": {"prompt": {"type": "string"}}, "additionalProperties": false});
+        let manifest = Manifest::read(
+            abi::Manifest {
+                parameters_schema: schema.to_string(),
+                ..said()
+            },
+            &Limits::default(),
+        )
+        .unwrap();
+        assert!(check_parameters(&manifest, &json!({"prompt": "hello"})).is_ok());
+        assert!(check_parameters(&manifest, &Value::Null).is_ok());
+        let unknown = check_parameters(&manifest, &json!({"promt": "hello"})).unwrap_err();
+        assert_eq!(unknown.what, "check probe: there is no parameter `promt`");
+        assert_eq!(unknown.next, ["it has prompt"]);
+        assert!(
+            check_parameters(&manifest, &json!({"prompt": 1}))
+                .unwrap_err()
+                .what
+                .contains("type string")
+        );
+    }
+}
