@@ -60,8 +60,10 @@ impl Cluster {
         let name = object_name(release);
         let what = format!("cannot write ConfigMap/{name}");
         if text.len() > MIRROR_LIMIT {
-            return Err(Failure::new(FailureKind::Invalid, what)
-                .because(format!("{} bytes are more than the {MIRROR_LIMIT} that are kept", text.len())));
+            return Err(Failure::new(FailureKind::Invalid, what).because(format!(
+                "{} bytes are more than the {MIRROR_LIMIT} that are kept",
+                text.len()
+            )));
         }
         let object = config_map(release, self.namespace(), text, resource_version);
         let resource = Resource::core("configmaps");

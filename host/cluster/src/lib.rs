@@ -19,10 +19,13 @@ pub mod pod_http;
 pub mod records;
 pub mod snapshot;
 
+mod causes;
 mod events;
 mod logs;
 mod manifest;
 mod pods;
+mod readiness;
+mod serving;
 mod view;
 mod wire;
 

@@ -100,8 +100,12 @@ mod tests {
 
     #[test]
     fn only_the_ready_condition_makes_a_pod_ready() {
-        assert!(is_ready(&json!({"status": {"conditions": [{"type": "Ready", "status": "True"}]}})));
-        assert!(!is_ready(&json!({"status": {"conditions": [{"type": "ContainersReady", "status": "True"}]}})));
+        assert!(is_ready(
+            &json!({"status": {"conditions": [{"type": "Ready", "status": "True"}]}})
+        ));
+        assert!(!is_ready(
+            &json!({"status": {"conditions": [{"type": "ContainersReady", "status": "True"}]}})
+        ));
         assert!(!is_ready(&json!({})));
     }
 

@@ -180,7 +180,10 @@ mod tests {
         let object = json!({"metadata": {"name": "sh.helm.release.v1.x.v3", "namespace": "ml", "labels":
             {"owner": "helm", "name": "x", "version": "3", "status": "failed"}}});
         let (namespace, record) = labels(&object).unwrap();
-        assert_eq!((namespace.as_str(), record.version, record.status.as_str()), ("ml", 3, "failed"));
+        assert_eq!(
+            (namespace.as_str(), record.version, record.status.as_str()),
+            ("ml", 3, "failed")
+        );
     }
 
     #[test]

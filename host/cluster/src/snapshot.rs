@@ -121,7 +121,9 @@ impl ReleaseView {
                 format!("the pod {pod} is not one of the release's"),
             ));
         };
-        let namespace = found["metadata"]["namespace"].as_str().unwrap_or(self.cluster.namespace());
+        let namespace = found["metadata"]["namespace"]
+            .as_str()
+            .unwrap_or(self.cluster.namespace());
         logs::tail(&self.cluster, namespace, pod, container, previous, lines)
             .await
             .map_err(|e| e.into_failure(format!("cannot read the log of {pod} container {container}")))
@@ -163,7 +165,10 @@ fn container(status: &Value) -> ContainerSnapshot {
         name: text(&status["name"]),
         image: text(&status["image"]),
         ready: status["ready"] == true,
-        restarts: status["restartCount"].as_u64().and_then(|n| u32::try_from(n).ok()).unwrap_or(0),
+        restarts: status["restartCount"]
+            .as_u64()
+            .and_then(|n| u32::try_from(n).ok())
+            .unwrap_or(0),
         state: state.to_owned(),
         reason: text(&current["reason"]),
         exit_code: ended["exitCode"].as_i64().and_then(|code| i32::try_from(code).ok()),

@@ -76,7 +76,9 @@ impl LiveWorkload {
     /// Pods of the revision that the controller works towards.
     pub(crate) fn target_pods(&self) -> impl Iterator<Item = &Value> {
         let hash = self.target_hash();
-        self.pods.iter().filter(move |pod| hash == Some(pods::revision_hash(pod)))
+        self.pods
+            .iter()
+            .filter(move |pod| hash == Some(pods::revision_hash(pod)))
     }
 }
 
@@ -112,7 +114,10 @@ async fn fetch(cluster: &Cluster, workload: &Workload<'_>, label: String) -> Res
     let revisions = async {
         match revisions_resource(workload.kind) {
             None => Ok(Vec::new()),
-            Some(resource) => wire.list(&resource.collection(namespace), &query).await.map(|l| l.items),
+            Some(resource) => wire
+                .list(&resource.collection(namespace), &query)
+                .await
+                .map(|l| l.items),
         }
     };
     let (object, pods, revisions) = futures::try_join!(object, pods, revisions)?;

@@ -57,7 +57,7 @@ mod tests {
 
     #[test]
     fn an_address_becomes_a_safe_directory_name() {
-        assert_eq!(from_address("https://[::1]:6443/a"), "server---1--6443-a");
+        assert_eq!(from_address("https://[::1]:6443/a"), "server----1--6443-a");
         assert_eq!(from_address("https://10.0.0.1:6443"), "server-10.0.0.1-6443");
     }
 }

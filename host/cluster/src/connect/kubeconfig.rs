@@ -88,12 +88,14 @@ fn without_kubeconfig(options: &ConnectOptions, paths: &[PathBuf]) -> Result<Loa
             return Ok(Loaded { config, context: None });
         }
     }
-    let looked = paths.iter().map(|p| p.display().to_string()).collect::<Vec<_>>().join(", ");
-    Err(
-        Failure::new(FailureKind::Usage, "no cluster is configured".to_owned())
-            .because(format!("no kubeconfig with a context was found; looked at: {looked}"))
-            .next("export KUBECONFIG=PATH, or give --kubeconfig PATH"),
-    )
+    let looked = paths
+        .iter()
+        .map(|p| p.display().to_string())
+        .collect::<Vec<_>>()
+        .join(", ");
+    Err(Failure::new(FailureKind::Usage, "no cluster is configured".to_owned())
+        .because(format!("no kubeconfig with a context was found; looked at: {looked}"))
+        .next("export KUBECONFIG=PATH, or give --kubeconfig PATH"))
 }
 
 fn selected_proxy(merged: &Kubeconfig, options: &ConnectOptions, context: Option<&str>) -> Option<String> {
@@ -158,7 +160,10 @@ fn unselectable(error: &KubeconfigError, contexts: &[String]) -> Failure {
 }
 
 fn bad_server(server: &str, error: &dyn std::fmt::Display) -> Failure {
-    Failure::new(FailureKind::Usage, format!("the server's URL {server:?} cannot be read"))
-        .because(error.to_string())
-        .next("give a URL such as https://10.0.0.1:6443 with --server")
+    Failure::new(
+        FailureKind::Usage,
+        format!("the server's URL {server:?} cannot be read"),
+    )
+    .because(error.to_string())
+    .next("give a URL such as https://10.0.0.1:6443 with --server")
 }

@@ -42,7 +42,8 @@ impl Cluster {
         apply(&options, &mut config)?;
         let server = config.cluster_url.to_string().trim_end_matches('/').to_owned();
         let namespace = config.default_namespace.clone();
-        let client = Client::try_from(config).map_err(|error| refuse(ApiError::from(error), &server, context.as_deref()))?;
+        let client =
+            Client::try_from(config).map_err(|error| refuse(ApiError::from(error), &server, context.as_deref()))?;
         let timeout = match options.request_timeout {
             None => Some(REQUEST_TIMEOUT),
             Some(Duration::ZERO) => None,

@@ -48,7 +48,8 @@ impl Cluster {
         wanted: impl Fn(&[Endpoint]) -> bool + Send,
     ) -> Result<Vec<Endpoint>, Failure> {
         let query = vec![("labelSelector", selector(service))];
-        let changes = watch(self.wire().clone(), self.slices(), query);
+        let (out, changes) = mpsc::channel(64);
+        watch(self.wire().clone(), self.slices(), query, (), out);
         settle(service, changes, Instant::now() + deadline, wanted).await
     }
 
@@ -63,7 +64,7 @@ fn selector(service: &str) -> String {
 
 async fn settle(
     service: &str,
-    mut changes: mpsc::Receiver<Change>,
+    mut changes: mpsc::Receiver<((), Change)>,
     end: Instant,
     wanted: impl Fn(&[Endpoint]) -> bool,
 ) -> Result<Vec<Endpoint>, Failure> {
@@ -71,7 +72,7 @@ async fn settle(
     let mut seen: Option<Vec<Endpoint>> = None;
     loop {
         let change = match tokio::time::timeout_at(end, changes.recv()).await {
-            Ok(Some(change)) => change,
+            Ok(Some(((), change))) => change,
             Ok(None) | Err(_) => return Err(timed_out(service, seen.as_deref())),
         };
         match change {
@@ -108,7 +109,9 @@ fn timed_out(service: &str, seen: Option<&[Endpoint]>) -> Failure {
         format!("the endpoints of Service/{service} did not settle in time"),
     )
     .because(list)
-    .next(format!("kubectl get endpointslices -l kubernetes.io/service-name={service}"))
+    .next(format!(
+        "kubectl get endpointslices -l kubernetes.io/service-name={service}"
+    ))
 }
 
 fn name(slice: &Value) -> String {
@@ -120,7 +123,11 @@ fn name(slice: &Value) -> String {
 fn serving<'a>(slices: impl Iterator<Item = &'a Value>) -> Vec<Endpoint> {
     let mut found = Vec::new();
     for slice in slices {
-        let port = slice["ports"].as_array().into_iter().flatten().find_map(|p| p["port"].as_u64());
+        let port = slice["ports"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .find_map(|p| p["port"].as_u64());
         for endpoint in slice["endpoints"].as_array().into_iter().flatten() {
             let conditions = &endpoint["conditions"];
             let ready = conditions["ready"].as_bool().unwrap_or(true);
@@ -129,10 +136,18 @@ fn serving<'a>(slices: impl Iterator<Item = &'a Value>) -> Vec<Endpoint> {
                 continue;
             }
             let target = &endpoint["targetRef"];
-            let text = |key: &str| (target["kind"] == "Pod").then(|| target[key].as_str().map(str::to_owned)).flatten();
+            let text = |key: &str| {
+                (target["kind"] == "Pod")
+                    .then(|| target[key].as_str().map(str::to_owned))
+                    .flatten()
+            };
             for address in endpoint["addresses"].as_array().into_iter().flatten() {
                 let address = address.as_str().unwrap_or_default();
-                let address = if address.contains(':') { format!("[{address}]") } else { address.to_owned() };
+                let address = if address.contains(':') {
+                    format!("[{address}]")
+                } else {
+                    address.to_owned()
+                };
                 found.push(Endpoint {
                     address: port.map_or_else(|| address.clone(), |port| format!("{address}:{port}")),
                     pod_uid: text("uid"),
@@ -158,7 +173,10 @@ mod tests {
     }
 
     fn addresses(conditions: &Value) -> Vec<String> {
-        serving([slice(conditions)].iter()).into_iter().map(|e| e.address).collect()
+        serving([slice(conditions)].iter())
+            .into_iter()
+            .map(|e| e.address)
+            .collect()
     }
 
     #[test]
@@ -176,18 +194,20 @@ mod tests {
     async fn a_wait_ends_when_the_last_slice_is_gone() {
         let (send, changes) = mpsc::channel(4);
         let full = slice(&json!({"ready": true}));
-        send.send(Change::All(vec![full.clone()])).await.unwrap();
-        send.send(Change::Gone(Box::new(full))).await.unwrap();
+        send.send(((), Change::All(vec![full.clone()]))).await.unwrap();
+        send.send(((), Change::Gone(Box::new(full)))).await.unwrap();
         let end = Instant::now() + Duration::from_secs(60);
         let found = settle("svc", changes, end, |now| now.is_empty()).await.unwrap();
         assert!(found.is_empty());
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn a_wait_that_times_out_names_what_it_saw() {
         let (send, changes) = mpsc::channel(4);
-        send.send(Change::All(vec![slice(&json!({"ready": true}))])).await.unwrap();
-        let end = Instant::now() + Duration::from_secs(1);
+        send.send(((), Change::All(vec![slice(&json!({"ready": true}))])))
+            .await
+            .unwrap();
+        let end = Instant::now();
         let failure = settle("svc", changes, end, |now| now.is_empty()).await.unwrap_err();
         assert_eq!(failure.kind, FailureKind::Timeout);
         assert!(failure.to_string().contains("10.0.0.1:8000"), "{failure}");

@@ -127,7 +127,10 @@ fn state(service: &Value, key: &str) -> GateState {
         selector,
         gate_value,
         managers: managers::managers(service),
-        resource_version: service["metadata"]["resourceVersion"].as_str().unwrap_or_default().into(),
+        resource_version: service["metadata"]["resourceVersion"]
+            .as_str()
+            .unwrap_or_default()
+            .into(),
         release: annotation("meta.helm.sh/release-name").zip(annotation("meta.helm.sh/release-namespace")),
     }
 }

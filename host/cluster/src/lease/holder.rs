@@ -74,7 +74,10 @@ impl Holder {
         let since = self.since.as_deref().unwrap_or("an unknown time");
         let mut failure = Failure::new(
             FailureKind::Locked,
-            format!("the release {namespace}/{release} is locked by run {} of {}", self.run_id, self.by),
+            format!(
+                "the release {namespace}/{release} is locked by run {} of {}",
+                self.run_id, self.by
+            ),
         )
         .because(format!("it has held the lock since {since}"));
         if let Some(reason) = &self.reason {
@@ -84,7 +87,9 @@ impl Holder {
             failure = failure.because(format!("its last sign of life was at {renewed}"));
         }
         failure
-            .next(format!("see how far it is: kubectl vllm-rollback status {release} -n {namespace}"))
+            .next(format!(
+                "see how far it is: kubectl vllm-rollback status {release} -n {namespace}"
+            ))
             .next(format!(
                 "if that run is dead, its lock can be taken {} s after its last sign of life",
                 self.duration.as_secs()

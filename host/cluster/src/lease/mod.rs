@@ -107,7 +107,12 @@ impl ReleaseLock {
     /// Waits for a sign of life of the holder, up to its lease's duration; gives the Lease when there was none.
     async fn watch_for_life(&self, mut lease: Value, holder: &Holder) -> Result<Option<Value>, Failure> {
         let end = Instant::now() + holder.duration;
-        let of = |lease: &Value| (lease["spec"]["renewTime"].clone(), lease["spec"]["holderIdentity"].clone());
+        let of = |lease: &Value| {
+            (
+                lease["spec"]["renewTime"].clone(),
+                lease["spec"]["holderIdentity"].clone(),
+            )
+        };
         let first = of(&lease);
         while Instant::now() < end {
             tokio::time::sleep(LOOK).await;

@@ -8,7 +8,12 @@ use std::fs;
 /// The mark of this process; none where the system does not offer it.
 pub(super) fn own_mark() -> Option<String> {
     let pid = std::process::id();
-    Some(format!("{}/{}/{pid}/{}", boot_id()?, pid_namespace()?, start_time(pid)?))
+    Some(format!(
+        "{}/{}/{pid}/{}",
+        boot_id()?,
+        pid_namespace()?,
+        start_time(pid)?
+    ))
 }
 
 /// The marked process ran on this machine and is gone for certain.

@@ -56,7 +56,10 @@ impl Manifest {
         Self::parse(&record.manifest, &record.release.namespace).map_err(|why| {
             Failure::new(
                 FailureKind::Invalid,
-                format!("the manifest of {} revision {} cannot be read", record.release, record.revision),
+                format!(
+                    "the manifest of {} revision {} cannot be read",
+                    record.release, record.revision
+                ),
             )
             .because(why)
             .next(format!(
@@ -176,7 +179,11 @@ mod tests {
     #[test]
     fn a_key_given_twice_and_an_object_without_a_name_are_errors() {
         assert!(Manifest::parse("kind: A\nkind: B\n", "ml").is_err());
-        assert!(Manifest::parse("kind: A\napiVersion: v1\n", "ml").unwrap_err().contains("object 1"));
+        assert!(
+            Manifest::parse("kind: A\napiVersion: v1\n", "ml")
+                .unwrap_err()
+                .contains("object 1")
+        );
     }
 
     #[test]

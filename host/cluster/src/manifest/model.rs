@@ -93,12 +93,24 @@ mod tests {
     #[test]
     fn the_first_served_name_wins_over_the_models_path() {
         for (container, name) in [
-            (json!({"args": ["--model", "/m", "--served-model-name", "llama", "alias"]}), "llama"),
+            (
+                json!({"args": ["--model", "/m", "--served-model-name", "llama", "alias"]}),
+                "llama",
+            ),
             (json!({"args": ["--model=/models/llama", "--served-model-name=x"]}), "x"),
             (json!({"args": ["--model=/models/llama"]}), "/models/llama"),
-            (json!({"command": ["vllm", "serve", "org/llama"], "args": ["--port", "1"]}), "org/llama"),
-            (json!({"command": ["/bin/sh", "-c", "exec vllm serve org/a --served-model-name 'b'"]}), "b"),
-            (json!({"args": ["--served-model-name", "$(NAME)"], "env": [{"name": "NAME", "value": "y"}]}), "y"),
+            (
+                json!({"command": ["vllm", "serve", "org/llama"], "args": ["--port", "1"]}),
+                "org/llama",
+            ),
+            (
+                json!({"command": ["/bin/sh", "-c", "exec vllm serve org/a --served-model-name 'b'"]}),
+                "b",
+            ),
+            (
+                json!({"args": ["--served-model-name", "$(NAME)"], "env": [{"name": "NAME", "value": "y"}]}),
+                "y",
+            ),
             (json!({"env": [{"name": "MODEL_NAME", "value": "z"}]}), "z"),
         ] {
             assert_eq!(of_container(&container).as_deref(), Some(name), "{container}");

@@ -101,7 +101,12 @@ pub(crate) fn label_selector(selector: &Value) -> String {
     }
     for rule in selector["matchExpressions"].as_array().into_iter().flatten() {
         let key = rule["key"].as_str().unwrap_or_default();
-        let values: Vec<&str> = rule["values"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+        let values: Vec<&str> = rule["values"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(Value::as_str)
+            .collect();
         let values = values.join(",");
         parts.push(match rule["operator"].as_str().unwrap_or_default() {
             "In" => format!("{key} in ({values})"),
@@ -140,7 +145,9 @@ impl<'a> Service<'a> {
     /// The container port that its first TCP port leads to.
     pub(super) fn target_port(&self, workload: &Workload<'_>) -> Option<u16> {
         let ports = self.object.json["spec"]["ports"].as_array()?;
-        let port = ports.iter().find(|p| p["protocol"].as_str().unwrap_or("TCP") == "TCP")?;
+        let port = ports
+            .iter()
+            .find(|p| p["protocol"].as_str().unwrap_or("TCP") == "TCP")?;
         match &port["targetPort"] {
             Value::Number(number) => u16::try_from(number.as_u64()?).ok(),
             Value::String(name) => match name.parse() {
@@ -208,7 +215,11 @@ spec: {{selector: {{app: other}}, ports: [{{port: 80}}]}}
     fn a_named_target_port_leads_to_the_containers_number() {
         for (target, port) in [("http", 8080), ("9000", 9000), ("absent", 8080)] {
             let manifest = manifest(target);
-            assert_eq!(manifest.serving_port(&manifest.serving_workloads()[0]), port, "{target}");
+            assert_eq!(
+                manifest.serving_port(&manifest.serving_workloads()[0]),
+                port,
+                "{target}"
+            );
         }
     }
 

@@ -170,11 +170,14 @@ impl PodHttp {
                     if denied {
                         self.only_proxy.store(true, Ordering::Relaxed);
                     }
-                    return self.proxy(pod, port, request, deadlines).await.map_err(|error| match error {
-                        PodHttpError::Denied(why) if denied => PodHttpError::Denied(format!("{text}; {why}")),
-                        PodHttpError::Denied(_) => PodHttpError::Unreachable(text),
-                        other => other,
-                    });
+                    return self
+                        .proxy(pod, port, request, deadlines)
+                        .await
+                        .map_err(|error| match error {
+                            PodHttpError::Denied(why) if denied => PodHttpError::Denied(format!("{text}; {why}")),
+                            PodHttpError::Denied(_) => PodHttpError::Unreachable(text),
+                            other => other,
+                        });
                 }
             }
         }
@@ -201,7 +204,9 @@ impl PodHttp {
         let repeatable = request.method().is_safe();
         if repeatable {
             if let Some(connection) = self.idle.take(pod, port) {
-                let sent = connection.exchange(request.clone(), Duration::ZERO, deadlines, self.limit).await;
+                let sent = connection
+                    .exchange(request.clone(), Duration::ZERO, deadlines, self.limit)
+                    .await;
                 match sent {
                     // A closed connection says nothing about the pod, so a fresh one is asked.
                     Err(PodHttpError::Unreachable(_)) => {}

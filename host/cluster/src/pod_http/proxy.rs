@@ -22,7 +22,8 @@ pub(super) async fn exchange(
 ) -> Result<Answer, PodHttpError> {
     if request.headers().contains_key(header::AUTHORIZATION) {
         return Err(PodHttpError::Denied(
-            "the API server's pod proxy drops the Authorization header, so this request needs pods/portforward".to_owned(),
+            "the API server's pod proxy drops the Authorization header, so this request needs pods/portforward"
+                .to_owned(),
         ));
     }
     let path = request.uri().path_and_query().map_or("/", |p| p.as_str());
@@ -35,7 +36,10 @@ pub(super) async fn exchange(
         .parse()
         .map_err(|_| PodHttpError::Unreachable(format!("the path {path:?} cannot be sent")))?;
     let started = Instant::now();
-    let sending = cluster.wire().client().send(request.map(|body| Body::from(body.to_vec())));
+    let sending = cluster
+        .wire()
+        .client()
+        .send(request.map(|body| Body::from(body.to_vec())));
     let response = match tokio::time::timeout(deadlines.first_byte, sending).await {
         Err(_) => {
             return Err(PodHttpError::Timeout {
@@ -76,7 +80,10 @@ fn from_api_server(status: u16, body: &[u8]) -> Option<PodHttpError> {
     if object["kind"] != "Status" || object["apiVersion"] != "v1" {
         return None;
     }
-    let text = object["message"].as_str().unwrap_or("the API server gave no message").to_owned();
+    let text = object["message"]
+        .as_str()
+        .unwrap_or("the API server gave no message")
+        .to_owned();
     Some(match status {
         401 | 403 => PodHttpError::Denied(text),
         _ => PodHttpError::Unreachable(text),
@@ -92,7 +99,9 @@ mod tests {
         let body = br#"{"kind":"Status","apiVersion":"v1","message":"error trying to reach service: refused"}"#;
         assert_eq!(
             from_api_server(503, body),
-            Some(PodHttpError::Unreachable("error trying to reach service: refused".into()))
+            Some(PodHttpError::Unreachable(
+                "error trying to reach service: refused".into()
+            ))
         );
         assert!(matches!(from_api_server(403, body), Some(PodHttpError::Denied(_))));
     }

@@ -150,7 +150,11 @@ fn auth_text(error: &AuthError) -> String {
     match error {
         AuthError::AuthExecRun { cmd, out } => {
             let stderr = String::from_utf8_lossy(&out.stderr);
-            let last = stderr.lines().rev().find(|l| !l.trim().is_empty()).unwrap_or("no message");
+            let last = stderr
+                .lines()
+                .rev()
+                .find(|l| !l.trim().is_empty())
+                .unwrap_or("no message");
             format!(
                 "the credential plugin {cmd:?} ended with {}: {}",
                 out.status,

@@ -19,8 +19,8 @@ use tokio::sync::Semaphore;
 
 pub(crate) use error::ApiError;
 pub(crate) use path::{Resource, escape, with_query};
-pub use retry::RetryListener;
 use retry::Pauses;
+pub use retry::RetryListener;
 
 /// The field manager of all our writes; a `kubectl` or `helm` name would be stripped by Flux or conflict with Helm.
 pub(crate) const FIELD_MANAGER: &str = "vllm-rollback";
@@ -121,7 +121,10 @@ impl Wire {
                 Value::Null => {}
                 _ => return Err(ApiError::invalid("the API server's list has no items")),
             }
-            listed.resource_version = answer["metadata"]["resourceVersion"].as_str().unwrap_or_default().into();
+            listed.resource_version = answer["metadata"]["resourceVersion"]
+                .as_str()
+                .unwrap_or_default()
+                .into();
             match answer["metadata"]["continue"].as_str() {
                 Some(next) if !next.is_empty() => page = next.to_owned(),
                 _ => return Ok(listed),
@@ -158,7 +161,9 @@ impl Wire {
             "kind": "DeleteOptions",
             "preconditions": { "uid": uid, "resourceVersion": resource_version },
         });
-        self.write(Method::DELETE, path, "application/json", &options).await.map(drop)
+        self.write(Method::DELETE, path, "application/json", &options)
+            .await
+            .map(drop)
     }
 
     async fn write(&self, method: Method, path: &str, content_type: &str, body: &Value) -> Result<Value, ApiError> {

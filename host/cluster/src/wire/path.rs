@@ -83,10 +83,7 @@ mod tests {
 
     #[test]
     fn core_and_grouped_objects_have_their_usual_paths() {
-        assert_eq!(
-            Resource::core("pods").object("ml", "a"),
-            "/api/v1/namespaces/ml/pods/a"
-        );
+        assert_eq!(Resource::core("pods").object("ml", "a"), "/api/v1/namespaces/ml/pods/a");
         assert_eq!(
             Resource::apps("deployments").collection(None),
             "/apis/apps/v1/deployments"

@@ -67,7 +67,9 @@ mod tests {
     fn pauses_double_and_stay_within_the_budget() {
         let error = ApiError::no_answer(Duration::from_secs(1));
         let mut pauses = Pauses::new(Duration::from_secs(2));
-        let taken: Vec<_> = std::iter::from_fn(|| pauses.after(&error)).map(|p| p.as_millis()).collect();
+        let taken: Vec<_> = std::iter::from_fn(|| pauses.after(&error))
+            .map(|p| p.as_millis())
+            .collect();
         assert_eq!(taken, [200, 400, 800]);
     }
 

@@ -31,26 +31,37 @@ pub(crate) enum Change {
     Lost(ApiError),
 }
 
-/// Lists, then watches, and starts again when the watch ends. Ends when the receiver is dropped.
-pub(crate) fn watch(wire: Wire, path: String, query: Vec<(&'static str, String)>) -> mpsc::Receiver<Change> {
-    let (out, changes) = mpsc::channel(64);
+/// Lists, then watches, and starts again when the watch ends. Each change is sent with its tag. Ends when the receiver is
+/// dropped.
+pub(crate) fn watch<T: Clone + Send + Sync + 'static>(
+    wire: Wire,
+    path: String,
+    query: Vec<(&'static str, String)>,
+    tag: T,
+    out: mpsc::Sender<(T, Change)>,
+) {
     tokio::spawn(async move {
         // Dropped with the receiver, also in the middle of a silent watch.
         tokio::select! {
             () = out.closed() => {}
-            () = run(&wire, &path, &query, &out) => {}
+            () = run(&wire, &path, &query, &tag, &out) => {}
         }
     });
-    changes
 }
 
-async fn run(wire: &Wire, path: &str, query: &[(&'static str, String)], out: &mpsc::Sender<Change>) {
+async fn run<T: Clone>(
+    wire: &Wire,
+    path: &str,
+    query: &[(&'static str, String)],
+    tag: &T,
+    out: &mpsc::Sender<(T, Change)>,
+) {
     let query: Vec<(&str, &str)> = query.iter().map(|(k, v)| (*k, v.as_str())).collect();
     loop {
         let listed = match wire.list(path, &query).await {
             Ok(listed) => listed,
             Err(error) => {
-                let _ = out.send(Change::Lost(error)).await;
+                let _ = out.send((tag.clone(), Change::Lost(error))).await;
                 return;
             }
         };
@@ -58,15 +69,15 @@ async fn run(wire: &Wire, path: &str, query: &[(&'static str, String)], out: &mp
             items,
             mut resource_version,
         } = listed;
-        if out.send(Change::All(items)).await.is_err() {
+        if out.send((tag.clone(), Change::All(items))).await.is_err() {
             return;
         }
         loop {
-            match follow(wire, path, &query, &mut resource_version, out).await {
+            match follow(wire, path, &query, &mut resource_version, tag, out).await {
                 // A server that ends each watch at once must not be asked in a tight loop.
                 Ok(()) => tokio::time::sleep(PAUSE).await,
                 Err(error) if error.is_forbidden() || error.is_not_found() => {
-                    let _ = out.send(Change::Lost(error)).await;
+                    let _ = out.send((tag.clone(), Change::Lost(error))).await;
                     return;
                 }
                 Err(error) => {
@@ -82,12 +93,13 @@ async fn run(wire: &Wire, path: &str, query: &[(&'static str, String)], out: &mp
 }
 
 /// One round of a watch, from a resourceVersion on.
-async fn follow(
+async fn follow<T: Clone>(
     wire: &Wire,
     path: &str,
     query: &[(&str, &str)],
     resource_version: &mut String,
-    out: &mpsc::Sender<Change>,
+    tag: &T,
+    out: &mpsc::Sender<(T, Change)>,
 ) -> Result<(), ApiError> {
     let seconds = ROUND.as_secs().to_string();
     let mut full = query.to_vec();
@@ -120,7 +132,7 @@ async fn follow(
                 }
                 WatchEvent::Error(status) => return Err(kube::Error::Api(status).into()),
             };
-            if out.send(change).await.is_err() {
+            if out.send((tag.clone(), change)).await.is_err() {
                 return Ok(());
             }
         }

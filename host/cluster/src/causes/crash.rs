@@ -1,0 +1,174 @@
+//! Containers that end.
+
+use serde_json::Value;
+use vllm_rollback_engine::workload::CauseReason;
+
+use super::{LogOf, MAY_HEAL, NEVER_HEALS, Seen, container_label, namespace, one_line, spec_of};
+use crate::pods;
+
+/// The last end of a container, and whether it is the previous run's.
+fn ended(status: &Value) -> Option<(&Value, bool)> {
+    let current = &status["state"]["terminated"];
+    if !current.is_null() {
+        return Some((current, false));
+    }
+    let last = &status["lastState"]["terminated"];
+    (!last.is_null()).then_some((last, true))
+}
+
+fn log_of(pod: &Value, status: &Value, previous: bool) -> Option<LogOf> {
+    Some(LogOf {
+        pod: pods::name(pod).to_owned(),
+        container: status["name"].as_str()?.to_owned(),
+        previous,
+    })
+}
+
+fn is_init(pod: &Value, status: &Value) -> bool {
+    let specs = pod["spec"]["initContainers"].as_array();
+    specs.is_some_and(|all| all.iter().any(|spec| spec["name"] == status["name"]))
+}
+
+fn logs_command(pod: &Value, status: &Value, previous: bool) -> String {
+    format!(
+        "kubectl logs {} -c {} -n {}{}",
+        pods::name(pod),
+        status["name"].as_str().unwrap_or("?"),
+        namespace(pod),
+        if previous { " --previous" } else { "" }
+    )
+}
+
+pub(super) fn out_of_memory(pod: &Value, status: &Value) -> Option<Seen> {
+    let (end, previous) = ended(status)?;
+    if end["reason"] != "OOMKilled" {
+        return None;
+    }
+    let limit = spec_of(pod, &status["name"]).and_then(|s| s["resources"]["limits"]["memory"].as_str());
+    let message = format!(
+        "the container was killed for want of memory (exit code {}), {}",
+        end["exitCode"].as_i64().unwrap_or(137),
+        match limit {
+            Some(limit) => format!("its limit is {limit}"),
+            None => "it has no memory limit, so the node itself ran out".to_owned(),
+        }
+    );
+    let mut seen = Seen::new(
+        CauseReason::OutOfMemory,
+        container_label(pod, status),
+        message,
+        NEVER_HEALS,
+    )
+    .next("raise resources.limits.memory, or lower what the server needs (--max-model-len, --swap-space)")
+    .next(logs_command(pod, status, previous));
+    seen.log_of = log_of(pod, status, previous);
+    Some(seen)
+}
+
+/// A container that ended although it should run. One end may heal; a back-off or a second restart does not.
+pub(super) fn crash(pod: &Value, status: &Value) -> Option<Seen> {
+    let (end, previous) = ended(status)?;
+    let code = end["exitCode"].as_i64()?;
+    let restarts = status["restartCount"].as_u64().unwrap_or(0);
+    let backing_off = status["state"]["waiting"]["reason"] == "CrashLoopBackOff";
+    if is_init(pod, status) && code == 0 && !backing_off {
+        return None;
+    }
+    let reason = end["reason"].as_str().unwrap_or("Error");
+    let patience = if backing_off || restarts >= 2 {
+        NEVER_HEALS
+    } else {
+        MAY_HEAL
+    };
+    let mut message = format!(
+        "the container {} with exit code {code}{}{}, restarts {restarts}",
+        if backing_off { "ends again and again" } else { "ended" },
+        meaning(code),
+        if matches!(reason, "Error" | "Completed") {
+            String::new()
+        } else {
+            format!(" ({reason})")
+        },
+    );
+    if let Some(text) = end["message"].as_str().filter(|t| !t.trim().is_empty()) {
+        message.push_str(": ");
+        message.push_str(&one_line(text));
+    }
+    let mut seen = Seen::new(CauseReason::CrashLoop, container_label(pod, status), message, patience)
+        .next(logs_command(pod, status, previous));
+    seen.log_of = log_of(pod, status, previous);
+    Some(seen)
+}
+
+fn meaning(code: i64) -> &'static str {
+    match code {
+        0 => ", which a server gives when its engine died",
+        126 => ", its command cannot be run",
+        127 => ", its command does not exist",
+        134 => ", it aborted itself",
+        137 => ", it was killed",
+        139 => ", it crashed on a memory fault",
+        143 => ", it was asked to stop",
+        _ => "",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn pod(status: Value) -> Value {
+        json!({"metadata": {"name": "p", "namespace": "ml"},
+            "spec": {"initContainers": [{"name": "init"}],
+                "containers": [{"name": "vllm", "resources": {"limits": {"memory": "24Gi"}}}]},
+            "status": {"containerStatuses": [status]}})
+    }
+
+    fn see(predicate: fn(&Value, &Value) -> Option<Seen>, status: Value) -> Option<Seen> {
+        let pod = pod(status);
+        predicate(&pod, &pod["status"]["containerStatuses"][0])
+    }
+
+    #[test]
+    fn a_crash_loop_tells_the_exit_code_and_where_the_log_is() {
+        let status = json!({"name": "vllm", "restartCount": 1, "state": {"waiting": {"reason": "CrashLoopBackOff"}},
+            "lastState": {"terminated": {"exitCode": 3, "reason": "Error"}}});
+        let seen = see(crash, status).unwrap();
+        assert_eq!(seen.patience, NEVER_HEALS);
+        assert!(seen.cause.message.contains("exit code 3"), "{}", seen.cause.message);
+        assert!(seen.log_of.unwrap().previous);
+    }
+
+    #[test]
+    fn a_first_end_may_heal_and_a_second_restart_does_not() {
+        let running = |restarts: u32| {
+            json!({"name": "vllm", "restartCount": restarts, "state": {"running": {}},
+                "lastState": {"terminated": {"exitCode": 1, "reason": "Error"}}})
+        };
+        assert_eq!(see(crash, running(1)).unwrap().patience, MAY_HEAL);
+        assert_eq!(see(crash, running(2)).unwrap().patience, NEVER_HEALS);
+    }
+
+    #[test]
+    fn an_init_container_that_is_done_did_not_crash() {
+        let done = json!({"name": "init", "state": {"terminated": {"exitCode": 0, "reason": "Completed"}}});
+        assert_eq!(see(crash, done), None);
+        let failed = json!({"name": "init", "state": {"terminated": {"exitCode": 1, "reason": "Error"}}});
+        assert!(see(crash, failed).is_some());
+    }
+
+    #[test]
+    fn want_of_memory_is_told_with_the_limit() {
+        let status = json!({"name": "vllm", "restartCount": 1, "state": {"running": {}},
+            "lastState": {"terminated": {"exitCode": 137, "reason": "OOMKilled"}}});
+        let seen = see(out_of_memory, status).unwrap();
+        assert!(seen.cause.message.contains("24Gi"), "{}", seen.cause.message);
+        assert_eq!(seen.patience, NEVER_HEALS);
+    }
+
+    #[test]
+    fn a_server_that_never_ended_did_not_crash() {
+        assert_eq!(see(crash, json!({"name": "vllm", "state": {"running": {}}})), None);
+    }
+}

@@ -1,0 +1,152 @@
+//! Pods that no node can take.
+
+use std::time::Duration;
+
+use serde_json::Value;
+use vllm_rollback_engine::workload::CauseReason;
+
+use super::{MAY_HEAL, SOON, Seen, describe, one_line, pod_label};
+use crate::pods;
+
+/// How long a want of room lasts before it counts as final, when nothing of the release is about to free any.
+const ROOM: Option<Duration> = Some(Duration::from_secs(10));
+
+/// Reasons of events by which an autoscaler says that a node is on its way.
+const NODE_COMES: &[&str] = &["TriggeredScaleUp", "Nominated"];
+
+pub(super) fn unschedulable(pod: &Value, events: &[&Value], freeing: bool) -> Option<Seen> {
+    let condition = pods::condition(pod, "PodScheduled")?;
+    if condition["status"] != "False" {
+        return None;
+    }
+    let text = one_line(condition["message"].as_str().unwrap_or("the scheduler gave no reason"));
+    let node_comes = events
+        .iter()
+        .any(|e| e["reason"].as_str().is_some_and(|reason| NODE_COMES.contains(&reason)));
+    if let Some(claim) = quoted_after(&text, "persistentvolumeclaim ") {
+        let message = format!("the PersistentVolumeClaim {claim} does not exist: {text}");
+        return Some(
+            Seen::new(CauseReason::MissingVolumeClaim, pod_label(pod), message, SOON)
+                .next(format!("create the PersistentVolumeClaim {claim}"))
+                .next(describe(pod)),
+        );
+    }
+    if text.contains("unbound immediate PersistentVolumeClaims") {
+        let message = format!("a PersistentVolumeClaim of the pod is not bound: {text}");
+        return Some(
+            Seen::new(CauseReason::MissingVolumeClaim, pod_label(pod), message, MAY_HEAL)
+                .next("kubectl get pvc")
+                .next(describe(pod)),
+        );
+    }
+    let missing = insufficient(&text);
+    let patience = if missing.is_empty() || freeing || node_comes {
+        MAY_HEAL
+    } else {
+        ROOM
+    };
+    let message = if missing.is_empty() {
+        format!("no node can take the pod: {text}")
+    } else {
+        let wants = missing
+            .iter()
+            .map(|name| wanted(pod, name))
+            .collect::<Vec<_>>()
+            .join(", ");
+        format!("no node has enough {wants}: {text}")
+    };
+    let seen = Seen::new(CauseReason::Unschedulable, pod_label(pod), message, patience)
+        .next("kubectl get pods -A -o wide, then free what is missing or add a node")
+        .next(describe(pod));
+    Some(seen)
+}
+
+/// What the scheduler calls insufficient.
+fn insufficient(text: &str) -> Vec<String> {
+    let mut names: Vec<String> = text
+        .split("Insufficient ")
+        .skip(1)
+        .filter_map(|rest| rest.split([' ', ',']).next())
+        .map(|name| name.trim_end_matches('.').to_owned())
+        .collect();
+    names.sort();
+    names.dedup();
+    names
+}
+
+/// `nvidia.com/gpu (the pod asks for 2)`.
+fn wanted(pod: &Value, resource: &str) -> String {
+    let asks: Vec<&str> = pod["spec"]["containers"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(|c| {
+            let resources = &c["resources"];
+            resources["requests"][resource]
+                .as_str()
+                .or(resources["limits"][resource].as_str())
+        })
+        .collect();
+    if asks.is_empty() {
+        resource.to_owned()
+    } else {
+        format!("{resource} (the pod asks for {})", asks.join(" + "))
+    }
+}
+
+/// The quoted word that follows.
+pub(super) fn quoted_after<'a>(text: &'a str, before: &str) -> Option<&'a str> {
+    let (_, rest) = text.split_once(&format!("{before}\""))?;
+    rest.split('"').next().filter(|word| !word.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn pod(message: &str) -> Value {
+        json!({"metadata": {"name": "p", "namespace": "ml"},
+            "spec": {"containers": [{"name": "vllm", "resources": {"requests": {"nvidia.com/gpu": "2"}}}]},
+            "status": {"conditions": [{"type": "PodScheduled", "status": "False", "reason": "Unschedulable",
+                "message": message}]}})
+    }
+
+    const GPU: &str =
+        "0/2 nodes are available: 1 Insufficient nvidia.com/gpu, 1 node(s) had untolerated taint(s). preemption: none";
+
+    #[test]
+    fn what_is_missing_and_how_much_is_asked_for_are_told() {
+        let seen = unschedulable(&pod(GPU), &[], false).unwrap();
+        let message = seen.cause.message;
+        assert!(message.contains("nvidia.com/gpu (the pod asks for 2)"), "{message}");
+        assert!(message.contains("untolerated taint"), "{message}");
+        assert_eq!(seen.patience, ROOM);
+    }
+
+    #[test]
+    fn it_may_heal_while_pods_of_the_release_end_or_a_node_is_on_its_way() {
+        assert_eq!(unschedulable(&pod(GPU), &[], true).unwrap().patience, MAY_HEAL);
+        let scale_up = json!({"reason": "TriggeredScaleUp"});
+        assert_eq!(
+            unschedulable(&pod(GPU), &[&scale_up], false).unwrap().patience,
+            MAY_HEAL
+        );
+    }
+
+    #[test]
+    fn an_absent_claim_is_named() {
+        let text = "0/1 nodes are available: persistentvolumeclaim \"weights\" not found.";
+        let seen = unschedulable(&pod(text), &[], false).unwrap();
+        assert_eq!(seen.cause.reason, CauseReason::MissingVolumeClaim);
+        assert!(seen.cause.message.contains("weights"));
+        let unbound = unschedulable(&pod("pod has unbound immediate PersistentVolumeClaims"), &[], false).unwrap();
+        assert_eq!(unbound.cause.reason, CauseReason::MissingVolumeClaim);
+    }
+
+    #[test]
+    fn a_scheduled_pod_has_no_such_cause() {
+        let pod = json!({"status": {"conditions": [{"type": "PodScheduled", "status": "True"}]}});
+        assert_eq!(unschedulable(&pod, &[], false), None);
+    }
+}

@@ -1,0 +1,208 @@
+//! Waits until exactly the target serves, by our own watch; ends as soon as a cause is named that does not heal.
+
+mod board;
+mod rollout;
+
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+use vllm_rollback_engine::event::{Event, Observer};
+use vllm_rollback_engine::failure::Failure;
+use vllm_rollback_engine::ports::NotReady;
+use vllm_rollback_engine::release::ReleaseRecord;
+use vllm_rollback_engine::workload::{Cause, CauseReason, Ready};
+
+use board::{Board, Picture, Source, latest_event};
+
+use crate::causes::Seen;
+use crate::connect::Cluster;
+use crate::logs;
+use crate::manifest::{Manifest, Workload};
+use crate::serving;
+use crate::view::revisions_resource;
+use crate::wire::Resource;
+use crate::wire::watch::{Change, watch};
+
+/// How long a log is waited for once the cause is known.
+const LOG_WAIT: Duration = Duration::from_millis(1500);
+/// Lines of a log that go into a cause.
+const LOG_LINES: usize = 10;
+
+pub(crate) async fn watch_ready(
+    cluster: &Cluster,
+    target: &ReleaseRecord,
+    deadline: Duration,
+    observer: &dyn Observer,
+) -> Result<Ready, NotReady> {
+    let manifest = Manifest::of(target).map_err(NotReady::Failed)?;
+    let workloads = manifest.workloads();
+    let end = Instant::now() + deadline;
+    let mut changes = start(cluster, &workloads);
+    let mut board = Board::new(&workloads);
+    let mut told = Told::default();
+    loop {
+        let picture = board.picture(Instant::now());
+        if picture.done() {
+            let pods = serving::pods(cluster, &manifest).await.map_err(NotReady::Failed)?;
+            let evidence = picture.rollouts.into_iter().map(|r| r.line).collect();
+            return Ok(Ready { pods, evidence });
+        }
+        if picture.complete {
+            told.tell(&picture, &board, observer);
+        }
+        if picture.terminal() {
+            return Err(give_up(cluster, picture, observer).await);
+        }
+        if Instant::now() >= end {
+            return Err(deadline_passed(cluster, picture, deadline, observer).await);
+        }
+        let wake = picture.next.map_or(end, |next| next.min(end));
+        match tokio::time::timeout_at(wake, changes.recv()).await {
+            Err(_) => {}
+            Ok(None) => return Err(NotReady::Failed(lost(target))),
+            Ok(Some((Source::Events, Change::Lost(error)))) => observer.event(Event::Warning {
+                text: format!(
+                    "events cannot be watched, so probes' answers stay unknown: {}",
+                    error.text()
+                ),
+            }),
+            Ok(Some((_, Change::Lost(error)))) => {
+                let what = format!("the workloads of {} cannot be watched", target.release);
+                return Err(NotReady::Failed(error.into_failure(what)));
+            }
+            Ok(Some((source, change))) => board.apply(source, change),
+        }
+    }
+}
+
+fn lost(target: &ReleaseRecord) -> Failure {
+    Failure::new(
+        vllm_rollback_engine::failure::FailureKind::Internal,
+        format!("the watches of {} ended", target.release),
+    )
+}
+
+/// One watch for each workload, its revisions and its pods, and one for the namespace's events.
+fn start(cluster: &Cluster, workloads: &[Workload<'_>]) -> mpsc::Receiver<(Source, Change)> {
+    let (out, changes) = mpsc::channel(256);
+    let go = |path: String, query: Vec<(&'static str, String)>, source: Source| {
+        watch(cluster.wire().clone(), path, query, source, out.clone());
+    };
+    for (at, workload) in workloads.iter().enumerate() {
+        let namespace = Some(workload.object.namespace.as_str());
+        let labels = || vec![("labelSelector", workload.selector())];
+        let name = vec![("fieldSelector", format!("metadata.name={}", workload.object.name))];
+        go(workload.kind.resource().collection(namespace), name, Source::Object(at));
+        go(Resource::core("pods").collection(namespace), labels(), Source::Pods(at));
+        if let Some(resource) = revisions_resource(workload.kind) {
+            go(resource.collection(namespace), labels(), Source::Revisions(at));
+        }
+    }
+    let events = Resource::core("events").collection(Some(cluster.namespace()));
+    go(events, Vec::new(), Source::Events);
+    changes
+}
+
+/// What was told already, so that each line is told once.
+#[derive(Default)]
+struct Told {
+    line: String,
+    causes: Vec<(CauseReason, String)>,
+}
+
+impl Told {
+    fn tell(&mut self, picture: &Picture, board: &Board, observer: &dyn Observer) {
+        for seen in &picture.causes {
+            // A probe that fails while a model loads is no news.
+            let quiet = matches!(
+                seen.cause.reason,
+                CauseReason::ReadinessProbe | CauseReason::StartupProbe
+            );
+            let key = (seen.cause.reason, seen.cause.object.clone());
+            if !seen.cause.terminal && !quiet && !self.causes.contains(&key) {
+                observer.event(Event::CauseSeen {
+                    cause: seen.cause.clone(),
+                });
+                self.causes.push(key);
+            }
+        }
+        let pending = picture.rollouts.iter().find(|r| !r.done).map(|r| r.line.clone());
+        let cause = picture.causes.first().map(|s| s.cause.message.clone());
+        let line = [pending, cause.or_else(|| latest_event(board))]
+            .into_iter()
+            .flatten()
+            .collect::<Vec<_>>()
+            .join("; ");
+        if line != self.line {
+            observer.event(Event::Progress { text: line.clone() });
+            self.line = line;
+        }
+    }
+}
+
+async fn give_up(cluster: &Cluster, picture: Picture, observer: &dyn Observer) -> NotReady {
+    let causes = with_logs(cluster, picture.causes).await;
+    for cause in causes.iter().filter(|c| c.terminal) {
+        observer.event(Event::CauseSeen { cause: cause.clone() });
+    }
+    NotReady::Caused(causes)
+}
+
+async fn deadline_passed(cluster: &Cluster, picture: Picture, deadline: Duration, observer: &dyn Observer) -> NotReady {
+    let mut causes = with_logs(cluster, picture.causes).await;
+    let lines: Vec<String> = picture
+        .rollouts
+        .into_iter()
+        .filter(|r| !r.done)
+        .map(|r| r.line)
+        .collect();
+    if causes.is_empty() {
+        causes.push(Cause {
+            reason: CauseReason::Deadline,
+            object: lines
+                .first()
+                .and_then(|line| line.split([':', ' ']).next())
+                .unwrap_or("workloads")
+                .to_owned(),
+            message: format!("not ready within {} s, and nothing named a cause", deadline.as_secs()),
+            evidence: Vec::new(),
+            terminal: false,
+            next: vec!["kubectl get events --sort-by=.lastTimestamp".to_owned()],
+        });
+    }
+    for cause in &mut causes {
+        cause.evidence.extend(lines.iter().cloned());
+        observer.event(Event::CauseSeen { cause: cause.clone() });
+    }
+    NotReady::Caused(causes)
+}
+
+/// Adds the last log lines to each cause that a log explains.
+async fn with_logs(cluster: &Cluster, causes: Vec<Seen>) -> Vec<Cause> {
+    let enrich = causes.into_iter().map(|seen| async move {
+        let mut cause = seen.cause;
+        let Some(of) = seen.log_of else {
+            return cause;
+        };
+        let lines = 200;
+        let read = async {
+            let namespace = cluster.namespace();
+            match logs::tail(cluster, namespace, &of.pod, &of.container, of.previous, lines).await {
+                Ok(text) => text,
+                // The container may have started or ended between the status and the log.
+                Err(_) => logs::tail(cluster, namespace, &of.pod, &of.container, !of.previous, lines)
+                    .await
+                    .unwrap_or_default(),
+            }
+        };
+        let text = tokio::time::timeout(LOG_WAIT, read).await.unwrap_or_default();
+        let last = logs::last_lines(&text, LOG_LINES);
+        if let Some(line) = last.last() {
+            cause.message.push_str(&format!("; last log line: {line}"));
+        }
+        cause.evidence.extend(last);
+        cause
+    });
+    futures::future::join_all(enrich).await
+}
