@@ -141,6 +141,39 @@ fn a_failing_direct_check_holds_the_model_and_nothing_is_enabled() {
 }
 
 #[test]
+fn a_gate_that_helm_opened_is_noticed_before_the_checks_and_closed_again() {
+    for found in [TrafficStatus::Enabled, TrafficStatus::Disabled] {
+        let sim = crashed_with(Health {
+            opens_gate: true,
+            ..Health::GOOD
+        });
+        sim.world().traffic = Some(found);
+        let report = Client::new(&sim, "run-1").report();
+        assert_eq!(
+            (report.outcome, report.exit_code),
+            (StateName::Held, ExitCode::HeldRollbackFailed)
+        );
+        let text = report.failure.unwrap().to_string();
+        assert!(text.contains("the fence did not hold"), "{text}");
+        assert_eq!(sim.world().traffic(), TrafficStatus::Disabled);
+    }
+}
+
+#[test]
+fn a_required_check_that_gives_no_verdict_did_not_pass() {
+    let sim = crashed();
+    sim.world().checks_are_silent = true;
+    let report = Client::new(&sim, "run-1").report();
+    assert_eq!(
+        (report.outcome, report.exit_code),
+        (StateName::Held, ExitCode::HeldCheckFailed)
+    );
+    let text = report.failure.unwrap().to_string();
+    assert!(text.contains("completion gave no verdict"), "{text}");
+    assert_eq!(sim.world().openings, 0);
+}
+
+#[test]
 fn a_failing_routed_check_takes_the_model_out_again() {
     let sim = crashed_with(Health {
         routed: Outcome::Fail,

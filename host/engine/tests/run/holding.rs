@@ -181,6 +181,29 @@ fn a_model_that_cannot_be_taken_out_again_ends_unknown_and_loudly() {
 }
 
 #[test]
+fn a_model_that_was_let_back_without_an_answer_is_taken_out_even_when_nobody_can_look() {
+    let calls = Client::new(&crashed(), "count");
+    calls.report();
+    let resumed = calls
+        .calls
+        .lock()
+        .unwrap()
+        .iter()
+        .position(|call| *call == "resume_to")
+        .unwrap();
+    let resumed = u32::try_from(resumed).unwrap();
+    let sim = crashed();
+    let mut client = Client::new(&sim, "run-1").with(Trouble::Call(resumed), Fault::LosesAnswer);
+    let unreachable = Fault::Fails(FailureKind::Unreachable);
+    for call in resumed + 1..resumed + 20 {
+        client = client.with(Trouble::Call(call), unreachable);
+    }
+    let report = client.report();
+    assert_eq!(sim.world().traffic(), TrafficStatus::Enabled);
+    assert_eq!(report.outcome, StateName::Unknown, "nobody may call this held");
+}
+
+#[test]
 fn a_run_that_loses_its_lock_after_the_fence_touches_nothing_more() {
     let calls = Client::new(&crashed(), "count");
     calls.report();

@@ -146,6 +146,7 @@ fn health() -> impl Strategy<Value = Health> {
             routed,
             leftover,
             restarts,
+            opens_gate: false,
         }
     })
 }

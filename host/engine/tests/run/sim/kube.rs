@@ -10,6 +10,7 @@ use vllm_rollback_engine::ports::{NotReady, Releases, Workloads};
 use vllm_rollback_engine::release::{
     HelmInfo, ReleaseRecord, ReleaseStatus, Revision, RevisionSummary, RollbackOrder, RolledBack,
 };
+use vllm_rollback_engine::report::StateName;
 use vllm_rollback_engine::workload::{Cause, CauseReason, Drained, Drift, EvidenceItem, Preflight, Ready, ServingPod};
 
 use super::build;
@@ -64,6 +65,7 @@ impl Releases for Client {
         let run_id = self.request.run_id.clone();
         self.call("rollback", |world| {
             world.changes(&run_id, "helm rollback");
+            world.is_written_down(&run_id, StateName::RolledBack);
             world.orders.push(order.clone());
             helm_rollback(world, order)
         })

@@ -5,8 +5,9 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use vllm_rollback_engine::check::Outcome;
 use vllm_rollback_engine::failure::FailureKind;
-use vllm_rollback_engine::journal::{Entry, Memory};
+use vllm_rollback_engine::journal::{Edge, Entry, Memory};
 use vllm_rollback_engine::release::{ReleaseRecord, RollbackOrder};
+use vllm_rollback_engine::report::StateName;
 use vllm_rollback_engine::traffic::TrafficStatus;
 use vllm_rollback_engine::workload::{Finding, ServingPod};
 
@@ -23,6 +24,8 @@ pub(crate) struct Health {
     pub(crate) leftover: bool,
     /// A pod restarts while it is checked.
     pub(crate) restarts: bool,
+    /// Applying it lets traffic in: it writes the field that keeps the gate closed.
+    pub(crate) opens_gate: bool,
 }
 
 impl Health {
@@ -33,6 +36,7 @@ impl Health {
         routed: Outcome::Pass,
         leftover: false,
         restarts: false,
+        opens_gate: false,
     };
     /// Its pods crash.
     pub(crate) const CRASHING: Self = Self {
@@ -76,6 +80,8 @@ pub(crate) struct World {
     pub(crate) findings: Vec<Finding>,
     pub(crate) has_router: bool,
     pub(crate) direct_skipped: Option<String>,
+    /// The checks end without a verdict.
+    pub(crate) checks_are_silent: bool,
     /// UIDs of the pods that passed the direct check, while they are the same pods.
     pub(crate) proved: BTreeSet<String>,
     /// The routed check failed since the model was last let into traffic.
@@ -115,6 +121,9 @@ impl World {
         let is_same = self.live == manifest && !self.pods.is_empty();
         self.live = manifest.to_owned();
         self.has_leftover = health.leftover;
+        if health.opens_gate {
+            self.traffic = Some(TrafficStatus::Enabled);
+        }
         if is_same {
             return;
         }
@@ -139,6 +148,16 @@ impl World {
         if holder != Some(run_id) {
             self.violations
                 .push(format!("I3: {run_id} does {what} while the lock is held by {holder:?}"));
+        }
+    }
+
+    /// What a run does, it wrote down before, so that another can finish it (invariant I2).
+    pub(crate) fn is_written_down(&mut self, run_id: &str, state: StateName) {
+        let intent =
+            |entry: &Entry| entry.run_id == run_id && entry.state == state && matches!(entry.edge, Edge::Intent { .. });
+        if !self.journal.iter().any(intent) {
+            self.violations
+                .push(format!("I2: {run_id} acts towards {state} without an intent"));
         }
     }
 
