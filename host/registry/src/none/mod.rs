@@ -1,0 +1,79 @@
+//! No registry: traffic is left alone. For releases that nobody can reach yet, or that are fenced by hand.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use vllm_rollback_engine::failure::{Failure, FailureKind};
+use vllm_rollback_engine::ports::Registry;
+use vllm_rollback_engine::traffic::{TrafficState, TrafficStatus};
+
+/// What is said wherever another driver would give proof.
+const LOUD: &str =
+    "TRAFFIC IS NOT STOPPED: registry driver none leaves it alone, clients may get answers of any revision";
+
+/// The driver that does nothing.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Unmanaged;
+
+#[async_trait]
+impl Registry for Unmanaged {
+    fn driver(&self) -> &'static str {
+        "none"
+    }
+
+    fn needs_client_side_rollback(&self) -> bool {
+        false
+    }
+
+    async fn read(&self) -> Result<TrafficState, Failure> {
+        Ok(TrafficState {
+            driver: self.driver().to_owned(),
+            status: TrafficStatus::Other("unmanaged".to_owned()),
+            token: serde_json::Value::Null,
+            endpoint: None,
+            evidence: vec![LOUD.to_owned()],
+        })
+    }
+
+    async fn stop(&self, _prior: &TrafficState) -> Result<(), Failure> {
+        Ok(())
+    }
+
+    async fn confirm_stopped(&self, _deadline: Duration) -> Result<Vec<String>, Failure> {
+        Ok(vec![LOUD.to_owned()])
+    }
+
+    async fn resume_to(&self, _prior: &TrafficState) -> Result<(), Failure> {
+        Ok(())
+    }
+
+    async fn confirm_resumed(&self, _prior: &TrafficState, _deadline: Duration) -> Result<Vec<String>, Failure> {
+        Ok(vec!["registry driver none: traffic was left alone".to_owned()])
+    }
+
+    fn enabled(&self, _now: &TrafficState) -> Result<TrafficState, Failure> {
+        Err(Failure::new(
+            FailureKind::Refused,
+            "registry driver none can neither enable nor disable a model",
+        )
+        .next("name the registry: --registry service or --registry postgres"))
+    }
+
+    async fn afterwards(&self) -> Vec<String> {
+        vec!["traffic was not stopped during this run (--registry none)".to_owned()]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn it_says_loudly_that_traffic_flows() {
+        let state = Unmanaged.read().await.unwrap();
+        assert_eq!(state.status, TrafficStatus::Other("unmanaged".to_owned()));
+        let lines = Unmanaged.confirm_stopped(Duration::ZERO).await.unwrap();
+        assert!(lines[0].contains("TRAFFIC IS NOT STOPPED"));
+        assert!(Unmanaged.enabled(&state).is_err());
+    }
+}

@@ -1,0 +1,332 @@
+//! The runbook's registry: a table in PostgreSQL that routers read, often through a cache in Redis.
+//!
+//! The row is changed only from the state it was read in (row lock and compare-and-set), and put back to exactly that
+//! state: `degraded` stays `degraded`. A row of another release is refused. Stopped means: the row is not `ready`, no
+//! cache entry is left, and the router, when one is configured, refuses the model.
+
+mod cache;
+mod dsn;
+mod owner;
+mod router;
+mod row;
+mod target;
+mod tls;
+mod trouble;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
+use vllm_rollback_engine::failure::{Failure, FailureKind};
+use vllm_rollback_engine::ports::Registry;
+use vllm_rollback_engine::traffic::{TrafficState, TrafficStatus};
+
+pub use cache::{Cache, CacheMode};
+pub use dsn::Dsn;
+pub use owner::{Owner, ServiceAddress};
+pub use router::{RouterAnswer, RouterProbe};
+pub use row::Table;
+
+use crate::token::{recall, remember};
+use row::{Change, Row, Rows, word};
+use target::Target;
+
+/// The statuses that mean something here; all others send no traffic and are restored as they were.
+const READY: &str = "ready";
+const DISABLED: &str = "disabled";
+
+/// Time between two questions to the router.
+const ROUTER_PAUSE: Duration = Duration::from_millis(200);
+
+/// What the driver is told.
+pub struct PostgresConfig {
+    /// How to reach the database.
+    pub dsn: Dsn,
+    /// Its table.
+    pub table: Table,
+    /// The model's name in the registry.
+    pub model: String,
+    /// The environment in the registry.
+    pub environment: String,
+    /// The release's Services: a row that points elsewhere is another's.
+    pub owner: Arc<dyn Owner>,
+    /// The routers' cache, when they have one.
+    pub cache: Option<Cache>,
+    /// A router to ask, when one is known.
+    pub router: Option<Arc<dyn RouterProbe>>,
+}
+
+/// The driver.
+pub struct PostgresRegistry {
+    rows: Rows,
+    owner: Arc<dyn Owner>,
+    cache: Option<Cache>,
+    router: Option<Arc<dyn RouterProbe>>,
+}
+
+/// What is remembered of the row.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Token {
+    status: Option<String>,
+    endpoint: Option<String>,
+    /// The status to come from, when it is not the one that `stop` writes: an operator enables a `failed` row.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    from: Option<String>,
+}
+
+impl Token {
+    fn row(&self, status: Option<&str>) -> Row {
+        Row {
+            status: status.map(str::to_owned),
+            endpoint: self.endpoint.clone(),
+            namespace: None,
+        }
+    }
+}
+
+impl PostgresRegistry {
+    /// Checks what it is told; connects later.
+    ///
+    /// # Errors
+    /// `Usage` for a connection string, certificate file or name that cannot be used.
+    pub fn new(config: PostgresConfig) -> Result<Self, Failure> {
+        for (what, value) in [("model", &config.model), ("environment", &config.environment)] {
+            if value.trim().is_empty() {
+                return Err(
+                    Failure::new(FailureKind::Usage, format!("the registry needs the name of the {what}"))
+                        .next(format!("--{what} NAME")),
+                );
+            }
+        }
+        let target = Target::parse(&config.dsn)?;
+        let tls = tls::connector(&target)?;
+        let PostgresConfig {
+            table,
+            model,
+            environment,
+            owner,
+            cache,
+            router,
+            ..
+        } = config;
+        Ok(Self {
+            rows: Rows {
+                target,
+                tls,
+                table,
+                model,
+                environment,
+            },
+            owner,
+            cache,
+            router,
+        })
+    }
+
+    fn key(&self) -> String {
+        format!("model_registry:{}:{}", self.rows.environment, self.rows.model)
+    }
+
+    fn evidence(&self, row: &Row) -> String {
+        format!(
+            "registry row of {} at {}: status {}, endpoint {}",
+            self.rows,
+            self.rows.target.place(),
+            word(row.status.as_deref()),
+            row.endpoint.as_deref().unwrap_or("(null)")
+        )
+    }
+
+    async fn assert_own(&self, row: &Row) -> Result<(), Failure> {
+        let services = self.owner.services().await?;
+        let endpoint = row.endpoint.as_deref().unwrap_or_default();
+        if services
+            .iter()
+            .any(|service| service.is_at(endpoint, row.namespace.as_deref()))
+        {
+            return Ok(());
+        }
+        let own: Vec<String> = services
+            .iter()
+            .flat_map(|s| {
+                s.ports
+                    .iter()
+                    .map(move |p| format!("{}.{}.svc.cluster.local:{p}", s.name, s.namespace))
+            })
+            .collect();
+        Err(Failure::new(
+            FailureKind::Refused,
+            format!("the registry's row of {} is not this release's", self.rows),
+        )
+        .because(format!(
+            "it points to {}",
+            if endpoint.is_empty() { "no endpoint" } else { endpoint }
+        ))
+        .because(match own.as_slice() {
+            [] => "the release has no Service that selects its pods".to_owned(),
+            own => format!("the release serves at {}", own.join(", ")),
+        })
+        .next("look at --model and --environment, or correct the row"))
+    }
+
+    fn changed(&self, row: &Row) -> Failure {
+        Failure::new(
+            FailureKind::Conflict,
+            format!("the registry's row of {} was changed by somebody else", self.rows),
+        )
+        .because(self.evidence(row))
+        .next("look who works on this model, then run again")
+    }
+
+    /// A change of the cache that did not work is caught by the proof that follows.
+    async fn drop_cache_entry(&self) {
+        if let Some(cache) = &self.cache
+            && let Err(failure) = cache.drop_entry(&self.key()).await
+        {
+            tracing::debug!("the cache entry was not dropped: {failure}");
+        }
+    }
+
+    async fn confirm_router(&self, wanted: fn(&RouterAnswer) -> bool, end: Instant) -> Result<Option<String>, Failure> {
+        let Some(router) = &self.router else {
+            return Ok(None);
+        };
+        loop {
+            let answer = router.probe(&self.rows.model).await?;
+            let line = match &answer {
+                RouterAnswer::Answered(line) => format!("answers ({line})"),
+                RouterAnswer::Failed(line) => format!("routes to a backend that fails ({line})"),
+                RouterAnswer::Refused(line) => format!("refuses ({line})"),
+            };
+            if wanted(&answer) {
+                return Ok(Some(format!("router: a completion for {}: it {line}", self.rows.model)));
+            }
+            if Instant::now() + ROUTER_PAUSE > end {
+                return Err(Failure::new(
+                    FailureKind::Timeout,
+                    format!(
+                        "the router does not follow the registry: for {} it {line}",
+                        self.rows.model
+                    ),
+                )
+                .next("look which database and cache this router reads")
+                .next("routers cache the registry for up to 2 minutes: give it more time"));
+            }
+            tokio::time::sleep(ROUTER_PAUSE).await;
+        }
+    }
+}
+
+#[async_trait]
+impl Registry for PostgresRegistry {
+    fn driver(&self) -> &'static str {
+        "postgres"
+    }
+
+    fn needs_client_side_rollback(&self) -> bool {
+        false
+    }
+
+    async fn read(&self) -> Result<TrafficState, Failure> {
+        let row = self.rows.read().await?;
+        self.assert_own(&row).await?;
+        let status = match row.status.as_deref() {
+            Some(READY) => TrafficStatus::Enabled,
+            Some(DISABLED) => TrafficStatus::Disabled,
+            other => TrafficStatus::Other(other.unwrap_or("unset").to_owned()),
+        };
+        Ok(TrafficState {
+            driver: self.driver().to_owned(),
+            status,
+            evidence: vec![self.evidence(&row)],
+            endpoint: row.endpoint.clone(),
+            token: remember(&Token {
+                status: row.status,
+                endpoint: row.endpoint,
+                from: None,
+            }),
+        })
+    }
+
+    async fn stop(&self, prior: &TrafficState) -> Result<(), Failure> {
+        let token: Token = recall(self.driver(), prior)?;
+        let expected = token.row(token.status.as_deref());
+        if let Change::Unexpected(row) = self.rows.change(&expected, Some(DISABLED)).await? {
+            return Err(self.changed(&row));
+        }
+        self.drop_cache_entry().await;
+        Ok(())
+    }
+
+    async fn confirm_stopped(&self, deadline: Duration) -> Result<Vec<String>, Failure> {
+        let end = Instant::now() + deadline;
+        let row = self.rows.read().await?;
+        if row.status.as_deref() == Some(READY) {
+            return Err(self.changed(&row));
+        }
+        let mut lines = vec![self.evidence(&row)];
+        match &self.cache {
+            Some(cache) => lines.push(cache.confirm_gone(&self.key(), end).await?),
+            None => lines.push("no cache is configured: a router that caches may still send requests".to_owned()),
+        }
+        match self
+            .confirm_router(|answer| matches!(answer, RouterAnswer::Refused(_)), end)
+            .await?
+        {
+            Some(line) => lines.push(line),
+            None => lines.push("no router is configured, so none was asked".to_owned()),
+        }
+        Ok(lines)
+    }
+
+    async fn resume_to(&self, prior: &TrafficState) -> Result<(), Failure> {
+        let token: Token = recall(self.driver(), prior)?;
+        // Only what `stop` wrote is taken back; another status now is somebody else's word.
+        let from = token.from.as_deref().unwrap_or(DISABLED);
+        match self
+            .rows
+            .change(&token.row(Some(from)), token.status.as_deref())
+            .await?
+        {
+            Change::Unexpected(row) => Err(self.changed(&row)),
+            Change::Made => {
+                self.drop_cache_entry().await;
+                Ok(())
+            }
+            Change::Already => Ok(()),
+        }
+    }
+
+    async fn confirm_resumed(&self, prior: &TrafficState, deadline: Duration) -> Result<Vec<String>, Failure> {
+        let end = Instant::now() + deadline;
+        let token: Token = recall(self.driver(), prior)?;
+        let row = self.rows.read().await?;
+        if row.status != token.status || row.endpoint != token.endpoint {
+            return Err(self.changed(&row));
+        }
+        let mut lines = vec![self.evidence(&row)];
+        if prior.status == TrafficStatus::Enabled {
+            lines.extend(
+                self.confirm_router(|answer| matches!(answer, RouterAnswer::Answered(_)), end)
+                    .await?,
+            );
+        }
+        Ok(lines)
+    }
+
+    fn enabled(&self, now: &TrafficState) -> Result<TrafficState, Failure> {
+        let token: Token = recall(self.driver(), now)?;
+        let token = Token {
+            status: Some(READY.to_owned()),
+            from: token.status,
+            endpoint: token.endpoint,
+        };
+        Ok(TrafficState {
+            status: TrafficStatus::Enabled,
+            token: remember(&token),
+            ..now.clone()
+        })
+    }
+}

@@ -1,0 +1,306 @@
+//! The Service gate: the release's Services select no pod until they are released.
+//!
+//! A foreign key in a Service's selector empties its EndpointSlices, and needs no other infrastructure. It holds through
+//! `helm rollback`: Helm 3's three-way merge keeps foreign keys; Helm 4 has to be told `--server-side=false`, since the
+//! selector is one atomic field to server-side apply and the rollback would fail with a conflict (tried with helm 3.22.0
+//! and 4.3.1 on Kubernetes 1.35). Connections that are open already stay open: those are drained, not cut.
+
+mod services;
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures::future::try_join_all;
+use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
+use vllm_rollback_engine::failure::{Failure, FailureKind};
+use vllm_rollback_engine::ports::Registry;
+use vllm_rollback_engine::release::ReleaseRef;
+use vllm_rollback_engine::traffic::{TrafficState, TrafficStatus};
+
+pub use services::{Gate, Services, Wanted};
+
+use crate::token::{recall, remember};
+
+/// Value of the gate's selector key while it is closed.
+pub const CLOSED: &str = "closed";
+
+/// The driver.
+#[derive(Debug)]
+pub struct ServiceGate<S> {
+    release: ReleaseRef,
+    services: S,
+}
+
+/// What is remembered of each Service.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Token {
+    services: Vec<Remembered>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Remembered {
+    name: String,
+    gate: Option<String>,
+}
+
+impl<S: Services> ServiceGate<S> {
+    /// The gate of a release.
+    pub fn new(release: ReleaseRef, services: S) -> Self {
+        Self { release, services }
+    }
+
+    /// The release's Services that can be gated, all of them its own.
+    async fn all(&self) -> Result<Vec<(String, Gate)>, Failure> {
+        let names = self.services.names().await?;
+        let gates = try_join_all(names.iter().map(|name| self.services.read(name))).await?;
+        let mut found = Vec::with_capacity(names.len());
+        for (name, gate) in names.into_iter().zip(gates) {
+            // A Service without selector selects nothing, so there is nothing to close.
+            let Some(gate) = gate.filter(|gate| !gate.selector.is_empty()) else {
+                continue;
+            };
+            if let Some(owner) = gate.release.as_ref().filter(|owner| **owner != self.release) {
+                return Err(Failure::new(
+                    FailureKind::Refused,
+                    format!(
+                        "Service/{name} selects pods of {} but belongs to release {owner}",
+                        self.release
+                    ),
+                )
+                .because("to close its gate would take another release out of traffic")
+                .next(format!(
+                    "kubectl get service {name} -n {} -o yaml",
+                    self.release.namespace
+                ))
+                .next("use another registry: --registry postgres or --registry none"));
+            }
+            found.push((name, gate));
+        }
+        Ok(found)
+    }
+
+    /// As [`Self::all`], at least one.
+    async fn found(&self) -> Result<Vec<(String, Gate)>, Failure> {
+        let found = self.all().await?;
+        if found.is_empty() {
+            return Err(Failure::new(
+                FailureKind::Refused,
+                format!("release {} has no Service that selects its pods", self.release),
+            )
+            .because("the service gate takes a model out of traffic by its Services")
+            .next("use another registry: --registry postgres")
+            .next("or leave traffic alone: --registry none"));
+        }
+        Ok(found)
+    }
+
+    /// What is to be restored: what was remembered, and the Services that came with another revision since. Those were
+    /// closed by nobody but us, so they are opened where the model was enabled.
+    async fn to_restore(&self, prior: &TrafficState) -> Result<Vec<Remembered>, Failure> {
+        let mut services = recall::<Token>(self.driver(), prior)?.services;
+        for (name, gate) in self.all().await? {
+            if services.iter().all(|known| known.name != name) {
+                let gate = gate.value.filter(|_| prior.status != TrafficStatus::Enabled);
+                services.push(Remembered { name, gate });
+            }
+        }
+        Ok(services)
+    }
+
+    /// Closes it, whatever its selector is by now. One that is gone has no endpoints.
+    async fn close(&self, name: &str) -> Result<(), Failure> {
+        match self.services.read(name).await? {
+            Some(gate) if gate.value.is_none() => self.services.close(name, CLOSED).await,
+            _ => Ok(()),
+        }
+    }
+
+    async fn restore(&self, service: &Remembered) -> Result<(), Failure> {
+        // A Service that only the bad revision had went away with it.
+        let Some(now) = self.services.read(&service.name).await? else {
+            return Ok(());
+        };
+        match &service.gate {
+            gate if *gate == now.value => Ok(()),
+            None => self.services.open(&service.name).await,
+            Some(value) => self.services.close(&service.name, value).await,
+        }
+    }
+
+    async fn confirm_closed(&self, name: &str, gate: &Gate, end: Instant) -> Result<String, Failure> {
+        let Some(value) = &gate.value else {
+            return Err(
+                Failure::new(FailureKind::Conflict, format!("the gate of Service/{name} is open"))
+                    .because("somebody opened it, or the Service was made anew")
+                    .next(format!(
+                        "kubectl get service {name} -n {} --show-managed-fields -o yaml",
+                        self.release.namespace
+                    )),
+            );
+        };
+        self.services.wait(name, left(end), Wanted::None).await?;
+        Ok(format!(
+            "Service/{name}: gate {value}, its EndpointSlices hold 0 ready endpoints"
+        ))
+    }
+
+    /// The line of evidence, and whether the Service serves.
+    async fn confirm_restored(
+        &self,
+        service: &Remembered,
+        status: &TrafficStatus,
+        end: Instant,
+    ) -> Result<(String, bool), Failure> {
+        let name = &service.name;
+        let Some(now) = self.services.read(name).await? else {
+            return Ok((
+                format!("Service/{name}: the revision that is current now has none"),
+                false,
+            ));
+        };
+        if now.value != service.gate {
+            return Err(changed(name, &format!("its gate is {}", word(now.value.as_deref()))));
+        }
+        let managers = now.managers.join(", ");
+        let gate = word(service.gate.as_deref());
+        if service.gate.is_some() || *status != TrafficStatus::Enabled {
+            return Ok((
+                format!("Service/{name}: gate {gate}, as before; managers {managers}"),
+                false,
+            ));
+        }
+        let ready = self.services.wait(name, left(end), Wanted::Some).await?;
+        let line = format!(
+            "Service/{name}: gate {gate}, {} ready endpoints ({}); managers {managers}",
+            ready.len(),
+            ready.join(", ")
+        );
+        Ok((line, true))
+    }
+}
+
+#[async_trait]
+impl<S: Services> Registry for ServiceGate<S> {
+    fn driver(&self) -> &'static str {
+        "service"
+    }
+
+    fn needs_client_side_rollback(&self) -> bool {
+        true
+    }
+
+    async fn read(&self) -> Result<TrafficState, Failure> {
+        let found = self.found().await?;
+        // Partly closed still lets traffic in: only all gates together keep it out.
+        let status = if found.iter().all(|(_, gate)| gate.value.is_some()) {
+            TrafficStatus::Disabled
+        } else {
+            TrafficStatus::Enabled
+        };
+        let evidence = found
+            .iter()
+            .map(|(name, gate)| format!("Service/{name}: gate {}", word(gate.value.as_deref())));
+        Ok(TrafficState {
+            driver: self.driver().to_owned(),
+            status,
+            evidence: evidence.collect(),
+            endpoint: None,
+            token: remember(&Token {
+                services: found
+                    .into_iter()
+                    .map(|(name, gate)| Remembered { name, gate: gate.value })
+                    .collect(),
+            }),
+        })
+    }
+
+    async fn stop(&self, prior: &TrafficState) -> Result<(), Failure> {
+        // Those that exist now too: a revision may have brought one that nobody knew when the state was read.
+        let restore = self.to_restore(prior).await?;
+        try_join_all(restore.iter().map(|service| self.close(&service.name))).await?;
+        Ok(())
+    }
+
+    async fn confirm_stopped(&self, deadline: Duration) -> Result<Vec<String>, Failure> {
+        let end = Instant::now() + deadline;
+        let found = self.found().await?;
+        try_join_all(found.iter().map(|(name, gate)| self.confirm_closed(name, gate, end))).await
+    }
+
+    async fn resume_to(&self, prior: &TrafficState) -> Result<(), Failure> {
+        let restore = self.to_restore(prior).await?;
+        try_join_all(restore.iter().map(|service| self.restore(service))).await?;
+        Ok(())
+    }
+
+    async fn confirm_resumed(&self, prior: &TrafficState, deadline: Duration) -> Result<Vec<String>, Failure> {
+        let end = Instant::now() + deadline;
+        let restore = self.to_restore(prior).await?;
+        let confirming = restore
+            .iter()
+            .map(|service| self.confirm_restored(service, &prior.status, end));
+        let (lines, serving): (Vec<String>, Vec<bool>) = try_join_all(confirming).await?.into_iter().unzip();
+        if prior.status == TrafficStatus::Enabled && !serving.contains(&true) {
+            return Err(Failure::new(
+                FailureKind::Invalid,
+                format!(
+                    "no Service of release {} serves, although it was enabled before",
+                    self.release
+                ),
+            )
+            .because(lines.join("; "))
+            .next(format!(
+                "kubectl get services,endpointslices -n {}",
+                self.release.namespace
+            )));
+        }
+        Ok(lines)
+    }
+
+    fn enabled(&self, now: &TrafficState) -> Result<TrafficState, Failure> {
+        let mut token: Token = recall(self.driver(), now)?;
+        for service in &mut token.services {
+            service.gate = None;
+        }
+        Ok(TrafficState {
+            status: TrafficStatus::Enabled,
+            token: remember(&token),
+            ..now.clone()
+        })
+    }
+
+    async fn afterwards(&self) -> Vec<String> {
+        match self.services.turned_client_side().await {
+            Ok(false) => Vec::new(),
+            Ok(true) => vec![format!(
+                "Helm wrote this revision client-side, because the closed Service gate owned a field; later upgrades stay \
+                 client-side until one is run with the flag that brings server-side apply back: helm upgrade {} … -n {} \
+                 --server-side=true",
+                self.release.name, self.release.namespace
+            )],
+            Err(failure) => vec![format!(
+                "whether Helm changed its apply method could not be read: {failure}"
+            )],
+        }
+    }
+}
+
+fn word(gate: Option<&str>) -> &str {
+    gate.unwrap_or("open")
+}
+
+fn left(end: Instant) -> Duration {
+    end.saturating_duration_since(Instant::now())
+}
+
+fn changed(service: &str, how: &str) -> Failure {
+    Failure::new(
+        FailureKind::Conflict,
+        format!("Service/{service} was changed by somebody else: {how}"),
+    )
+    .next(format!("kubectl get service {service} --show-managed-fields -o yaml"))
+}
+
+#[cfg(test)]
+mod tests;

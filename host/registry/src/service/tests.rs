@@ -1,0 +1,234 @@
+use std::sync::Mutex;
+
+use proptest::prelude::*;
+
+use std::collections::BTreeMap;
+
+use super::*;
+
+/// Services in memory whose endpoints follow the gate at once, as the cluster's do a moment later.
+#[derive(Debug, Default)]
+struct Cluster {
+    services: Mutex<BTreeMap<String, Gate>>,
+    turned: bool,
+}
+
+impl Cluster {
+    fn with(gates: &[(&str, Option<&str>)]) -> Self {
+        let services = gates
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), gate(*value)))
+            .collect();
+        Self {
+            services: Mutex::new(services),
+            turned: false,
+        }
+    }
+
+    fn gates(&self) -> Vec<Option<String>> {
+        self.services
+            .lock()
+            .unwrap()
+            .values()
+            .map(|gate| gate.value.clone())
+            .collect()
+    }
+
+    fn edit(&self, service: &str, edit: impl FnOnce(&mut Gate)) {
+        edit(self.services.lock().unwrap().get_mut(service).unwrap());
+    }
+}
+
+fn gate(value: Option<&str>) -> Gate {
+    Gate {
+        selector: BTreeMap::from([("app".to_owned(), "vllm".to_owned())]),
+        value: value.map(str::to_owned),
+        managers: vec!["helm/Apply".to_owned()],
+        release: Some(release()),
+    }
+}
+
+fn release() -> ReleaseRef {
+    ReleaseRef {
+        namespace: "ml".into(),
+        name: "llama".into(),
+    }
+}
+
+#[async_trait]
+impl Services for Cluster {
+    async fn names(&self) -> Result<Vec<String>, Failure> {
+        Ok(self.services.lock().unwrap().keys().cloned().collect())
+    }
+    async fn read(&self, service: &str) -> Result<Option<Gate>, Failure> {
+        Ok(self.services.lock().unwrap().get(service).cloned())
+    }
+    async fn close(&self, service: &str, value: &str) -> Result<(), Failure> {
+        self.edit(service, |gate| gate.value = Some(value.to_owned()));
+        Ok(())
+    }
+    async fn open(&self, service: &str) -> Result<(), Failure> {
+        self.edit(service, |gate| gate.value = None);
+        Ok(())
+    }
+    async fn wait(&self, service: &str, _: Duration, wanted: Wanted) -> Result<Vec<String>, Failure> {
+        let closed = self.services.lock().unwrap()[service].value.is_some();
+        match (closed, wanted) {
+            (true, Wanted::None) => Ok(Vec::new()),
+            (false, Wanted::Some) => Ok(vec!["10.0.0.1:8000".to_owned()]),
+            _ => Err(Failure::new(FailureKind::Timeout, "the endpoints did not settle")),
+        }
+    }
+    async fn turned_client_side(&self) -> Result<bool, Failure> {
+        Ok(self.turned)
+    }
+}
+
+const SOON: Duration = Duration::from_secs(5);
+
+fn driver(gates: &[(&str, Option<&str>)]) -> ServiceGate<Cluster> {
+    ServiceGate::new(release(), Cluster::with(gates))
+}
+
+#[tokio::test]
+async fn an_enabled_model_is_closed_proved_and_opened_again() {
+    let gate = driver(&[("a", None), ("b", None)]);
+    let prior = gate.read().await.unwrap();
+    assert_eq!(prior.status, TrafficStatus::Enabled);
+    gate.stop(&prior).await.unwrap();
+    gate.stop(&prior).await.unwrap();
+    assert_eq!(gate.confirm_stopped(SOON).await.unwrap().len(), 2);
+    assert_eq!(gate.read().await.unwrap().status, TrafficStatus::Disabled);
+    gate.resume_to(&prior).await.unwrap();
+    let lines = gate.confirm_resumed(&prior, SOON).await.unwrap();
+    assert!(
+        lines[0].contains("1 ready endpoints (10.0.0.1:8000); managers helm/Apply"),
+        "{lines:?}"
+    );
+    assert_eq!(gate.read().await.unwrap(), prior);
+}
+
+#[tokio::test]
+async fn a_model_that_was_closed_stays_closed() {
+    let gate = driver(&[("a", Some("closed"))]);
+    let prior = gate.read().await.unwrap();
+    assert_eq!(prior.status, TrafficStatus::Disabled);
+    gate.resume_to(&prior).await.unwrap();
+    gate.confirm_resumed(&prior, SOON).await.unwrap();
+    assert_eq!(gate.services.gates(), [Some("closed".to_owned())]);
+    let enabled = gate.enabled(&prior).unwrap();
+    gate.resume_to(&enabled).await.unwrap();
+    assert_eq!(gate.services.gates(), [None]);
+}
+
+#[tokio::test]
+async fn a_gate_that_somebody_opened_is_not_confirmed_as_stopped() {
+    let gate = driver(&[("a", None), ("b", Some("closed"))]);
+    assert_eq!(
+        gate.confirm_stopped(SOON).await.unwrap_err().kind,
+        FailureKind::Conflict
+    );
+}
+
+#[tokio::test]
+async fn a_service_that_a_revision_brought_is_closed_and_opened_with_the_others() {
+    let gate = driver(&[("a", None)]);
+    let prior = gate.read().await.unwrap();
+    gate.stop(&prior).await.unwrap();
+    gate.services
+        .services
+        .lock()
+        .unwrap()
+        .insert("b".into(), self::gate(None));
+    assert_eq!(
+        gate.confirm_stopped(SOON).await.unwrap_err().kind,
+        FailureKind::Conflict
+    );
+    gate.stop(&prior).await.unwrap();
+    gate.confirm_stopped(SOON).await.unwrap();
+    gate.resume_to(&prior).await.unwrap();
+    assert_eq!(gate.confirm_resumed(&prior, SOON).await.unwrap().len(), 2);
+    assert_eq!(gate.services.gates(), [None, None]);
+}
+
+#[tokio::test]
+async fn a_service_whose_selector_changed_is_closed_all_the_same() {
+    let gate = driver(&[("a", None)]);
+    let prior = gate.read().await.unwrap();
+    gate.services.edit("a", |gate| {
+        gate.selector.insert("v".into(), "2".into());
+    });
+    gate.stop(&prior).await.unwrap();
+    gate.confirm_stopped(SOON).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_service_of_another_release_or_none_at_all_is_refused() {
+    let gate = driver(&[("a", None)]);
+    gate.services.edit("a", |gate| {
+        gate.release = Some(ReleaseRef {
+            name: "other".into(),
+            ..release()
+        })
+    });
+    let failure = gate.read().await.unwrap_err();
+    assert_eq!(failure.kind, FailureKind::Refused);
+    assert!(failure.to_string().contains("ml/other"), "{failure}");
+    let failure = driver(&[]).read().await.unwrap_err();
+    assert_eq!(failure.kind, FailureKind::Refused);
+    assert!(failure.next.iter().any(|next| next.contains("--registry none")));
+}
+
+#[tokio::test]
+async fn a_service_that_went_with_the_bad_revision_is_passed_over_unless_it_was_the_only_one() {
+    let gate = driver(&[("a", None), ("b", None)]);
+    let prior = gate.read().await.unwrap();
+    gate.services.services.lock().unwrap().remove("b");
+    gate.resume_to(&prior).await.unwrap();
+    assert_eq!(gate.confirm_resumed(&prior, SOON).await.unwrap().len(), 2);
+    gate.services.services.lock().unwrap().clear();
+    gate.resume_to(&prior).await.unwrap();
+    assert_eq!(
+        gate.confirm_resumed(&prior, SOON).await.unwrap_err().kind,
+        FailureKind::Invalid
+    );
+}
+
+#[tokio::test]
+async fn what_another_driver_remembered_is_refused() {
+    let gate = driver(&[("a", None)]);
+    let mut prior = gate.read().await.unwrap();
+    prior.driver = "postgres".into();
+    assert_eq!(gate.stop(&prior).await.unwrap_err().kind, FailureKind::Refused);
+    prior.driver = "service".into();
+    prior.token = serde_json::json!({"services": 7});
+    assert_eq!(gate.resume_to(&prior).await.unwrap_err().kind, FailureKind::Invalid);
+}
+
+#[tokio::test]
+async fn a_change_of_the_apply_method_is_told_with_the_flag_that_reverts_it() {
+    let mut gate = driver(&[("a", None)]);
+    assert!(gate.afterwards().await.is_empty());
+    gate.services.turned = true;
+    assert!(gate.afterwards().await[0].contains("--server-side=true"));
+}
+
+proptest! {
+    /// I2 for this driver: whatever was closed or open before, with whatever value, is so again.
+    #[test]
+    fn any_prior_state_is_restored_exactly(gates in proptest::collection::vec(proptest::option::of("[a-z]{1,6}"), 1..5)) {
+        let names: Vec<String> = (0..gates.len()).map(|n| n.to_string()).collect();
+        let pairs: Vec<_> = names.iter().map(String::as_str).zip(gates.iter().map(Option::as_deref)).collect();
+        let gate = driver(&pairs);
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(async {
+            let prior = gate.read().await.unwrap();
+            gate.stop(&prior).await.unwrap();
+            gate.confirm_stopped(SOON).await.unwrap();
+            gate.resume_to(&prior).await.unwrap();
+            gate.confirm_resumed(&prior, SOON).await.unwrap();
+            assert_eq!(gate.read().await.unwrap(), prior);
+        });
+        prop_assert_eq!(gate.services.gates(), gates);
+    }
+}
