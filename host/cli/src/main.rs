@@ -1,2 +1,112 @@
-//! To be written.
-fn main() {}
+//! `kubectl vllm-rollback` and `helm vllm`: the command line.
+//!
+//! A verb is a file in `verbs`; `args` and `config` say what it was asked for; `wiring` builds the engine's world out of
+//! Helm, cluster, registry and plugins; `shell` has the two streams.
+
+mod args;
+mod clock;
+mod config;
+mod duration;
+mod env;
+mod exit;
+mod journal;
+mod names;
+mod panics;
+mod program;
+mod prompt;
+mod secret;
+mod shell;
+mod signals;
+mod verbs;
+mod wiring;
+
+use std::ffi::OsString;
+
+use clap::FromArgMatches;
+use vllm_rollback_engine::failure::{Failure, FailureKind};
+use vllm_rollback_engine::report::ExitCode;
+
+use crate::env::Env;
+use crate::program::Program;
+use crate::shell::Shell;
+use crate::verbs::Cli;
+
+fn main() -> std::process::ExitCode {
+    let mut args: Vec<OsString> = std::env::args_os().collect();
+    let argv0 = (!args.is_empty()).then(|| args.remove(0));
+    if let Some(code) = wiring::plugins::hidden_verb(&args) {
+        return code;
+    }
+    let env = Env::of_process();
+    let program = Program::detect(argv0.as_deref(), &env);
+    let shell = Shell::new(program, env);
+    let code = panics::guarded(&shell, || run(args, shell.clone()));
+    std::process::ExitCode::from(u8::try_from(code).unwrap_or(1))
+}
+
+/// Parses, then does what the verb says. Gives the exit code.
+fn run(args: Vec<OsString>, mut shell: Shell) -> i32 {
+    if wiring::plugins::is_load_checks(&args) {
+        return load_checks(&shell);
+    }
+    let command = verbs::command(shell.program);
+    let line = args::line::in_order(&command, args);
+    let parsed = command
+        .no_binary_name(true)
+        .try_get_matches_from(line)
+        .and_then(|matches| Cli::from_arg_matches(&matches));
+    let cli = match parsed {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help goes to stdout with code 0, wrong usage to stderr with code 2.
+            let _ = error.print();
+            return error.exit_code();
+        }
+    };
+    shell.adopt(cli.verb.output());
+    log_to_stderr(cli.verb.output().verbose);
+    // Fails only when a provider is installed already, which is as good.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let outcome = runtime().and_then(|runtime| {
+        let outcome = runtime.block_on(cli.verb.run(&shell));
+        // A prompt may still sit in a read that nobody waits for.
+        runtime.shutdown_background();
+        outcome
+    });
+    let code = outcome.unwrap_or_else(|failure| shell.complain(&failure, Some("nothing was changed")));
+    code.number()
+}
+
+/// For benchmarks: prints the milliseconds that loading the built-in checks took.
+fn load_checks(shell: &Shell) -> i32 {
+    let loaded = runtime().and_then(|runtime| runtime.block_on(wiring::plugins::load_checks(&shell.env)));
+    match loaded {
+        Ok(milliseconds) => {
+            shell.result(&format!("{milliseconds:.3}\n"));
+            ExitCode::Success.number()
+        }
+        Err(failure) => shell.complain(&failure, None).number(),
+    }
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::new(FailureKind::Internal, "cannot start").caused_by(&error))
+}
+
+/// Logs of the tool itself: none, unless asked for with `-v`.
+fn log_to_stderr(verbose: u8) {
+    let filter = match verbose {
+        0 => return,
+        1 => "warn,vllm_rollback=info",
+        _ => "info,vllm_rollback=debug,kube_client=debug",
+    };
+    let subscriber = tracing_subscriber::fmt()
+        .with_env_filter(tracing_subscriber::EnvFilter::new(filter))
+        .with_writer(std::io::stderr)
+        .finish();
+    // Fails only when another subscriber is set already.
+    let _ = tracing::subscriber::set_global_default(subscriber);
+}

@@ -1,0 +1,83 @@
+//! Flags for checks of the user's own.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use vllm_rollback_engine::failure::Failure;
+
+use crate::exit;
+
+/// Checks beside the built-in ones.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Checks")]
+pub(crate) struct ChecksArgs {
+    /// A check of your own, a wasm component; may be repeated
+    #[arg(long = "plugin", value_name = "FILE")]
+    pub(crate) plugins: Vec<PathBuf>,
+    /// What a check may reach: pod, router, cluster, registry, metrics or host:NAME=URL; may be repeated
+    #[arg(long = "grant", value_name = "PLUGIN=CAPABILITY")]
+    pub(crate) grants: Vec<String>,
+    /// A parameter of a check; VALUE is JSON, or else text; may be repeated
+    #[arg(long = "param", value_name = "CHECK.KEY=VALUE")]
+    pub(crate) params: Vec<String>,
+}
+
+/// A parameter of a check.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Param {
+    /// Which check.
+    pub(crate) check: String,
+    /// Which parameter.
+    pub(crate) key: String,
+    /// Its value.
+    pub(crate) value: serde_json::Value,
+}
+
+impl ChecksArgs {
+    /// The parameters, read.
+    ///
+    /// # Errors
+    /// Usage, when one is not `CHECK.KEY=VALUE`.
+    pub(crate) fn parsed_params(&self) -> Result<Vec<Param>, Failure> {
+        self.params.iter().map(|text| param(text)).collect()
+    }
+}
+
+fn param(text: &str) -> Result<Param, Failure> {
+    let wrong = || {
+        exit::usage(format!("\"{text}\" is not CHECK.KEY=VALUE"))
+            .next("write it like --param completion.prompt=\"2+2=\" or --param completion.max_tokens=5")
+    };
+    let (name, value) = text.split_once('=').ok_or_else(wrong)?;
+    let (check, key) = name.split_once('.').ok_or_else(wrong)?;
+    if check.is_empty() || key.is_empty() {
+        return Err(wrong());
+    }
+    Ok(Param {
+        check: check.to_owned(),
+        key: key.to_owned(),
+        value: serde_json::from_str(value).unwrap_or_else(|_| value.into()),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_parameter_is_json_where_it_can_be_and_text_otherwise() {
+        assert_eq!(param("completion.max_tokens=5").unwrap().value, serde_json::json!(5));
+        assert_eq!(
+            param("completion.prompt=2+2=").unwrap().value,
+            serde_json::json!("2+2=")
+        );
+        assert_eq!(param("completion.prompt=").unwrap().value, serde_json::json!(""));
+    }
+
+    #[test]
+    fn malformed_parameters_are_usage_errors_with_an_example() {
+        for text in ["completion", "completion=5", ".key=5", "check.=5"] {
+            assert!(!param(text).unwrap_err().next.is_empty(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,9 @@
+//! Groups of flags that several verbs share.
+
+pub(crate) mod checks;
+pub(crate) mod connection;
+pub(crate) mod line;
+pub(crate) mod output;
+pub(crate) mod site;
+pub(crate) mod target;
+pub(crate) mod traffic;

@@ -1,0 +1,104 @@
+//! Which release and which revision: the three forms of the runbook.
+
+use clap::Args;
+use vllm_rollback_engine::failure::Failure;
+
+use crate::args::connection::ConnectionArgs;
+use crate::exit;
+use crate::names::{self, WantedRevision};
+use crate::program::Program;
+use crate::shell::Shell;
+
+/// `RELEASE [REVISION] [NAMESPACE]`.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct TargetArgs {
+    /// Helm release of the model
+    #[arg(value_name = "RELEASE", value_parser = names::release)]
+    pub(crate) release: String,
+    /// Revision to go to; 0 or none for the last good one
+    #[arg(value_name = "REVISION", value_parser = names::revision)]
+    pub(crate) revision: Option<WantedRevision>,
+    /// Namespace, as the runbook's script takes it; the same as -n
+    #[arg(value_name = "NAMESPACE", value_parser = names::namespace)]
+    pub(crate) namespace_word: Option<String>,
+}
+
+impl TargetArgs {
+    /// The revision number, or none for the last good one.
+    pub(crate) fn wanted(&self) -> Option<u32> {
+        match self.revision {
+            None | Some(WantedRevision::LastGood) => None,
+            Some(WantedRevision::Number(number)) => Some(number),
+        }
+    }
+
+    /// The connection with the third word in it, and with what Helm handed over.
+    ///
+    /// # Errors
+    /// When `-n` names another namespace. Helm resolves a namespace even when nobody typed one, so there the word wins.
+    pub(crate) fn place(&self, connection: ConnectionArgs, shell: &Shell) -> Result<ConnectionArgs, Failure> {
+        self.place_word(connection.with_helm(shell.program, &shell.env), shell.program)
+    }
+
+    fn place_word(&self, mut connection: ConnectionArgs, program: Program) -> Result<ConnectionArgs, Failure> {
+        match (&self.namespace_word, &connection.namespace) {
+            (Some(word), Some(flag)) if word != flag && program != Program::Helm => Err(exit::usage(format!(
+                "two namespaces: \"{word}\" as the third word and \"{flag}\" with -n"
+            ))
+            .next(program.command("rollback", &self.release, flag))
+            .next(program.command("rollback", &self.release, word))),
+            (Some(word), _) => {
+                connection.namespace = Some(word.clone());
+                Ok(connection)
+            }
+            (None, _) => Ok(connection),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn target(word: Option<&str>) -> TargetArgs {
+        TargetArgs {
+            release: "llama".into(),
+            revision: Some(WantedRevision::LastGood),
+            namespace_word: word.map(str::to_owned),
+        }
+    }
+
+    fn connection(namespace: Option<&str>) -> ConnectionArgs {
+        ConnectionArgs {
+            namespace: namespace.map(str::to_owned),
+            ..ConnectionArgs::default()
+        }
+    }
+
+    #[test]
+    fn the_third_word_is_the_namespace() {
+        let placed = target(Some("prod"))
+            .place_word(connection(None), Program::Kubectl)
+            .unwrap();
+        assert_eq!(placed.namespace.as_deref(), Some("prod"));
+        let same = target(Some("prod")).place_word(connection(Some("prod")), Program::Kubectl);
+        assert!(same.is_ok());
+    }
+
+    #[test]
+    fn two_different_namespaces_are_a_usage_error_that_shows_both_ways_out() {
+        let failure = target(Some("prod"))
+            .place_word(connection(Some("dev")), Program::Kubectl)
+            .unwrap_err();
+        assert_eq!(exit::code(&failure).number(), 2);
+        assert_eq!(failure.next.len(), 2);
+    }
+
+    #[test]
+    fn under_helm_the_third_word_wins_over_helms_own_default() {
+        let placed = target(Some("prod"))
+            .place_word(connection(Some("default")), Program::Helm)
+            .unwrap();
+        assert_eq!(placed.namespace.as_deref(), Some("prod"));
+    }
+}

@@ -1,0 +1,291 @@
+//! The configuration file. Unknown keys are errors; secrets are named, never held.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::{Deserialize, Deserializer};
+use vllm_rollback_engine::failure::Failure;
+
+use crate::args::traffic::{Driver, RedisMode};
+use crate::{duration, exit};
+
+/// A configuration is a page, not a book.
+const MAX_BYTES: u64 = 256 * 1024;
+
+/// The whole file.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct File {
+    /// Model name that clients ask for.
+    pub(crate) model: Option<String>,
+    /// Environment of the registry's row.
+    pub(crate) environment: Option<String>,
+    /// How the model is taken out of traffic.
+    pub(crate) registry: Registry,
+    /// The router that clients use.
+    pub(crate) router: Router,
+    /// Checks beside the built-in ones, and parameters of all.
+    pub(crate) checks: Checks,
+    /// Deadlines.
+    pub(crate) timeouts: Timeouts,
+}
+
+/// `registry:`
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Registry {
+    /// Which driver.
+    pub(crate) driver: Option<Driver>,
+    /// The runbook's table.
+    pub(crate) postgres: Postgres,
+    /// The routers' cache.
+    pub(crate) redis: Redis,
+}
+
+/// `registry.postgres:`
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Postgres {
+    /// Variable that holds the connection string.
+    #[serde(deserialize_with = "variable")]
+    pub(crate) dsn_env: Option<String>,
+    /// File that holds it.
+    pub(crate) dsn_file: Option<PathBuf>,
+    /// Table, the runbook's by default.
+    pub(crate) table: Option<String>,
+    dsn: Refused,
+    url: Refused,
+    password: Refused,
+}
+
+/// `registry.redis:`
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Redis {
+    /// Variable that holds the URL.
+    #[serde(deserialize_with = "variable")]
+    pub(crate) url_env: Option<String>,
+    /// File that holds it.
+    pub(crate) url_file: Option<PathBuf>,
+    /// Delete the entry, or wait until it expires.
+    pub(crate) mode: Option<RedisMode>,
+    url: Refused,
+    password: Refused,
+}
+
+/// `router:`
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Router {
+    /// Its URL.
+    #[serde(deserialize_with = "plain_url")]
+    pub(crate) url: Option<String>,
+    /// Variable that holds its API key.
+    #[serde(deserialize_with = "variable")]
+    pub(crate) key_env: Option<String>,
+    /// File that holds it.
+    pub(crate) key_file: Option<PathBuf>,
+    key: Refused,
+    api_key: Refused,
+}
+
+/// `checks:`
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Checks {
+    /// Checks of one's own.
+    pub(crate) plugins: Vec<Plugin>,
+    /// Parameters: check → key → value.
+    pub(crate) params: BTreeMap<String, BTreeMap<String, serde_json::Value>>,
+}
+
+/// An entry of `checks.plugins`.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Plugin {
+    /// The component; relative to the configuration file.
+    pub(crate) file: PathBuf,
+    /// What it may reach.
+    #[serde(default)]
+    pub(crate) grants: Vec<String>,
+    /// Its verdict decides.
+    #[serde(default = "yes")]
+    pub(crate) required: bool,
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// `timeouts:`
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Timeouts {
+    /// For requests in flight.
+    #[serde(deserialize_with = "time")]
+    pub(crate) drain: Option<Duration>,
+    /// For the pods to get ready; else the target's own probes decide.
+    #[serde(deserialize_with = "time")]
+    pub(crate) ready: Option<Duration>,
+}
+
+/// A key that would hold a secret: its presence is an error that names what to write instead.
+#[derive(Debug, Clone, Default, PartialEq)]
+struct Refused;
+
+impl<'de> Deserialize<'de> for Refused {
+    fn deserialize<D: Deserializer<'de>>(_: D) -> Result<Self, D::Error> {
+        Err(serde::de::Error::custom(
+            "secrets are not kept in this file: name an environment variable or a file instead (dsn_env, dsn_file, url_env, url_file, key_env, key_file)",
+        ))
+    }
+}
+
+fn variable<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    let name = String::deserialize(deserializer)?;
+    if crate::args::traffic::is_variable_name(&name) {
+        Ok(Some(name))
+    } else {
+        Err(serde::de::Error::custom(
+            "this key takes the name of an environment variable, not its value",
+        ))
+    }
+}
+
+fn plain_url<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    let url = String::deserialize(deserializer)?;
+    crate::args::traffic::router_url(&url).map_err(serde::de::Error::custom)?;
+    Ok(Some(url))
+}
+
+fn time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    duration::parse_positive(&text)
+        .map(Some)
+        .map_err(serde::de::Error::custom)
+}
+
+impl File {
+    /// Reads a configuration file.
+    ///
+    /// # Errors
+    /// Usage, with line, column and key; the file's text is never repeated, since it may hold a secret by mistake.
+    pub(crate) fn read(path: &Path) -> Result<Self, Failure> {
+        let unreadable = |why: String| {
+            exit::usage(format!("cannot read the configuration {}", path.display()))
+                .because(why)
+                .next("name another one with --config FILE, or unset VLLM_ROLLBACK_CONFIG")
+        };
+        let size = std::fs::metadata(path)
+            .map_err(|error| unreadable(error.to_string()))?
+            .len();
+        if size > MAX_BYTES {
+            return Err(unreadable(format!("it has {size} bytes; at most {MAX_BYTES} are read")));
+        }
+        let text = std::fs::read_to_string(path).map_err(|error| unreadable(error.to_string()))?;
+        let mut file = Self::parse(&text).map_err(|why| {
+            exit::usage(format!("the configuration {} is wrong", path.display()))
+                .because(why)
+                .next("mend that line; docs/configuration.md lists every key")
+        })?;
+        file.anchor(path.parent().unwrap_or(Path::new("")));
+        Ok(file)
+    }
+
+    /// Reads YAML; an empty document is an empty configuration.
+    ///
+    /// # Errors
+    /// Place and reason, in one line.
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+        let parsed: Result<Option<Self>, _> = serde_saphyr::from_str(text);
+        parsed.map(Option::unwrap_or_default).map_err(|error| {
+            let at = error
+                .location()
+                .map(|at| format!("line {}, column {}: ", at.line(), at.column()));
+            let what = error.without_snippet().to_string();
+            let what = what.lines().next().unwrap_or_default().to_owned();
+            at.unwrap_or_default() + &what
+        })
+    }
+
+    /// Files are named relative to the configuration.
+    fn anchor(&mut self, directory: &Path) {
+        for plugin in &mut self.checks.plugins {
+            plugin.file = directory.join(&plugin.file);
+        }
+        for file in [
+            &mut self.registry.postgres.dsn_file,
+            &mut self.registry.redis.url_file,
+            &mut self.router.key_file,
+        ]
+        .into_iter()
+        .flatten()
+        {
+            *file = directory.join(&*file);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_file_reads() {
+        let file = File::parse(
+            "model: llama-2-7b\n\
+             environment: production\n\
+             registry:\n  driver: postgres\n  postgres: {dsn_env: REGISTRY_DSN, table: model_registry}\n  redis: {url_env: REDIS, mode: wait}\n\
+             router: {url: 'http://api-router:8080', key_env: ROUTER_KEY}\n\
+             checks:\n  plugins:\n  - file: mine.wasm\n    grants: [pod]\n  params: {completion: {max_tokens: 5}}\n\
+             timeouts: {drain: 45s, ready: 20m}\n",
+        )
+        .unwrap();
+        assert_eq!(file.registry.driver, Some(Driver::Postgres));
+        assert_eq!(file.registry.redis.mode, Some(RedisMode::Wait));
+        assert!(file.checks.plugins[0].required);
+        assert_eq!(file.checks.params["completion"]["max_tokens"], serde_json::json!(5));
+        assert_eq!(file.timeouts.ready, Some(Duration::from_secs(1200)));
+    }
+
+    #[test]
+    fn an_empty_file_configures_nothing() {
+        assert_eq!(File::parse("").unwrap(), File::default());
+        assert_eq!(File::parse("# only a comment\n").unwrap(), File::default());
+    }
+
+    #[test]
+    fn an_unknown_key_is_named_with_its_line() {
+        let why = File::parse("model: x\nregisty:\n  driver: none\n").unwrap_err();
+        assert!(why.contains("line 2") && why.contains("registy"), "{why}");
+    }
+
+    #[test]
+    fn a_secret_in_the_file_is_refused_and_not_repeated() {
+        for text in [
+            "registry:\n  postgres:\n    dsn: postgres://u:hunter2@db/r\n",
+            "registry:\n  postgres:\n    dsn_env: postgres://u:hunter2@db/r\n",
+            "registry:\n  redis:\n    url: redis://:hunter2@r\n",
+            "router:\n  key: hunter2\n",
+            "router:\n  url: http://u:hunter2@router\n",
+        ] {
+            let why = File::parse(text).unwrap_err();
+            assert!(!why.contains("hunter2"), "{why}");
+            assert!(why.contains("line "), "{why}");
+        }
+    }
+
+    #[test]
+    fn wrong_values_and_broken_yaml_are_told_with_their_place() {
+        for text in [
+            "registry:\n  driver: mysql\n",
+            "timeouts: {ready: 10}\n",
+            "model: [\n",
+            "- a\n",
+        ] {
+            let why = File::parse(text).unwrap_err();
+            assert!(why.contains("line "), "{text}: {why}");
+        }
+    }
+}

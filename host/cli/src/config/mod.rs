@@ -1,0 +1,5 @@
+//! `vllm-rollback.yaml`, and how it merges with the command line.
+
+pub(crate) mod file;
+pub(crate) mod find;
+pub(crate) mod settings;

@@ -1,0 +1,265 @@
+//! The engine's journal: records on this machine, and what later runs must know in the cluster too.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use async_trait::async_trait;
+use vllm_rollback_engine::failure::{Failure, FailureKind};
+use vllm_rollback_engine::journal::{Entry, Memory};
+use vllm_rollback_engine::ports::Journal;
+use vllm_rollback_engine::workload::EvidenceItem;
+
+use crate::journal::local::LocalJournal;
+
+/// A text that all machines see, and the version it was read at.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Shared {
+    /// The text; none when there is none yet.
+    pub(crate) text: Option<String>,
+    /// Its version, for compare-and-set; none when there is none yet.
+    pub(crate) version: Option<String>,
+}
+
+/// Keeps one text for a release where all machines see it.
+#[async_trait]
+pub(crate) trait Mirror: Send + Sync {
+    /// Reads it.
+    async fn read(&self) -> Result<Shared, Failure>;
+
+    /// Writes it over the version it was read at. The new version.
+    async fn write(&self, text: &str, over: Option<&str>) -> Result<Option<String>, Failure>;
+
+    /// A command that shows it, for people.
+    fn shown_by(&self) -> String;
+}
+
+/// Tells the operator something.
+pub(crate) type Warn = Arc<dyn Fn(&str) + Send + Sync>;
+
+/// The engine's journal.
+pub(crate) struct KeptJournal<M> {
+    local: LocalJournal,
+    mirror: M,
+    warn: Warn,
+    state: Mutex<MirrorState>,
+}
+
+/// What is known of the text in the cluster.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum MirrorState {
+    /// Not read yet.
+    Unread,
+    /// At this version; none when it is not there yet.
+    At(Option<String>),
+    /// This user may not read or write it.
+    Forbidden,
+}
+
+impl<M: Mirror> KeptJournal<M> {
+    /// Both places.
+    pub(crate) fn new(local: LocalJournal, mirror: M, warn: Warn) -> Self {
+        Self {
+            local,
+            mirror,
+            warn,
+            state: Mutex::new(MirrorState::Unread),
+        }
+    }
+
+    fn state(&self) -> MirrorState {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn set(&self, state: MirrorState) {
+        *self.state.lock().unwrap_or_else(PoisonError::into_inner) = state;
+    }
+
+    fn forbidden(&self, failure: &Failure) {
+        if self.state() != MirrorState::Forbidden {
+            self.set(MirrorState::Forbidden);
+            (self.warn)(&format!(
+                "what this run leaves is kept on this machine only, other machines will not know of it: {failure}"
+            ));
+        }
+    }
+}
+
+#[async_trait]
+impl<M: Mirror> Journal for KeptJournal<M> {
+    async fn memory(&self) -> Result<Memory, Failure> {
+        match self.mirror.read().await {
+            Ok(shared) => {
+                self.set(MirrorState::At(shared.version));
+                // What was removed from the cluster was removed on purpose, so this machine's copy is not asked.
+                shared.text.map_or_else(
+                    || Ok(Memory::default()),
+                    |text| {
+                        serde_json::from_str(&text).map_err(|error| {
+                            Failure::new(
+                                FailureKind::Invalid,
+                                "what earlier runs left in the cluster cannot be read",
+                            )
+                            .caused_by(&error)
+                            .next(self.mirror.shown_by())
+                        })
+                    },
+                )
+            }
+            Err(failure) if failure.kind == FailureKind::Forbidden => {
+                self.forbidden(&failure);
+                self.local.memory()
+            }
+            Err(failure) => Err(failure),
+        }
+    }
+
+    async fn append(&self, entry: &Entry) -> Result<(), Failure> {
+        if let (1, Some(warning)) = (entry.seq, self.local.warning()) {
+            (self.warn)(warning);
+        }
+        self.local.append(entry)
+    }
+
+    async fn remember(&self, memory: &Memory) -> Result<(), Failure> {
+        self.local.remember(memory)?;
+        let text = serde_json::to_string(memory).map_err(|error| {
+            Failure::new(FailureKind::Internal, "cannot write down what later runs must know").caused_by(&error)
+        })?;
+        let version = match self.state() {
+            MirrorState::Forbidden => return Ok(()),
+            MirrorState::At(version) => version,
+            MirrorState::Unread => self.mirror.read().await?.version,
+        };
+        match self.mirror.write(&text, version.as_deref()).await {
+            Ok(version) => {
+                self.set(MirrorState::At(version));
+                Ok(())
+            }
+            Err(failure) if failure.kind == FailureKind::Forbidden => {
+                self.forbidden(&failure);
+                Ok(())
+            }
+            Err(failure) => Err(failure),
+        }
+    }
+
+    async fn keep(&self, run_id: &str, items: &[EvidenceItem]) -> Result<Vec<String>, Failure> {
+        let mut places = vec![format!("{} (journal)", self.local.path(run_id).display())];
+        places.extend(self.local.keep(run_id, items)?);
+        Ok(places)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use vllm_rollback_engine::journal::Rejected;
+
+    use super::*;
+    use crate::journal::place::Place;
+
+    #[derive(Default)]
+    struct FakeMirror {
+        shared: Mutex<Shared>,
+        forbidden: bool,
+    }
+
+    #[async_trait]
+    impl Mirror for FakeMirror {
+        async fn read(&self) -> Result<Shared, Failure> {
+            self.allowed()?;
+            Ok(self.shared.lock().unwrap().clone())
+        }
+        async fn write(&self, text: &str, over: Option<&str>) -> Result<Option<String>, Failure> {
+            self.allowed()?;
+            let mut shared = self.shared.lock().unwrap();
+            if shared.version.as_deref() != over {
+                return Err(Failure::new(FailureKind::Conflict, "changed"));
+            }
+            let next = over.map_or(1, |version| version.parse::<u64>().unwrap() + 1);
+            *shared = Shared {
+                text: Some(text.into()),
+                version: Some(next.to_string()),
+            };
+            Ok(shared.version.clone())
+        }
+        fn shown_by(&self) -> String {
+            "kubectl get configmap".into()
+        }
+    }
+
+    impl FakeMirror {
+        fn allowed(&self) -> Result<(), Failure> {
+            if self.forbidden {
+                Err(Failure::new(FailureKind::Forbidden, "no"))
+            } else {
+                Ok(())
+            }
+        }
+    }
+
+    fn memory(revision: u32) -> Memory {
+        Memory {
+            rejected: vec![Rejected {
+                revision,
+                manifest_sha256: "ab".into(),
+                reason: "crash loop".into(),
+            }],
+            ..Memory::default()
+        }
+    }
+
+    fn journal(mirror: FakeMirror) -> (KeptJournal<FakeMirror>, tempfile::TempDir, Arc<AtomicUsize>) {
+        let home = tempfile::tempdir().unwrap();
+        let warnings = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&warnings);
+        let warn: Warn = Arc::new(move |_| {
+            count.fetch_add(1, Ordering::SeqCst);
+        });
+        (
+            KeptJournal::new(LocalJournal::new(Place::at(home.path())), mirror, warn),
+            home,
+            warnings,
+        )
+    }
+
+    #[tokio::test]
+    async fn another_machine_reads_what_this_one_left() {
+        let (journal, _home, warnings) = journal(FakeMirror::default());
+        assert_eq!(journal.memory().await.unwrap(), Memory::default());
+        journal.remember(&memory(2)).await.unwrap();
+        journal.remember(&memory(3)).await.unwrap();
+        assert_eq!(journal.memory().await.unwrap(), memory(3));
+        assert_eq!(warnings.load(Ordering::SeqCst), 0);
+    }
+
+    #[tokio::test]
+    async fn a_user_who_may_not_write_it_is_warned_once_and_keeps_it_locally() {
+        let (journal, _home, warnings) = journal(FakeMirror {
+            forbidden: true,
+            ..FakeMirror::default()
+        });
+        assert_eq!(journal.memory().await.unwrap(), Memory::default());
+        journal.remember(&memory(2)).await.unwrap();
+        assert_eq!(journal.memory().await.unwrap(), memory(2));
+        assert_eq!(warnings.load(Ordering::SeqCst), 1);
+    }
+
+    #[tokio::test]
+    async fn a_change_by_somebody_else_is_not_overwritten() {
+        let (journal, _home, _) = journal(FakeMirror::default());
+        journal.memory().await.unwrap();
+        journal.mirror.write("{}", None).await.unwrap();
+        assert_eq!(
+            journal.remember(&memory(2)).await.unwrap_err().kind,
+            FailureKind::Conflict
+        );
+    }
+
+    #[tokio::test]
+    async fn a_damaged_text_is_told_with_the_command_that_shows_it() {
+        let (journal, _home, _) = journal(FakeMirror::default());
+        journal.mirror.write("{", None).await.unwrap();
+        assert_eq!(journal.memory().await.unwrap_err().next, ["kubectl get configmap"]);
+    }
+}

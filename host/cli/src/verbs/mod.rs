@@ -1,0 +1,151 @@
+//! One file for each verb.
+
+pub(crate) mod history;
+pub(crate) mod plan;
+pub(crate) mod registry;
+pub(crate) mod rollback;
+pub(crate) mod status;
+pub(crate) mod validate;
+pub(crate) mod version;
+
+use clap::{CommandFactory, Parser, Subcommand};
+use vllm_rollback_engine::failure::Failure;
+use vllm_rollback_engine::report::ExitCode;
+
+use crate::args::output::OutputArgs;
+use crate::program::Program;
+use crate::shell::Shell;
+
+const ABOUT: &str = "\
+Take a broken vLLM release back to a good revision.
+
+The model is taken out of traffic, and that is proved; Helm puts the good revision back; sandboxed checks prove that it
+answers; then, and only then, clients reach it again. If it does not answer, it stays out of traffic and you are told why.";
+
+const EXAMPLES: &str = "\
+Examples:
+  {p} llama-2-7b-production                  to the last good revision
+  {p} llama-2-7b-production 3                to revision 3
+  {p} llama-2-7b-production 0 production     0 = the last good one, in namespace production
+  {p} plan llama-2-7b-production             what would happen; nothing is changed
+
+Without a verb it is `rollback`: flags of `{p} rollback --help` work without the word.";
+
+/// The command line.
+#[derive(Debug, Parser)]
+#[command(
+    about = ABOUT,
+    after_help = EXAMPLES,
+    args_override_self = true,
+    disable_version_flag = true,
+    subcommand_required = true,
+    arg_required_else_help = true,
+    max_term_width = 110,
+    override_usage = "{p} [rollback] RELEASE [REVISION] [NAMESPACE] [FLAGS]\n       {p} VERB …",
+    subcommand_value_name = "VERB",
+    subcommand_help_heading = "Verbs"
+)]
+pub(crate) struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) verb: Verb,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    /// Take the release back to a good revision, and prove that it serves
+    Rollback(Box<rollback::RollbackArgs>),
+    /// Show what a rollback would do; changes nothing
+    Plan(Box<plan::PlanArgs>),
+    /// Show the release's revisions: which is current, last good, rejected, held
+    History(Box<history::HistoryArgs>),
+    /// Show what serves now, whether clients reach it, and what is left of earlier runs
+    Status(Box<status::StatusArgs>),
+    /// Run the checks against what serves now; changes nothing
+    Validate(Box<validate::ValidateArgs>),
+    /// Look at the model's place in traffic, or change it by hand
+    Registry(Box<registry::RegistryArgs>),
+    /// Show the versions of the tool and of its plugin contract
+    Version(version::VersionArgs),
+}
+
+impl Verb {
+    /// How it speaks.
+    pub(crate) fn output(&self) -> &OutputArgs {
+        match self {
+            Self::Rollback(args) => &args.site.output,
+            Self::Plan(args) => &args.site.output,
+            Self::History(args) => &args.site.output,
+            Self::Status(args) => &args.site.output,
+            Self::Validate(args) => &args.site.output,
+            Self::Registry(args) => args.output(),
+            Self::Version(args) => &args.output,
+        }
+    }
+
+    /// Does it.
+    ///
+    /// # Errors
+    /// When there is no result to show; the exit code comes from the failure's kind.
+    pub(crate) async fn run(self, shell: &Shell) -> Result<ExitCode, Failure> {
+        match self {
+            Self::Rollback(args) => rollback::run(*args, shell).await,
+            Self::Plan(args) => plan::run(*args, shell).await,
+            Self::History(args) => history::run(*args, shell).await,
+            Self::Status(args) => status::run(*args, shell).await,
+            Self::Validate(args) => validate::run(*args, shell).await,
+            Self::Registry(args) => registry::run(*args, shell).await,
+            Self::Version(args) => version::run(&args, shell),
+        }
+    }
+}
+
+/// The command line in the user's words: usage lines and examples say `kubectl vllm-rollback` or `helm vllm`.
+pub(crate) fn command(program: Program) -> clap::Command {
+    in_words(Cli::command(), program)
+        .name(program.name())
+        .bin_name(program.name())
+        .override_usage(format!(
+            "{0} [rollback] RELEASE [REVISION] [NAMESPACE] [FLAGS]\n       {0} VERB …",
+            program.name()
+        ))
+}
+
+fn in_words(command: clap::Command, program: Program) -> clap::Command {
+    let help = command
+        .get_after_help()
+        .map(|text| text.to_string().replace("{p}", program.name()));
+    let command = command.mut_subcommands(|verb| in_words(verb, program));
+    match help {
+        Some(help) => command.after_help(help),
+        None => command,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        command(Program::Kubectl).debug_assert();
+    }
+
+    #[test]
+    fn every_verb_shows_examples_in_the_words_of_the_program() {
+        for program in [Program::Kubectl, Program::Helm] {
+            let mut command = command(program);
+            command.build();
+            let mut verbs: Vec<clap::Command> = command.get_subcommands().cloned().collect();
+            verbs.retain(|verb| verb.get_name() != "help");
+            assert_eq!(verbs.len(), 7);
+            for mut verb in verbs {
+                let help = verb.render_help().to_string();
+                let examples = help.matches(&format!("\n  {}", program.name())).count();
+                assert!(examples >= 2, "{help}");
+                assert!(!help.contains("{p}"), "{help}");
+            }
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! `rollback`
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+use vllm_rollback_engine::failure::Failure;
+use vllm_rollback_engine::plan::Plan;
+use vllm_rollback_engine::release::Revision;
+use vllm_rollback_engine::report::ExitCode;
+use vllm_rollback_engine::request::{Accept, Request, TargetWish};
+use vllm_rollback_report::look::Mark;
+use vllm_rollback_report::plan as plan_page;
+use vllm_rollback_report::run::Of;
+
+use crate::args::site::SiteArgs;
+use crate::args::target::TargetArgs;
+use crate::shell::{Shell, ticking};
+use crate::signals::Signals;
+use crate::wiring::site::Site;
+use crate::{duration, panics, prompt};
+
+const EXAMPLES: &str = "\
+Examples:
+  {p} rollback llama-2-7b-production --reason \"crash loop after 0.9.2\"
+  {p} rollback llama-2-7b-production 3 -n production --yes -o json
+  {p} rollback llama-2-7b-production 0 production --registry postgres --environment production \\
+      --postgres-dsn-env REGISTRY_DSN --router-url http://api-router:8080 --router-key-env ROUTER_KEY
+
+Exit codes: 0 restored and serving; 1 refused, nothing changed; 10 a check failed, 11 the rollback failed: the model is
+held out of traffic; 12 another run is at work; 13 interrupted or unknown; 14 a GitOps controller owns the release;
+15 the state changed since the plan.";
+
+/// What kubectl users write behind `--dry-run`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum DryRun {
+    /// Do it
+    None,
+    /// Show the plan
+    Client,
+    /// Show the plan: it always asks the server
+    Server,
+}
+
+/// `rollback`
+#[derive(Debug, Clone, Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct RollbackArgs {
+    #[command(flatten)]
+    pub(crate) target: TargetArgs,
+    /// Do not ask
+    #[arg(short, long)]
+    pub(crate) yes: bool,
+    /// Why; goes into the report, the lock and the new revision's description
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) reason: Option<String>,
+    /// Show the plan and change nothing
+    #[arg(long, value_enum, value_name = "WHERE", num_args = 0..=1, require_equals = true, default_value = "none", default_missing_value = "client")]
+    pub(crate) dry_run: DryRun,
+    #[command(flatten)]
+    pub(crate) wishes: WishArgs,
+    #[command(flatten)]
+    pub(crate) site: SiteArgs,
+}
+
+/// What a plan depends on beside the release and the site.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct WishArgs {
+    /// Longest wait for the pods to get ready, instead of what their own probes allow
+    #[arg(long, value_name = "TIME", value_parser = duration::parse_positive)]
+    pub(crate) timeout: Option<Duration>,
+    /// Go on although Helm's last operation on the release is pending and may still be alive
+    #[arg(long)]
+    pub(crate) accept_pending: bool,
+    /// Go to the named revision although it failed or was rolled back from
+    #[arg(long)]
+    pub(crate) to_rejected: bool,
+}
+
+impl WishArgs {
+    /// Puts them, and where to go, into a request.
+    pub(crate) fn apply(&self, target: &TargetArgs, request: Request) -> Request {
+        Request {
+            target: target
+                .wanted()
+                .map_or(TargetWish::LastGood, |number| TargetWish::Exact(Revision(number))),
+            accept: self.accepted(),
+            ..request
+        }
+    }
+
+    fn accepted(&self) -> BTreeSet<Accept> {
+        let given = [
+            (self.accept_pending, Accept::PendingCurrent),
+            (self.to_rejected, Accept::BadTarget),
+        ];
+        given
+            .into_iter()
+            .filter_map(|(yes, what)| yes.then_some(what))
+            .collect()
+    }
+}
+
+/// Plans, asks, rolls back, reports.
+pub(crate) async fn run(args: RollbackArgs, shell: &Shell) -> Result<ExitCode, Failure> {
+    if args.dry_run != DryRun::None {
+        return crate::verbs::plan::show(&args.target, &args.wishes, args.site, shell).await;
+    }
+    let terminal = Arc::new(shell.terminal());
+    let speaker = Arc::clone(&terminal);
+    let signals = Signals::listen(move |text| speaker.say(Mark::Attention, text))?;
+    let connection = args.target.place(args.site.connection.clone(), shell)?;
+    let site = Site::open(shell, &args.site, connection, &args.target.release, &terminal).await?;
+    let mut request = args.wishes.apply(&args.target, site.request(args.wishes.timeout));
+    request.reason.clone_from(&args.reason);
+    let world = site.world(&signals, terminal.as_ref());
+    let plan = ticking(&terminal, vllm_rollback_engine::plan(&world, &request)).await?;
+    request.planning = shell.age();
+    // A plan that is refused needs no answer: the report says why.
+    if !args.yes && vllm_rollback_engine::refusal(&plan).is_none() {
+        terminal.clear();
+        ask(&plan, &args, shell, &signals).await?;
+    }
+    panics::run_begins();
+    let report = ticking(&terminal, vllm_rollback_engine::rollback(&world, &request, plan)).await;
+    panics::run_ended();
+    terminal.clear();
+    shell.report(Of::Rollback, report)
+}
+
+async fn ask(plan: &Plan, args: &RollbackArgs, shell: &Shell, signals: &Signals) -> Result<(), Failure> {
+    shell.say(&plan_page::summary(plan, shell.glyphs));
+    let release = &plan.release;
+    let question = format!(
+        "Roll {release} back from revision {} to {}?",
+        plan.current.revision, plan.target
+    );
+    let revision = args
+        .target
+        .wanted()
+        .map(|number| format!("{number} "))
+        .unwrap_or_default();
+    let program = shell.program.name();
+    let with_yes = format!(
+        "{program} rollback {} {revision}-n {} --yes",
+        release.name, release.namespace
+    );
+    prompt::confirm(&question, &with_yes, signals).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_accepted_is_what_was_typed() {
+        let wishes = WishArgs {
+            to_rejected: true,
+            ..WishArgs::default()
+        };
+        assert_eq!(wishes.accepted(), BTreeSet::from([Accept::BadTarget]));
+        assert!(WishArgs::default().accepted().is_empty());
+    }
+}

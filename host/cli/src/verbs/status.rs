@@ -1,0 +1,152 @@
+//! `status`
+
+use std::sync::Arc;
+
+use clap::Args;
+use vllm_rollback_engine::failure::Failure;
+use vllm_rollback_engine::journal::Memory;
+use vllm_rollback_engine::ports::Journal;
+use vllm_rollback_engine::report::ExitCode;
+use vllm_rollback_engine::traffic::TrafficStatus;
+use vllm_rollback_engine::workload::ServingPod;
+use vllm_rollback_report::status::{self as page, Status};
+
+use crate::args::site::SiteArgs;
+use crate::names;
+use crate::shell::Shell;
+use crate::wiring::site::Site;
+
+const EXAMPLES: &str = "\
+Examples:
+  {p} status llama-2-7b-production
+  {p} status llama-2-7b-production -n production -o json";
+
+/// `status`
+#[derive(Debug, Clone, Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct StatusArgs {
+    /// Helm release of the model
+    #[arg(value_name = "RELEASE", value_parser = names::release)]
+    pub(crate) release: String,
+    #[command(flatten)]
+    pub(crate) site: SiteArgs,
+}
+
+/// Shows what can be read, and says what cannot.
+pub(crate) async fn run(args: StatusArgs, shell: &Shell) -> Result<ExitCode, Failure> {
+    let connection = args.site.connection.clone().with_helm(shell.program, &shell.env);
+    let terminal = Arc::new(shell.terminal());
+    let site = Site::open(shell, &args.site, connection, &args.release, &terminal).await?;
+    let history = site.releases.history().await?;
+    let Some(current) = history.last().cloned() else {
+        return Err(Failure::new(
+            vllm_rollback_engine::failure::FailureKind::NotFound,
+            format!("{} has no revision", site.release),
+        )
+        .next("helm list --all-namespaces"));
+    };
+    let mut unread = Unread::default();
+    let (record, memory, traffic, lock) = tokio::join!(
+        site.releases.record(current.revision),
+        site.journal.memory(),
+        site.registry.read(),
+        site.lock_holder(),
+    );
+    let record = unread.or("the record of the current revision", record);
+    let memory = unread.or("what earlier runs left", memory).unwrap_or_default();
+    let lock = unread.or("the lock", lock).flatten();
+    let traffic = unread.or("the model's place in traffic", traffic);
+    let mut pods = Vec::new();
+    if let Some(record) = &record {
+        pods = unread
+            .or("the pods", site.workloads.serving_pods(record).await)
+            .unwrap_or_default();
+    }
+    let last_good = site.last_good().await;
+    let status = Status {
+        release: site.release.clone(),
+        chart: record
+            .as_ref()
+            .map(|record| format!("{}-{}", record.chart, record.chart_version)),
+        description: record.as_ref().map(|record| record.description.clone()),
+        last_good,
+        next: next(
+            shell,
+            &site,
+            &memory,
+            &pods,
+            traffic.as_ref().map(|t| &t.status),
+            last_good.is_some(),
+        ),
+        pods,
+        traffic,
+        held: memory.held,
+        lock,
+        last_run: memory.runs.last().cloned(),
+        unread: unread.0,
+        current,
+    };
+    shell.show(&status, page::table, page::json)?;
+    Ok(ExitCode::Success)
+}
+
+/// What could not be read, and why.
+#[derive(Debug, Default)]
+struct Unread(Vec<String>);
+
+impl Unread {
+    fn or<T>(&mut self, what: &str, result: Result<T, Failure>) -> Option<T> {
+        result
+            .map_err(|failure| self.0.push(format!("{what} could not be read: {failure}")))
+            .ok()
+    }
+}
+
+/// The command that helps most, first.
+fn next(
+    shell: &Shell,
+    site: &Site,
+    memory: &Memory,
+    pods: &[ServingPod],
+    traffic: Option<&TrafficStatus>,
+    can_go_back: bool,
+) -> Vec<String> {
+    let command = |verb: &str| shell.program.command(verb, &site.release.name, &site.release.namespace);
+    let is_out = traffic.is_some_and(|status| *status != TrafficStatus::Enabled);
+    let all_ready = !pods.is_empty() && pods.iter().all(|pod| pod.ready);
+    let mut next = Vec::new();
+    if memory.held.is_some() && is_out {
+        next.push(format!(
+            "{}    # brings the model back once it answers",
+            command("rollback")
+        ));
+        next.push(format!("{}    # does it answer now?", command("validate")));
+        next.push(format!(
+            "{}    # lets clients reach it as it is",
+            command("registry enable")
+        ));
+    } else if is_out {
+        next.push(format!("{}    # lets clients reach it", command("registry enable")));
+    } else if !all_ready && can_go_back {
+        next.push(format!("{}    # what a rollback would do", command("plan")));
+    } else {
+        next.push(format!("{}    # does it answer?", command("validate")));
+    }
+    next
+}
+
+#[cfg(test)]
+mod tests {
+    use vllm_rollback_engine::failure::FailureKind;
+
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_read_is_said_and_not_guessed() {
+        let mut unread = Unread::default();
+        assert_eq!(unread.or("the pods", Ok(1)), Some(1));
+        let nothing: Option<u8> = unread.or("the pods", Err(Failure::new(FailureKind::Forbidden, "forbidden")));
+        assert_eq!(nothing, None);
+        assert_eq!(unread.0, ["the pods could not be read: forbidden"]);
+    }
+}

@@ -1,0 +1,61 @@
+//! Connection flags → the helm child process.
+
+use vllm_rollback_engine::failure::{Failure, FailureKind};
+use vllm_rollback_helm::Connection;
+
+use crate::args::connection::ConnectionArgs;
+
+/// What helm is told, so that it reaches the same cluster as we do.
+pub(crate) fn connection(args: &ConnectionArgs) -> Connection {
+    Connection {
+        kubeconfig: args.kubeconfig.clone(),
+        context: args.context.clone(),
+        as_user: args.as_user.clone(),
+        as_groups: args.as_groups.clone(),
+        token: args.token.clone(),
+        api_server: args.server.clone(),
+        ca_file: args.certificate_authority.clone(),
+        insecure_skip_tls_verify: args.insecure_skip_tls_verify.then_some(true),
+        tls_server_name: args.tls_server_name.clone(),
+    }
+}
+
+/// Refuses flags that helm has no word for: it would work on another cluster, or as somebody else.
+///
+/// # Errors
+/// Usage, with the way around.
+pub(crate) fn assert_same_cluster(args: &ConnectionArgs) -> Result<(), Failure> {
+    let unknown = [
+        ("--cluster", args.cluster.is_some()),
+        ("--user", args.user.is_some()),
+        ("--as-uid", args.as_uid.is_some()),
+    ];
+    match unknown.into_iter().find(|(_, given)| *given) {
+        None => Ok(()),
+        Some((flag, _)) => Err(Failure::new(
+            FailureKind::Usage,
+            format!("{flag} cannot be handed on to helm, which would then work on something else"),
+        )
+        .next("make a context of it and name that: kubectl config set-context NAME --cluster … --user …, then --context NAME")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_helm_has_no_word_for_is_refused() {
+        let with_user = ConnectionArgs {
+            user: Some("ann".into()),
+            ..ConnectionArgs::default()
+        };
+        assert!(assert_same_cluster(&with_user).unwrap_err().what.starts_with("--user"));
+        assert!(assert_same_cluster(&ConnectionArgs::default()).is_ok());
+    }
+
+    #[test]
+    fn a_certificate_that_is_checked_is_not_spoken_of() {
+        assert_eq!(connection(&ConnectionArgs::default()).insecure_skip_tls_verify, None);
+    }
+}

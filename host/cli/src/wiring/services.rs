@@ -1,0 +1,90 @@
+//! The service gate and the registry's owner ← the cluster's Services.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use vllm_rollback_cluster::Cluster;
+use vllm_rollback_cluster::gate::{GATE_KEY, GateState};
+use vllm_rollback_engine::failure::{Failure, FailureKind};
+use vllm_rollback_engine::release::ReleaseRef;
+use vllm_rollback_registry::postgres::{Owner, ServiceAddress};
+use vllm_rollback_registry::service::{Gate, Services, Wanted};
+
+use crate::wiring::newest::Newest;
+
+/// The Services that lead to a release's pods.
+#[derive(Clone)]
+pub(crate) struct SiteServices {
+    cluster: Cluster,
+    newest: Newest,
+}
+
+impl SiteServices {
+    /// Of the release whose newest revision this is.
+    pub(crate) fn new(cluster: Cluster, newest: Newest) -> Self {
+        Self { cluster, newest }
+    }
+}
+
+#[async_trait]
+impl Services for SiteServices {
+    async fn names(&self) -> Result<Vec<String>, Failure> {
+        let record = self.newest.record().await?;
+        let found = self.cluster.services_of(&record).await?;
+        Ok(found.into_iter().map(|service| service.name).collect())
+    }
+
+    async fn read(&self, service: &str) -> Result<Option<Gate>, Failure> {
+        match self.cluster.read_gate(service, GATE_KEY).await {
+            Ok(state) => Ok(Some(gate(state))),
+            Err(failure) if failure.kind == FailureKind::NotFound => Ok(None),
+            Err(failure) => Err(failure),
+        }
+    }
+
+    async fn close(&self, service: &str, value: &str) -> Result<(), Failure> {
+        self.cluster.close_gate(service, GATE_KEY, value).await.map(|_| ())
+    }
+
+    async fn open(&self, service: &str) -> Result<(), Failure> {
+        self.cluster.open_gate(service, GATE_KEY).await.map(|_| ())
+    }
+
+    async fn wait(&self, service: &str, deadline: Duration, wanted: Wanted) -> Result<Vec<String>, Failure> {
+        let is_wanted = |endpoints: &[vllm_rollback_cluster::gate::Endpoint]| match wanted {
+            Wanted::None => endpoints.is_empty(),
+            Wanted::Some => !endpoints.is_empty(),
+        };
+        let endpoints = self.cluster.wait_endpoints(service, deadline, is_wanted).await?;
+        Ok(endpoints.into_iter().map(|endpoint| endpoint.address).collect())
+    }
+
+    async fn turned_client_side(&self) -> Result<bool, Failure> {
+        self.newest.turned_client_side().await
+    }
+}
+
+#[async_trait]
+impl Owner for SiteServices {
+    async fn services(&self) -> Result<Vec<ServiceAddress>, Failure> {
+        let record = self.newest.record().await?;
+        let found = self.cluster.services_of(&record).await?;
+        Ok(found
+            .into_iter()
+            .map(|service| ServiceAddress {
+                name: service.name,
+                namespace: self.cluster.namespace().to_owned(),
+                ports: service.ports,
+            })
+            .collect())
+    }
+}
+
+fn gate(state: GateState) -> Gate {
+    Gate {
+        selector: state.selector,
+        value: state.gate_value,
+        managers: state.managers,
+        release: state.release.map(|(name, namespace)| ReleaseRef { namespace, name }),
+    }
+}

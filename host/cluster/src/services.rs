@@ -1,0 +1,102 @@
+//! The Services that lead to a release's pods, as they live.
+
+use serde_json::Value;
+use vllm_rollback_engine::failure::Failure;
+use vllm_rollback_engine::release::ReleaseRecord;
+
+use crate::connect::Cluster;
+use crate::gate::GATE_KEY;
+use crate::manifest::{Manifest, Workload, selects, served_model};
+use crate::wire::Resource;
+
+/// A Service that leads to a release's pods.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServicePorts {
+    /// Its name.
+    pub name: String,
+    /// Its ports, the ones that clients connect to.
+    pub ports: Vec<u16>,
+}
+
+impl Cluster {
+    /// Services of this namespace whose selectors, gate apart, select the pods of the record's serving workloads. Those
+    /// that belong to somebody else are among them.
+    ///
+    /// # Errors
+    /// `Forbidden`, `Unreachable`; `Invalid` when the manifest cannot be read.
+    pub async fn services_of(&self, record: &ReleaseRecord) -> Result<Vec<ServicePorts>, Failure> {
+        let manifest = Manifest::of(record)?;
+        let workloads = manifest.serving_workloads();
+        let listed = self
+            .wire()
+            .list(&Resource::core("services").collection(Some(self.namespace())), &[])
+            .await
+            .map_err(|e| e.into_failure(format!("cannot list the Services of namespace {}", self.namespace())))?;
+        let leads = |service: &&Value| workloads.iter().any(|workload| leads_to(service, workload));
+        Ok(listed.items.iter().filter(leads).map(ports).collect())
+    }
+}
+
+/// The name that clients ask for, when the record's manifest tells it.
+///
+/// # Errors
+/// `Invalid` when the manifest cannot be read.
+pub fn model_of(record: &ReleaseRecord) -> Result<Option<String>, Failure> {
+    let manifest = Manifest::of(record)?;
+    Ok(manifest.serving_workloads().iter().find_map(served_model))
+}
+
+fn leads_to(service: &Value, workload: &Workload<'_>) -> bool {
+    let mut selector = service["spec"]["selector"].clone();
+    if let Some(keys) = selector.as_object_mut() {
+        keys.remove(GATE_KEY);
+    }
+    selects(&selector, workload.pod_labels())
+}
+
+fn ports(service: &Value) -> ServicePorts {
+    let number = |port: &Value| port["port"].as_u64().and_then(|number| u16::try_from(number).ok());
+    ServicePorts {
+        name: service["metadata"]["name"].as_str().unwrap_or_default().to_owned(),
+        ports: service["spec"]["ports"].as_array().into_iter().flatten().filter_map(number).collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    const RELEASE: &str = "
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: llama}
+spec:
+  selector: {matchLabels: {app: llama}}
+  template: {metadata: {labels: {app: llama, tier: gpu}}, spec: {containers: [{name: vllm}]}}
+";
+
+    fn leads(selector: Value) -> bool {
+        let manifest = Manifest::parse(RELEASE, "ml").unwrap();
+        leads_to(&json!({"spec": {"selector": selector}}), &manifest.serving_workloads()[0])
+    }
+
+    #[test]
+    fn a_closed_gate_does_not_hide_a_service() {
+        assert!(leads(json!({"app": "llama"})));
+        assert!(leads(json!({"app": "llama", GATE_KEY: "closed"})));
+    }
+
+    #[test]
+    fn a_service_that_selects_others_or_nothing_does_not_lead_here() {
+        for selector in [json!({"app": "other"}), json!({}), Value::Null, json!({GATE_KEY: "closed"})] {
+            assert!(!leads(selector));
+        }
+    }
+
+    #[test]
+    fn the_ports_are_those_of_clients() {
+        let service = json!({"metadata": {"name": "s"}, "spec": {"ports": [{"port": 80, "targetPort": 8000}]}});
+        assert_eq!(ports(&service).ports, [80]);
+    }
+}
