@@ -8,8 +8,9 @@
 //! | [`pod_http`] | HTTP to a pod by port-forward, else by the API server's proxy |
 //! | [`lease`] | one run at a time |
 //! | [`journal_mirror`] | what later runs must know, in a ConfigMap |
+//! | [`services`] | the Services that lead to a release's pods |
+//! | [`workloads`] | the engine's port: preflight, drain, evidence, readiness with named causes, drift |
 //! | [`snapshot`] | what checks may see: pods, events, log tails |
-#![allow(dead_code)]
 
 pub mod connect;
 pub mod gate;
@@ -17,14 +18,22 @@ pub mod journal_mirror;
 pub mod lease;
 pub mod pod_http;
 pub mod records;
+pub mod services;
 pub mod snapshot;
+pub mod workloads;
 
+mod autoscaler;
 mod causes;
+mod drain;
+mod drift;
 mod events;
+mod evidence;
 mod logs;
 mod manifest;
 mod pods;
+mod preflight;
 mod readiness;
+mod redact;
 mod serving;
 mod view;
 mod wire;
@@ -33,3 +42,4 @@ pub use connect::{BearerToken, Cluster, ConnectOptions, Identity};
 pub use lease::ReleaseLock;
 pub use snapshot::ReleaseView;
 pub use wire::RetryListener;
+pub use workloads::ReleaseWorkloads;

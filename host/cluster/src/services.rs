@@ -58,7 +58,12 @@ fn ports(service: &Value) -> ServicePorts {
     let number = |port: &Value| port["port"].as_u64().and_then(|number| u16::try_from(number).ok());
     ServicePorts {
         name: service["metadata"]["name"].as_str().unwrap_or_default().to_owned(),
-        ports: service["spec"]["ports"].as_array().into_iter().flatten().filter_map(number).collect(),
+        ports: service["spec"]["ports"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(number)
+            .collect(),
     }
 }
 
@@ -78,7 +83,10 @@ spec:
 
     fn leads(selector: Value) -> bool {
         let manifest = Manifest::parse(RELEASE, "ml").unwrap();
-        leads_to(&json!({"spec": {"selector": selector}}), &manifest.serving_workloads()[0])
+        leads_to(
+            &json!({"spec": {"selector": selector}}),
+            &manifest.serving_workloads()[0],
+        )
     }
 
     #[test]
@@ -89,7 +97,12 @@ spec:
 
     #[test]
     fn a_service_that_selects_others_or_nothing_does_not_lead_here() {
-        for selector in [json!({"app": "other"}), json!({}), Value::Null, json!({GATE_KEY: "closed"})] {
+        for selector in [
+            json!({"app": "other"}),
+            json!({}),
+            Value::Null,
+            json!({GATE_KEY: "closed"}),
+        ] {
             assert!(!leads(selector));
         }
     }

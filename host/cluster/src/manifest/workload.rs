@@ -33,14 +33,6 @@ impl WorkloadKind {
             Self::DaemonSet => "daemonsets",
         })
     }
-
-    /// The pod label with one value for each revision of the pod template.
-    pub(crate) fn hash_label(self) -> &'static str {
-        match self {
-            Self::Deployment => "pod-template-hash",
-            Self::StatefulSet | Self::DaemonSet => "controller-revision-hash",
-        }
-    }
 }
 
 /// An object of the manifest that runs pods.
@@ -64,7 +56,7 @@ impl<'a> Workload<'a> {
         self.pod_spec()["containers"].as_array().into_iter().flatten()
     }
 
-    fn pod_labels(&self) -> &'a Value {
+    pub(crate) fn pod_labels(&self) -> &'a Value {
         &self.object.json["spec"]["template"]["metadata"]["labels"]
     }
 

@@ -1,0 +1,60 @@
+//! HorizontalPodAutoscalers and what they scale.
+
+use serde_json::Value;
+use vllm_rollback_engine::failure::Failure;
+
+use crate::connect::Cluster;
+use crate::manifest::Object;
+use crate::pods;
+use crate::wire::Resource;
+
+/// A workload whose replicas an autoscaler sets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Scaled {
+    /// Name of the autoscaler.
+    pub(crate) by: String,
+    kind: String,
+    name: String,
+    pub(crate) min: u64,
+}
+
+impl Scaled {
+    pub(crate) fn is(&self, object: &Object) -> bool {
+        self.kind == object.kind && self.name == object.name
+    }
+}
+
+/// All autoscalers of the namespace.
+pub(crate) async fn scaled(cluster: &Cluster) -> Result<Vec<Scaled>, Failure> {
+    let path = Resource::new("autoscaling", "v2", "horizontalpodautoscalers").collection(Some(cluster.namespace()));
+    let listed = cluster
+        .wire()
+        .list(&path, &[])
+        .await
+        .map_err(|e| e.into_failure("cannot list HorizontalPodAutoscalers"))?;
+    Ok(listed.items.iter().filter_map(read).collect())
+}
+
+fn read(autoscaler: &Value) -> Option<Scaled> {
+    let target = &autoscaler["spec"]["scaleTargetRef"];
+    Some(Scaled {
+        by: pods::name(autoscaler).to_owned(),
+        kind: target["kind"].as_str()?.to_owned(),
+        name: target["name"].as_str()?.to_owned(),
+        min: autoscaler["spec"]["minReplicas"].as_u64().unwrap_or(1),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn an_autoscaler_names_what_it_scales() {
+        let autoscaler = json!({"metadata": {"name": "h"}, "spec": {"minReplicas": 2,
+            "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "d"}}});
+        let scaled = read(&autoscaler).unwrap();
+        assert_eq!((scaled.by.as_str(), scaled.name.as_str(), scaled.min), ("h", "d", 2));
+    }
+}

@@ -1,0 +1,125 @@
+//! Waits until the pods work on no request any more, by vLLM's own gauges.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+use vllm_rollback_criteria::VllmMetrics;
+use vllm_rollback_engine::event::{Event, Observer};
+use vllm_rollback_engine::failure::Failure;
+use vllm_rollback_engine::workload::{Drained, ServingPod};
+
+use crate::connect::Cluster;
+use crate::manifest::Manifest;
+use crate::pod_http::{Deadlines, PodHttp};
+use crate::serving;
+
+/// Between two readings.
+const PAUSE: Duration = Duration::from_millis(100);
+/// Readings of 0 in a row: a request that just arrived is in no gauge until the engine's next step.
+const ZEROS: u32 = 2;
+const READ: Deadlines = Deadlines {
+    connect: Duration::from_secs(2),
+    first_byte: Duration::from_secs(2),
+    total: Duration::from_secs(4),
+};
+
+/// What one pod said.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Reading {
+    InFlight(u64),
+    /// It answers, but not with vLLM's gauges.
+    Silent(String),
+    /// It does not answer, so it serves nobody.
+    Gone(String),
+}
+
+pub(crate) async fn drain(
+    cluster: &Cluster,
+    manifest: &Manifest,
+    deadline: Duration,
+    observer: &dyn Observer,
+) -> Result<Drained, Failure> {
+    let end = Instant::now() + deadline;
+    let pods = serving::answering(cluster, manifest).await?;
+    let http = PodHttp::new(cluster.clone());
+    let mut zeros = 0;
+    let mut told = None;
+    loop {
+        let readings = futures::future::join_all(pods.iter().map(|pod| read(&http, pod))).await;
+        let in_flight = sum(&readings);
+        zeros = if in_flight == Some(0) { zeros + 1 } else { 0 };
+        let passed = Instant::now() >= end;
+        if in_flight.is_none() || zeros >= ZEROS || passed {
+            return Ok(Drained {
+                in_flight,
+                deadline_passed: passed && in_flight.is_some_and(|n| n > 0),
+                evidence: evidence(&pods, &readings),
+            });
+        }
+        if told != in_flight {
+            let count = in_flight.unwrap_or(0);
+            observer.event(Event::Progress {
+                text: format!("{count} requests in flight"),
+            });
+            told = in_flight;
+        }
+        tokio::time::sleep_until((Instant::now() + PAUSE).min(end)).await;
+    }
+}
+
+async fn read(http: &PodHttp, pod: &ServingPod) -> Reading {
+    let answer = match http.get(&pod.name, pod.port, "/metrics", READ).await {
+        Ok(answer) => answer.response,
+        Err(error) => return Reading::Gone(error.to_string()),
+    };
+    let status = answer.status();
+    if !status.is_success() {
+        return Reading::Silent(format!("/metrics answered {status}"));
+    }
+    match VllmMetrics::parse(&String::from_utf8_lossy(answer.body())) {
+        Ok(metrics) => match metrics.in_flight() {
+            Some(count) => Reading::InFlight(count),
+            None => Reading::Silent("/metrics has no gauges of running and waiting requests".to_owned()),
+        },
+        Err(error) => Reading::Silent(error.to_string()),
+    }
+}
+
+/// None when no pod told a number.
+fn sum(readings: &[Reading]) -> Option<u64> {
+    readings
+        .iter()
+        .filter_map(|reading| match reading {
+            Reading::InFlight(count) => Some(*count),
+            Reading::Silent(_) | Reading::Gone(_) => None,
+        })
+        .reduce(u64::saturating_add)
+}
+
+fn evidence(pods: &[ServingPod], readings: &[Reading]) -> Vec<String> {
+    if pods.is_empty() {
+        return vec!["no pod is running, so no request is in flight".to_owned()];
+    }
+    pods.iter()
+        .zip(readings)
+        .map(|(pod, reading)| match reading {
+            Reading::InFlight(count) => format!("Pod/{}: {count} requests running or waiting", pod.name),
+            Reading::Silent(why) => format!("Pod/{}: requests in flight are not known: {why}", pod.name),
+            Reading::Gone(why) => format!("Pod/{}: does not answer, so it serves nobody: {why}", pod.name),
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pods_that_tell_nothing_are_not_taken_for_idle_ones() {
+        let silent = Reading::Silent("x".into());
+        let gone = Reading::Gone("x".into());
+        assert_eq!(sum(&[silent.clone(), gone]), None);
+        assert_eq!(sum(&[silent, Reading::InFlight(2), Reading::InFlight(3)]), Some(5));
+        assert_eq!(sum(&[]), None);
+    }
+}

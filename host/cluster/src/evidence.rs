@@ -1,0 +1,179 @@
+//! What is known of the bad revision, gathered in a few seconds: a failure of one part leaves the others.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use vllm_rollback_engine::workload::EvidenceItem;
+
+use crate::connect::Cluster;
+use crate::events;
+use crate::logs;
+use crate::manifest::Manifest;
+use crate::pod_http::{Deadlines, PodHttp};
+use crate::pods;
+use crate::redact;
+use crate::snapshot::{PodSnapshot, snapshot};
+use crate::view::{self, LiveWorkload};
+
+/// For all of it.
+const WAIT: Duration = Duration::from_secs(3);
+/// Lines of each log.
+const LINES: u32 = 500;
+/// Pods whose logs and metrics are read.
+const PODS: usize = 8;
+const READ: Deadlines = Deadlines {
+    connect: Duration::from_secs(1),
+    first_byte: Duration::from_secs(1),
+    total: Duration::from_secs(2),
+};
+
+pub(crate) async fn gather(cluster: &Cluster, manifest: &Manifest) -> Vec<EvidenceItem> {
+    let workloads = manifest.workloads();
+    let reads = workloads.iter().map(|w| view::read(cluster, w));
+    let Ok(live) = tokio::time::timeout(WAIT, futures::future::join_all(reads)).await else {
+        return vec![item("pods.json", "the cluster did not answer in time".to_owned())];
+    };
+    let live: Vec<LiveWorkload> = live.into_iter().filter_map(|read| read.ok().flatten()).collect();
+    let mut items = vec![item("pods.json", pods_json(&live))];
+    let (events, logs, metrics) = futures::join!(
+        bounded(events_text(cluster, &live)),
+        bounded(all_logs(cluster, &live)),
+        bounded(all_metrics(cluster, manifest, &live)),
+    );
+    items.extend(events.flatten());
+    items.extend(logs.into_iter().flatten());
+    items.extend(metrics.into_iter().flatten());
+    items
+}
+
+async fn bounded<T>(part: impl Future<Output = T>) -> Option<T> {
+    tokio::time::timeout(WAIT, part).await.ok()
+}
+
+fn item(name: impl Into<String>, content: String) -> EvidenceItem {
+    EvidenceItem {
+        name: name.into(),
+        content,
+    }
+}
+
+/// Statuses and what identifies the pods. Environment and arguments stay out: they may hold secrets.
+fn pods_json(live: &[LiveWorkload]) -> String {
+    let now = Timestamp::now();
+    let workloads: Vec<Value> = live
+        .iter()
+        .map(|w| {
+            let pods: Vec<Value> = w.pods.iter().map(|pod| pod_json(pod, w.target_hash(), now)).collect();
+            json!({ "workload": w.label, "status": w.object["status"], "pods": pods })
+        })
+        .collect();
+    let text = serde_json::to_string_pretty(&workloads).unwrap_or_default();
+    redact::text(&text)
+}
+
+fn pod_json(pod: &Value, target: Option<&str>, now: Timestamp) -> Value {
+    let PodSnapshot {
+        of_target, age_seconds, ..
+    } = snapshot(pod, target, now);
+    let containers: Vec<Value> = pod["spec"]["containers"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .map(|c| json!({ "name": c["name"], "image": c["image"], "resources": c["resources"], "ports": c["ports"] }))
+        .collect();
+    json!({
+        "name": pods::name(pod),
+        "uid": pods::uid(pod),
+        "revision_hash": pods::revision_hash(pod),
+        "of_newest_revision": of_target,
+        "age_seconds": age_seconds,
+        "node": pod["spec"]["nodeName"],
+        "containers": containers,
+        "status": pod["status"],
+    })
+}
+
+async fn events_text(cluster: &Cluster, live: &[LiveWorkload]) -> Option<EvidenceItem> {
+    let found = events::about(cluster, live).await.ok()?;
+    let lines: Vec<String> = found
+        .iter()
+        .map(|event| {
+            format!(
+                "{} {} {} x{} {}: {}",
+                events::last_seen(event),
+                event["type"].as_str().unwrap_or("?"),
+                events::object(event),
+                events::count(event),
+                event["reason"].as_str().unwrap_or("?"),
+                event["message"].as_str().unwrap_or_default()
+            )
+        })
+        .collect();
+    Some(item("events.txt", redact::text(&(lines.join("\n") + "\n"))))
+}
+
+async fn all_logs(cluster: &Cluster, live: &[LiveWorkload]) -> Vec<EvidenceItem> {
+    let mut wanted = Vec::new();
+    for pod in live.iter().flat_map(|w| &w.pods).take(PODS) {
+        for status in pods::container_statuses(pod) {
+            let container = status["name"].as_str().unwrap_or_default();
+            if !status["state"]["running"].is_null() || !status["state"]["terminated"].is_null() {
+                wanted.push((pod, container, false));
+            }
+            if !status["lastState"]["terminated"].is_null() {
+                wanted.push((pod, container, true));
+            }
+        }
+    }
+    let reads = wanted.into_iter().map(|(pod, container, previous)| async move {
+        let namespace = pod["metadata"]["namespace"].as_str().unwrap_or(cluster.namespace());
+        let name = pods::name(pod);
+        let log = logs::tail(cluster, namespace, name, container, previous, LINES)
+            .await
+            .ok()?;
+        let suffix = if previous { ".previous" } else { "" };
+        Some(item(format!("logs/{name}.{container}{suffix}.log"), redact::text(&log)))
+    });
+    futures::future::join_all(reads).await.into_iter().flatten().collect()
+}
+
+async fn all_metrics(cluster: &Cluster, manifest: &Manifest, live: &[LiveWorkload]) -> Vec<EvidenceItem> {
+    let http = PodHttp::new(cluster.clone());
+    let mut wanted = Vec::new();
+    for workload in manifest.serving_workloads() {
+        let label = workload.object.label();
+        let port = manifest.serving_port(&workload);
+        let pods = live.iter().filter(|w| w.label == label).flat_map(|w| &w.pods);
+        wanted.extend(
+            pods.filter(|p| pods::phase(p) == "Running")
+                .take(PODS)
+                .map(|p| (p, port)),
+        );
+    }
+    let reads = wanted.into_iter().map(|(pod, port)| {
+        let http = &http;
+        async move {
+            let name = pods::name(pod);
+            let answer = http.get(name, port, "/metrics", READ).await.ok()?;
+            let text = String::from_utf8_lossy(answer.response.body()).into_owned();
+            Some(item(format!("metrics/{name}.txt"), text))
+        }
+    });
+    futures::future::join_all(reads).await.into_iter().flatten().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pods_environment_and_arguments_are_not_kept() {
+        let pod = json!({"metadata": {"name": "p"}, "spec": {"containers": [
+            {"name": "vllm", "image": "i", "args": ["--api-key", "canary"], "env": [{"name": "A", "value": "canary"}]}]},
+            "status": {"phase": "Running"}});
+        let kept = pod_json(&pod, None, Timestamp::now()).to_string();
+        assert!(kept.contains("Running") && kept.contains("\"image\":\"i\""));
+        assert!(!kept.contains("canary"), "{kept}");
+    }
+}

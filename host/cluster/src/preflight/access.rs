@@ -1,0 +1,209 @@
+//! Whether this user may make each call that the run will need, asked of the API server itself.
+
+use serde_json::json;
+use vllm_rollback_engine::workload::{Finding, Severity};
+
+use super::finding;
+use crate::connect::Cluster;
+use crate::manifest::{Manifest, Mapper};
+
+/// A call, and what it is for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Call {
+    verb: &'static str,
+    group: String,
+    /// `pods/portforward`.
+    resource: String,
+    purpose: &'static str,
+    /// What its lack means.
+    lack: Severity,
+}
+
+fn call(verb: &'static str, group: &str, resource: &str, purpose: &'static str, lack: Severity) -> Call {
+    Call {
+        verb,
+        group: group.to_owned(),
+        resource: resource.to_owned(),
+        purpose,
+        lack,
+    }
+}
+
+/// What the run itself calls.
+fn own_calls(service_gate: bool) -> Vec<Call> {
+    use Severity::{Refuse, Warning};
+    let mut calls = Vec::new();
+    for verb in ["get", "list", "watch"] {
+        calls.push(call(verb, "apps", "deployments", "watching the rollout", Refuse));
+        calls.push(call(verb, "", "pods", "watching the rollout", Refuse));
+        calls.push(call(verb, "apps", "replicasets", "telling revisions apart", Refuse));
+    }
+    for verb in ["get", "create", "update", "delete"] {
+        calls.push(call(verb, "coordination.k8s.io", "leases", "the lock", Refuse));
+    }
+    for verb in ["get", "create", "update"] {
+        calls.push(call(verb, "", "configmaps", "the journal's mirror", Warning));
+    }
+    for verb in ["list", "watch"] {
+        calls.push(call(verb, "", "events", "naming causes", Warning));
+    }
+    calls.push(call("get", "", "pods/log", "naming causes", Warning));
+    for verb in ["create", "update", "list"] {
+        calls.push(call(verb, "", "secrets", "helm's release record", Refuse));
+    }
+    if service_gate {
+        calls.push(call("patch", "", "services", "the Service gate", Refuse));
+        for verb in ["list", "watch"] {
+            let resource = "endpointslices";
+            calls.push(call(
+                verb,
+                "discovery.k8s.io",
+                resource,
+                "proving that traffic stopped",
+                Refuse,
+            ));
+        }
+    }
+    calls
+}
+
+/// Two ways to a pod's port; one is enough.
+fn pod_ways() -> [[Call; 2]; 2] {
+    let way = |resource: &str| {
+        ["get", "create"].map(|verb| call(verb, "", resource, "asking pods whether they serve", Severity::Refuse))
+    };
+    [way("pods/portforward"), way("pods/proxy")]
+}
+
+pub(super) async fn look(
+    cluster: &Cluster,
+    mapper: &Mapper,
+    current: &Manifest,
+    target: &Manifest,
+    service_gate: bool,
+) -> Vec<Finding> {
+    let mut calls = own_calls(service_gate);
+    calls.extend(helm_calls(mapper, current, target).await);
+    calls.dedup();
+    let ways = pod_ways();
+    let (answers, ways) = futures::join!(
+        futures::future::join_all(calls.iter().map(|c| allowed(cluster, c))),
+        futures::future::join_all(ways.iter().flatten().map(|c| allowed(cluster, c))),
+    );
+    let mut found: Vec<Finding> = calls
+        .iter()
+        .zip(&answers)
+        .filter_map(|(c, a)| judge(cluster, c, a))
+        .collect();
+    found.extend(judge_ways(cluster, &ways));
+    if found.is_empty() {
+        let text = format!("all {} calls that the run needs are allowed", calls.len() + 2);
+        found.push(finding(Severity::Ok, "rbac", text));
+    }
+    found
+}
+
+/// What helm will write for this rollback.
+async fn helm_calls(mapper: &Mapper, current: &Manifest, target: &Manifest) -> Vec<Call> {
+    let mut calls = Vec::new();
+    for (manifest, verbs) in [(target, vec!["get", "patch"]), (current, vec!["get"])] {
+        for object in &manifest.objects {
+            let Ok(Some(resource)) = mapper.resource(&object.api_version, &object.kind).await else {
+                continue;
+            };
+            let mut verbs = verbs.clone();
+            if std::ptr::eq(manifest, target) && !current.creates(&object.kind, &object.name) {
+                verbs.push("create");
+            }
+            if std::ptr::eq(manifest, current) && !target.creates(&object.kind, &object.name) {
+                verbs.push("delete");
+            }
+            for verb in verbs {
+                let wanted = call(
+                    verb,
+                    &resource.group,
+                    &resource.plural,
+                    "helm's rollback",
+                    Severity::Refuse,
+                );
+                if !calls.contains(&wanted) {
+                    calls.push(wanted);
+                }
+            }
+        }
+    }
+    calls
+}
+
+/// None: the question itself failed.
+async fn allowed(cluster: &Cluster, call: &Call) -> Option<bool> {
+    let (resource, subresource) = call.resource.split_once('/').unwrap_or((&call.resource, ""));
+    let question = json!({
+        "apiVersion": "authorization.k8s.io/v1",
+        "kind": "SelfSubjectAccessReview",
+        "spec": { "resourceAttributes": {
+            "namespace": cluster.namespace(),
+            "verb": call.verb,
+            "group": call.group,
+            "resource": resource,
+            "subresource": subresource,
+        }},
+    });
+    let path = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews";
+    let answer = cluster.wire().create(path, &question).await.ok()?;
+    answer["status"]["allowed"].as_bool()
+}
+
+fn judge(cluster: &Cluster, call: &Call, answer: &Option<bool>) -> Option<Finding> {
+    let what = format!("{} {} in {}", call.verb, call.resource, cluster.namespace());
+    match answer {
+        Some(true) => None,
+        None => Some(finding(
+            Severity::Unknown,
+            "rbac",
+            format!("cannot ask whether this user may {what}, needed for {}", call.purpose),
+        )),
+        Some(false) => {
+            let mut found = finding(
+                call.lack,
+                "rbac",
+                format!("this user may not {what}, needed for {}", call.purpose),
+            );
+            found.next.push(format!(
+                "ask for it: kubectl auth can-i {} {}{} -n {}",
+                call.verb,
+                call.resource.split('/').next().unwrap_or_default(),
+                call.resource
+                    .split_once('/')
+                    .map_or(String::new(), |(_, sub)| format!(" --subresource={sub}")),
+                cluster.namespace()
+            ));
+            Some(found)
+        }
+    }
+}
+
+/// Of each way both verbs: a WebSocket upgrade is `get`, and since Kubernetes 1.35 also `create` (k/k#134577).
+fn judge_ways(cluster: &Cluster, answers: &[Option<bool>]) -> Option<Finding> {
+    let all = |way: &[Option<bool>]| way.iter().all(|a| *a == Some(true));
+    match answers {
+        [forward @ .., _, _] if all(forward) => None,
+        [_, _, proxy @ ..] if all(proxy) => Some(finding(
+            Severity::Warning,
+            "rbac",
+            "pods/portforward is not allowed, so pods are asked through pods/proxy; servers that ask for an API key cannot be checked",
+        )),
+        _ => {
+            let mut found = finding(
+                Severity::Refuse,
+                "rbac",
+                "this user may use neither pods/portforward nor pods/proxy, so no check can ask the pods",
+            );
+            found.next.push(format!(
+                "ask for get and create on pods/portforward in {}",
+                cluster.namespace()
+            ));
+            Some(found)
+        }
+    }
+}

@@ -1,0 +1,221 @@
+//! Whether the Secrets, ConfigMaps and PersistentVolumeClaims that the target's pods name exist.
+
+use serde_json::Value;
+use vllm_rollback_engine::workload::{Finding, Severity};
+
+use super::finding;
+use crate::connect::Cluster;
+use crate::manifest::Manifest;
+use crate::wire::Resource;
+
+/// An object that a pod needs, and the key in it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Reference {
+    kind: &'static str,
+    name: String,
+    key: Option<String>,
+    /// The pod starts without it too.
+    optional: bool,
+}
+
+pub(super) async fn look(cluster: &Cluster, target: &Manifest) -> Vec<Finding> {
+    let wanted = references(target);
+    let checks = wanted.iter().map(|reference| check(cluster, reference));
+    let found: Vec<Finding> = futures::future::join_all(checks).await.into_iter().flatten().collect();
+    if found.is_empty() && !wanted.is_empty() {
+        let text = format!(
+            "{} referenced Secrets, ConfigMaps and volume claims exist",
+            wanted.len()
+        );
+        return vec![finding(Severity::Ok, "secret", text)];
+    }
+    found
+}
+
+fn references(target: &Manifest) -> Vec<Reference> {
+    let mut all: Vec<Reference> = target
+        .workloads()
+        .iter()
+        .flat_map(|w| of_pod_spec(w.pod_spec()))
+        .filter(|r| !target.creates(r.kind, &r.name))
+        .collect();
+    all.sort();
+    all.dedup();
+    all
+}
+
+fn of_pod_spec(spec: &Value) -> Vec<Reference> {
+    let mut all = Vec::new();
+    let mut add = |kind: &'static str, name: &Value, key: &Value, optional: &Value| {
+        if let Some(name) = name.as_str().filter(|n| !n.is_empty()) {
+            all.push(Reference {
+                kind,
+                name: name.to_owned(),
+                key: key.as_str().map(str::to_owned),
+                optional: optional == true,
+            });
+        }
+    };
+    let list = |value: &'static str| spec[value].as_array().into_iter().flatten();
+    for secret in list("imagePullSecrets") {
+        // A pod starts without its pull secret; only the pull may fail.
+        add("Secret", &secret["name"], &Value::Null, &Value::Bool(true));
+    }
+    for volume in list("volumes") {
+        let config = &volume["configMap"];
+        add("ConfigMap", &config["name"], &Value::Null, &config["optional"]);
+        let secret = &volume["secret"];
+        add("Secret", &secret["secretName"], &Value::Null, &secret["optional"]);
+        let claim = &volume["persistentVolumeClaim"];
+        add("PersistentVolumeClaim", &claim["claimName"], &Value::Null, &Value::Null);
+        for source in volume["projected"]["sources"].as_array().into_iter().flatten() {
+            for (kind, of) in [("ConfigMap", &source["configMap"]), ("Secret", &source["secret"])] {
+                add(kind, &of["name"], &Value::Null, &of["optional"]);
+            }
+        }
+    }
+    for container in list("containers").chain(list("initContainers")) {
+        for from in container["envFrom"].as_array().into_iter().flatten() {
+            for (kind, of) in [("ConfigMap", &from["configMapRef"]), ("Secret", &from["secretRef"])] {
+                add(kind, &of["name"], &Value::Null, &of["optional"]);
+            }
+        }
+        for env in container["env"].as_array().into_iter().flatten() {
+            let from = &env["valueFrom"];
+            for (kind, of) in [
+                ("ConfigMap", &from["configMapKeyRef"]),
+                ("Secret", &from["secretKeyRef"]),
+            ] {
+                add(kind, &of["name"], &of["key"], &of["optional"]);
+            }
+        }
+    }
+    all
+}
+
+async fn check(cluster: &Cluster, reference: &Reference) -> Option<Finding> {
+    let (plural, subject) = match reference.kind {
+        "Secret" => ("secrets", "secret"),
+        "ConfigMap" => ("configmaps", "config-map"),
+        _ => ("persistentvolumeclaims", "volume-claim"),
+    };
+    let label = format!("{}/{}", reference.kind, reference.name);
+    let path = Resource::core(plural).object(cluster.namespace(), &reference.name);
+    let object = match cluster.wire().find(&path).await {
+        Ok(object) => object,
+        Err(error) => {
+            let text = format!("cannot look at {label}, which the target's pods need: {}", error.text());
+            return Some(finding(Severity::Unknown, subject, text));
+        }
+    };
+    let lack = if reference.optional {
+        Severity::Warning
+    } else {
+        Severity::Refuse
+    };
+    let Some(object) = object else {
+        let text = format!("the target's pods need {label}, which does not exist");
+        let mut found = finding(lack, subject, text);
+        found.next.push(format!("create {label} in {}", cluster.namespace()));
+        return Some(found);
+    };
+    judge(reference, &object, &label, lack, subject)
+}
+
+fn judge(reference: &Reference, object: &Value, label: &str, lack: Severity, subject: &str) -> Option<Finding> {
+    if reference.kind == "PersistentVolumeClaim" {
+        let phase = object["status"]["phase"].as_str().unwrap_or("Unknown");
+        return match phase {
+            "Bound" => None,
+            "Lost" => Some(finding(Severity::Refuse, subject, format!("{label} lost its volume"))),
+            // It may wait for its first pod.
+            _ => Some(finding(
+                Severity::Warning,
+                subject,
+                format!("{label} is not bound: {phase}"),
+            )),
+        };
+    }
+    let key = reference.key.as_deref()?;
+    let has = ["data", "binaryData"].iter().any(|map| object[map].get(key).is_some());
+    if has {
+        return None;
+    }
+    let mut found = finding(
+        lack,
+        subject,
+        format!("the target's pods need the key {key} of {label}, which it does not have"),
+    );
+    found.next.push(format!("add the key {key} to {label}"));
+    Some(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    const TEXT: &str = "
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: d}
+spec:
+  template:
+    spec:
+      imagePullSecrets: [{name: pull}]
+      volumes: [{name: w, persistentVolumeClaim: {claimName: weights}}, {name: c, configMap: {name: own}}]
+      containers:
+      - name: vllm
+        envFrom: [{configMapRef: {name: cfg, optional: true}}]
+        env: [{name: T, valueFrom: {secretKeyRef: {name: hf, key: token}}}]
+---
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: own}
+";
+
+    #[test]
+    fn every_way_to_name_an_object_is_seen_and_the_targets_own_are_left_out() {
+        let found = references(&Manifest::parse(TEXT, "ml").unwrap());
+        let names: Vec<_> = found.iter().map(|r| (r.kind, r.name.as_str(), r.optional)).collect();
+        assert_eq!(
+            names,
+            [
+                ("ConfigMap", "cfg", true),
+                ("PersistentVolumeClaim", "weights", false),
+                ("Secret", "hf", false),
+                ("Secret", "pull", true),
+            ]
+        );
+    }
+
+    #[test]
+    fn a_missing_key_is_told_without_any_value() {
+        let reference = Reference {
+            kind: "Secret",
+            name: "hf".into(),
+            key: Some("token".into()),
+            optional: false,
+        };
+        let found = judge(
+            &reference,
+            &json!({"data": {"other": "canary"}}),
+            "Secret/hf",
+            Severity::Refuse,
+            "secret",
+        );
+        let found = found.unwrap();
+        assert_eq!(found.severity, Severity::Refuse);
+        assert!(found.message.contains("token") && !found.message.contains("canary"));
+        assert!(
+            judge(
+                &reference,
+                &json!({"data": {"token": "x"}}),
+                "Secret/hf",
+                Severity::Refuse,
+                "secret"
+            )
+            .is_none()
+        );
+    }
+}

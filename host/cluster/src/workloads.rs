@@ -1,0 +1,89 @@
+//! The engine's port onto the release's objects.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use serde_json::Value;
+use vllm_rollback_engine::event::Observer;
+use vllm_rollback_engine::failure::Failure;
+use vllm_rollback_engine::ports::{NotReady, Workloads};
+use vllm_rollback_engine::release::ReleaseRecord;
+use vllm_rollback_engine::workload::{Drained, Drift, EvidenceItem, Preflight, Ready, ServingPod};
+
+use crate::connect::Cluster;
+use crate::manifest::Manifest;
+use crate::{drain, drift, evidence, preflight, readiness, serving};
+
+/// The workloads of a release in the cluster's namespace.
+#[derive(Clone)]
+pub struct ReleaseWorkloads {
+    cluster: Cluster,
+    service_gate: bool,
+}
+
+impl ReleaseWorkloads {
+    /// Workloads of this cluster.
+    pub fn new(cluster: Cluster) -> Self {
+        Self {
+            cluster,
+            service_gate: false,
+        }
+    }
+
+    /// The run will close Services, so the preflight asks for the permissions that this needs.
+    #[must_use]
+    pub fn with_service_gate(self) -> Self {
+        Self {
+            service_gate: true,
+            ..self
+        }
+    }
+}
+
+#[async_trait]
+impl Workloads for ReleaseWorkloads {
+    async fn preflight(&self, current: &ReleaseRecord, target: &ReleaseRecord) -> Result<Preflight, Failure> {
+        let (current, target) = (Manifest::of(current)?, Manifest::of(target)?);
+        preflight::look(&self.cluster, &current, &target, self.service_gate).await
+    }
+
+    async fn live_objects(&self, record: &ReleaseRecord) -> Result<Vec<Value>, Failure> {
+        preflight::live_objects(&self.cluster, &Manifest::of(record)?).await
+    }
+
+    async fn drain(
+        &self,
+        current: &ReleaseRecord,
+        deadline: Duration,
+        observer: &dyn Observer,
+    ) -> Result<Drained, Failure> {
+        drain::drain(&self.cluster, &Manifest::of(current)?, deadline, observer).await
+    }
+
+    async fn evidence(&self, current: &ReleaseRecord) -> Vec<EvidenceItem> {
+        match Manifest::of(current) {
+            Ok(manifest) => evidence::gather(&self.cluster, &manifest).await,
+            Err(failure) => vec![EvidenceItem {
+                name: "evidence-failed.txt".to_owned(),
+                content: failure.to_string(),
+            }],
+        }
+    }
+
+    async fn watch_ready(
+        &self,
+        target: &ReleaseRecord,
+        deadline: Duration,
+        observer: &dyn Observer,
+    ) -> Result<Ready, NotReady> {
+        readiness::watch_ready(&self.cluster, target, deadline, observer).await
+    }
+
+    async fn drift(&self, target: &ReleaseRecord) -> Result<Vec<Drift>, Failure> {
+        drift::drift(&self.cluster, &Manifest::of(target)?).await
+    }
+
+    async fn serving_pods(&self, target: &ReleaseRecord) -> Result<Vec<ServingPod>, Failure> {
+        serving::pods(&self.cluster, &Manifest::of(target)?).await
+    }
+}
