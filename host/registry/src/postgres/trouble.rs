@@ -15,7 +15,9 @@ pub(super) fn explain(target: &Target, table: &str, what: &str, error: &tokio_po
             format!("{what}: no connection to the registry at {place}"),
         )
         .because(target.scrub(&text));
-        return if text.contains("certificate") || text.contains("TLS") {
+        return if text.contains("not valid for name") {
+            failure.next("connect by a name that the certificate holds, or check only its authority: sslmode=verify-ca")
+        } else if text.contains("certificate") || text.contains("TLS") {
             failure.next("name the authority in the connection string: sslmode=verify-full&sslrootcert=FILE")
         } else {
             failure
