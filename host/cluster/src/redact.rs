@@ -39,6 +39,8 @@ pub(crate) fn text(text: &str) -> String {
 fn line(line: &str) -> String {
     let mut out = String::with_capacity(line.len());
     let mut hide_next = false;
+    // A quoted name of a secret, as in JSON: its value follows a colon.
+    let mut quoted_name = false;
     for word in line.split_inclusive([' ', '\t', '\n', ',', '"', '\'']) {
         let end = word.len()
             - word
@@ -51,7 +53,10 @@ fn line(line: &str) -> String {
             out.push_str(separator);
             continue;
         }
-        if hide_next && core != "=" && core != ":" {
+        if core == ":" && quoted_name {
+            hide_next = true;
+            out.push_str(core);
+        } else if hide_next && core != "=" && core != ":" {
             hide_next = core.eq_ignore_ascii_case("bearer");
             out.push_str(if hide_next { core } else { HIDDEN });
         } else {
@@ -59,6 +64,7 @@ fn line(line: &str) -> String {
             hide_next = next;
             out.push_str(&shown);
         }
+        quoted_name = matches!(separator, "\"" | "'") && is_secret_name(core);
         out.push_str(separator);
     }
     out
