@@ -76,6 +76,11 @@ impl Exposition {
         Ok(Self { samples })
     }
 
+    /// All samples, in the order of the text.
+    pub fn into_samples(self) -> Vec<Sample> {
+        self.samples
+    }
+
     /// Samples of this name.
     pub fn named<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a Sample> {
         self.samples.iter().filter(move |sample| sample.name == name)

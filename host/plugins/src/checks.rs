@@ -29,8 +29,14 @@ pub struct CheckRunner {
     outside: Outside,
 }
 
+/// What is to be done for one verdict.
+enum Work {
+    Run(Box<Job>),
+    /// Nothing: the verdict is known already.
+    Known(Box<Verdict>),
+}
+
 /// One run of one check.
-#[derive(Clone)]
 struct Job {
     check: Arc<Loaded>,
     runtime: Arc<Runtime>,
@@ -79,10 +85,10 @@ impl CheckRunner {
         Err(Failure::new(FailureKind::Refused, what).next("configure the router's URL, or leave the plugin out"))
     }
 
-    async fn jobs(&self, phase: Phase, context: &CheckContext) -> Result<Vec<Result<Job, Verdict>>, Failure> {
+    async fn work(&self, phase: Phase, context: &CheckContext) -> Result<Vec<Work>, Failure> {
         let (checks, _) = self.host.ready().await?;
         let context = Arc::new(context.clone());
-        let mut jobs = Vec::new();
+        let mut work = Vec::new();
         for check in checks.iter().filter(|check| check.manifest.phase == phase) {
             if self.skipped(check)?.is_some() {
                 continue;
@@ -97,17 +103,23 @@ impl CheckRunner {
                 },
             };
             match check.manifest.scope {
-                Scope::PerRelease => jobs.push(Ok(job(None))),
+                Scope::PerRelease => work.push(Work::Run(Box::new(job(None)))),
                 Scope::PerPod if context.pods.is_empty() => {
                     // Nothing looked at is nothing proven.
-                    jobs.push(Err(job(None)
-                        .of()
-                        .error("there is no serving pod to look at".to_owned())));
+                    let verdict = job(None).of().error("there is no serving pod to look at".to_owned());
+                    work.push(Work::Known(Box::new(verdict)));
                 }
-                Scope::PerPod => jobs.extend(context.pods.iter().map(|pod| Ok(job(Some(pod.clone()))))),
+                Scope::PerPod => {
+                    work.extend(
+                        context
+                            .pods
+                            .iter()
+                            .map(|pod| Work::Run(Box::new(job(Some(pod.clone()))))),
+                    );
+                }
             }
         }
-        Ok(jobs)
+        Ok(work)
     }
 }
 
@@ -130,8 +142,8 @@ impl Checks for CheckRunner {
     }
 
     async fn run(&self, phase: Phase, context: &CheckContext, observer: &dyn Observer) -> Vec<Verdict> {
-        let jobs = match self.jobs(phase, context).await {
-            Ok(jobs) => jobs,
+        let work = match self.work(phase, context).await {
+            Ok(work) => work,
             Err(failure) => {
                 let of = Of {
                     check: "plugins".to_owned(),
@@ -139,13 +151,15 @@ impl Checks for CheckRunner {
                     required: true,
                     pod: None,
                 };
-                vec![Err(of.error(format!("the checks cannot be loaded: {failure}")))]
+                vec![Work::Known(Box::new(
+                    of.error(format!("the checks cannot be loaded: {failure}")),
+                ))]
             }
         };
-        let runs = jobs.into_iter().enumerate().map(|(number, job)| async move {
-            let verdict = match job {
-                Ok(job) => job.guarded().await,
-                Err(verdict) => verdict,
+        let runs = work.into_iter().enumerate().map(|(number, work)| async move {
+            let verdict = match work {
+                Work::Run(job) => job.guarded().await,
+                Work::Known(verdict) => *verdict,
             };
             (number, verdict)
         });

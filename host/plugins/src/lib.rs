@@ -18,7 +18,6 @@ mod builtin;
 mod checks;
 mod compile;
 mod egress;
-mod exposition;
 mod fault;
 mod grants;
 mod host;

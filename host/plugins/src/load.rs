@@ -75,10 +75,8 @@ impl Loader<'_> {
             failure
         };
         let code = code.map_err(named)?;
-        if let Some(store) = self.store {
-            if let Err(error) = store.keep(&source.digest, &code) {
-                tracing::warn!("{} is not kept compiled: {error}", source.origin);
-            }
+        if let Some(Err(error)) = self.store.map(|store| store.keep(&source.digest, &code)) {
+            tracing::warn!("{} is not kept compiled: {error}", source.origin);
         }
         store::load_fresh(&self.runtime.engine, &code).map_err(|error| {
             Failure::new(FailureKind::Internal, format!("plugin {} does not load", source.origin)).caused_by(&error)

@@ -175,10 +175,11 @@ pub(crate) fn check_parameters(manifest: &Manifest, parameters: &Value) -> Resul
             }
             continue;
         };
-        if let Some(Value::String(wanted)) = property.get("type") {
-            if !is_a(value, wanted) {
+        match property.get("type") {
+            Some(Value::String(wanted)) if !is_a(value, wanted) => {
                 return Err(wrong(format!("parameter `{shown}` must be of type {wanted}")));
             }
+            _ => {}
         }
     }
     Ok(())

@@ -363,9 +363,7 @@ mod tests {
     #[tokio::test]
     async fn a_name_that_leads_to_metadata_or_this_machine_is_denied() {
         for ip in [Ipv4Addr::new(169, 254, 169, 254), Ipv4Addr::LOCALHOST] {
-            let lookup = Lookup::Fixed(Arc::new(move |_| {
-                vec![IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1)), IpAddr::V4(ip)]
-            }));
+            let lookup = Lookup::Fixed(vec![IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1)), IpAddr::V4(ip)]);
             let endpoint = Endpoint::parse("http://rebound.example/", None).unwrap();
             let error = client(lookup)
                 .send(&endpoint, request(http::Method::GET, "/"))

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use vllm_rollback_criteria::Exposition;
 use vllm_rollback_plugin_abi::vllm_rollback::plugin::http::HttpError;
 use vllm_rollback_plugin_abi::vllm_rollback::plugin::metrics::{Host, Sample};
 
@@ -38,6 +39,18 @@ impl Run {
                 answer.status
             )));
         }
-        crate::exposition::parse(&String::from_utf8_lossy(&answer.body)).map_err(HttpError::Invalid)
+        let page = Exposition::parse(&String::from_utf8_lossy(&answer.body));
+        let samples = page
+            .map_err(|error| HttpError::Invalid(error.to_string()))?
+            .into_samples();
+        Ok(samples.into_iter().map(sample).collect())
+    }
+}
+
+fn sample(sample: vllm_rollback_criteria::Sample) -> Sample {
+    Sample {
+        name: sample.name,
+        labels: sample.labels,
+        value: sample.value,
     }
 }

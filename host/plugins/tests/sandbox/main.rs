@@ -1,5 +1,8 @@
 //! Real components in the real sandbox, against a stand-in model server on loopback.
 
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "helpers of tests are tests too")]
+
+mod broken;
 mod builtins;
 mod files;
 mod grants;
