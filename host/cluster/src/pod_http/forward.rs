@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures::FutureExt;
-use futures::future::BoxFuture;
+use futures::future::{BoxFuture, Fuse};
 use http::{HeaderValue, Request, Response, header};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::client::conn::http1::{SendRequest, handshake};
@@ -30,11 +30,19 @@ pub(super) enum Broken {
     Exchange(PodHttpError),
 }
 
+/// How the head of an answer was not received.
+enum Failed {
+    /// The kubelet named the reason.
+    Named(String),
+    /// The stream broke.
+    Stream(String),
+}
+
 /// A connection to a pod's port.
 pub(super) struct Connection {
     send: SendRequest<Full<Bytes>>,
-    /// Ends with the kubelet's words when the forward fails; never otherwise.
-    reason: BoxFuture<'static, String>,
+    /// Ends once with the kubelet's words when the forward fails; never otherwise.
+    reason: Fuse<BoxFuture<'static, String>>,
     host: HeaderValue,
 }
 
@@ -72,7 +80,7 @@ impl Connection {
             tokio::spawn(connection);
             Ok(Self {
                 send,
-                reason: reason.boxed(),
+                reason: reason.boxed().fuse(),
                 host: HeaderValue::from_str(&format!("localhost:{port}"))
                     .unwrap_or(HeaderValue::from_static("localhost")),
             })
@@ -105,8 +113,8 @@ impl Connection {
         let head = tokio::time::timeout(deadlines.first_byte, async {
             tokio::select! {
                 biased;
-                head = sending => head.map_err(|e| e.to_string()),
-                reason = &mut self.reason => Err(reason),
+                head = sending => head.map_err(|e| Failed::Stream(e.to_string())),
+                reason = &mut self.reason => Err(Failed::Named(reason)),
             }
         })
         .await;
@@ -117,7 +125,8 @@ impl Connection {
                     after: deadlines.first_byte,
                 });
             }
-            Ok(Err(text)) => return Err(self.explained(text).await),
+            Ok(Err(Failed::Named(reason))) => return Err(PodHttpError::Unreachable(reason.trim().to_owned())),
+            Ok(Err(Failed::Stream(text))) => return Err(self.explained(text).await),
             Ok(Ok(response)) => response,
         };
         let first_byte = started.elapsed();
