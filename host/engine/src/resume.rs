@@ -10,25 +10,23 @@ use crate::traffic::{TrafficState, TrafficStatus};
 pub(crate) struct Prior {
     /// The state to restore.
     pub(crate) state: TrafficState,
-    /// The run that took the model out of traffic, when it was an earlier one.
+    /// The earlier run that took the model out of traffic, when it is out.
     pub(crate) taken_by: Option<String>,
 }
 
-/// A disabled model that a run took out of traffic is given back as that run found it. A model that anybody else
-/// disabled stays disabled.
+/// What a run took away is given back as that run found it. A registry that still looks enabled may be half-way out of
+/// it: a run that was cut off closed one of several gates. A model that anybody else disabled stays disabled.
 pub(crate) fn prior(memory: &Memory, found: TrafficState) -> Prior {
-    match held_by_a_run(memory) {
-        Some((held, _))
-            if found.status == TrafficStatus::Disabled
-                && held.prior.status == TrafficStatus::Enabled
-                && held.prior.driver == found.driver =>
-        {
-            Prior {
-                state: held.prior.clone(),
-                taken_by: Some(held.run_id.clone()),
-            }
-        }
-        _ => Prior {
+    let taken = held_by_a_run(memory)
+        .map(|(held, _)| held)
+        .filter(|held| held.prior.status == TrafficStatus::Enabled && held.prior.driver == found.driver)
+        .filter(|_| matches!(found.status, TrafficStatus::Disabled | TrafficStatus::Enabled));
+    match taken {
+        Some(held) => Prior {
+            state: held.prior.clone(),
+            taken_by: (found.status == TrafficStatus::Disabled).then(|| held.run_id.clone()),
+        },
+        None => Prior {
             state: found,
             taken_by: None,
         },

@@ -52,6 +52,10 @@ async fn change(run: &mut Run<'_>, wish: TrafficWish) -> Result<String, Setback>
 
 async fn disable(run: &mut Run<'_>, found: TrafficState) -> Result<String, Setback> {
     let deadline = run.request.deadlines.registry;
+    if found.status != TrafficStatus::Enabled {
+        // A driver that cannot enable a model has not disabled it either, and must not seem to have.
+        run.world.registry.enabled(&found)?;
+    }
     let step = run.begin(StateName::Fenced, "taking the model out of traffic", Some(deadline));
     let held = run.memory.held.as_ref().map(|held| held.prior.clone());
     // What a run took away is given back as it was before that run, not as the run left it.

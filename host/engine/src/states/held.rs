@@ -73,6 +73,7 @@ async fn keep_out(run: &mut Run<'_>, prior: &TrafficState) -> Result<Vec<String>
         Ok(now) => {
             let line = format!("the registry says {} ({})", now.status.word(), now.driver);
             let mut evidence = vec![line];
+            evidence.extend(now.evidence.iter().cloned());
             if !run.is_fence_proved {
                 evidence.push("that routers and caches followed is not proved".to_owned());
             }

@@ -127,6 +127,33 @@ fn a_model_that_was_out_of_traffic_before_stays_out() {
 }
 
 #[test]
+fn of_several_gates_none_stays_closed_after_a_run_that_died_between_them() {
+    let sim = crashed();
+    sim.world().halfway = 1;
+    let dead = Client::new(&sim, "run-1").with(Trouble::Every("stop"), Fault::DiesAfter);
+    assert!(dead.run().is_none());
+    assert!(sim.world().is_half_out);
+    assert_eq!(Client::new(&sim, "run-2").report().outcome, StateName::Done);
+    assert_restored(&sim);
+    assert!(!sim.world().is_half_out);
+}
+
+#[test]
+fn a_fence_that_ends_half_way_is_not_called_unchanged() {
+    let sim = crashed();
+    sim.world().halfway = 1;
+    let report = Client::new(&sim, "run-1").report();
+    assert_eq!(
+        (report.outcome, report.exit_code),
+        (StateName::Held, ExitCode::HeldRollbackFailed)
+    );
+    assert_eq!(sim.world().traffic(), TrafficStatus::Disabled);
+    assert_eq!(Client::new(&sim, "run-2").report().outcome, StateName::Done);
+    assert_restored(&sim);
+    assert!(!sim.world().is_half_out);
+}
+
+#[test]
 fn a_held_model_that_somebody_enabled_meanwhile_is_fenced_again() {
     let sim = crashed_with(Health {
         direct: Outcome::Fail,

@@ -57,6 +57,14 @@ fn assert_invariants(sim: &Sim, client: &Client, before: &Before, original: &Tra
         now == *original || (is_out && remembered.is_some_and(|held| held.prior.status == *original)),
         "I2: {now:?} instead of {original:?}, remembered {remembered:?}"
     );
+    // A gate that stays closed is the run's to give back, or is remembered.
+    if *original == TrafficStatus::Enabled && !is_out && world.is_half_out {
+        assert_ne!(report.outcome, StateName::Done, "I2: a gate stays closed");
+        assert!(
+            remembered.is_some_and(|held| held.prior.token["half"] == false),
+            "I2: nobody remembers the gate"
+        );
+    }
     match report.outcome {
         StateName::Done => {
             assert_eq!(report.exit_code, ExitCode::Success);
@@ -192,6 +200,7 @@ prop_compose! {
         traffic in traffic(),
         helm_ends in prop::collection::vec(helm_end(), 0..3),
         has_router in any::<bool>(),
+        halfway in prop_oneof![4 => Just(0_u32), 1 => Just(1), 1 => Just(2)],
     ) -> Sim {
         const MANIFESTS: [&str; 4] = ["a", "b", "c", "d"];
         let mut revisions: Vec<_> = older.iter().map(|(status, manifest, _)| (*status, MANIFESTS[*manifest])).collect();
@@ -207,6 +216,7 @@ prop_compose! {
             world.traffic = Some(traffic);
             world.helm_ends = VecDeque::from(helm_ends);
             world.has_router = has_router;
+            world.halfway = halfway;
             let live = std::mem::take(&mut world.live);
             world.apply(&live);
         }

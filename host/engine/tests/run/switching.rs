@@ -7,7 +7,7 @@ use vllm_rollback_engine::traffic::TrafficStatus::{self, Disabled, Enabled};
 use vllm_rollback_engine::{TrafficWish, set_traffic};
 
 use crate::sim::build::{crashed, crashed_with};
-use crate::sim::{Client, Fault, Health, Sim, Trouble, finish};
+use crate::sim::{Client, Fault, Health, Sim, Trouble, UNMANAGED, finish};
 
 fn operator(sim: &Sim, id: &str) -> Client {
     let mut client = Client::new(sim, id);
@@ -106,6 +106,19 @@ fn a_change_that_cannot_be_proved_is_unknown() {
             .to_string()
             .contains("the registry says disabled now")
     );
+}
+
+#[test]
+fn a_registry_that_leaves_traffic_alone_does_not_claim_that_it_disabled_a_model() {
+    let sim = crashed();
+    sim.world().traffic = Some(TrafficStatus::Other(UNMANAGED.into()));
+    for wish in [TrafficWish::Disable, TrafficWish::Enable] {
+        let report = set(&operator(&sim, "op-1"), wish);
+        assert_eq!(
+            (report.outcome, report.exit_code),
+            (StateName::Unchanged, ExitCode::Refused)
+        );
+    }
 }
 
 #[test]

@@ -34,10 +34,10 @@ pub(crate) fn record(number: u32, status: ReleaseStatus, manifest: &str) -> Rele
     }
 }
 
-pub(crate) fn traffic(status: TrafficStatus) -> TrafficState {
+pub(crate) fn traffic(status: TrafficStatus, is_half_out: bool) -> TrafficState {
     TrafficState {
         driver: "sim".into(),
-        token: serde_json::json!({ "word": status.word() }),
+        token: serde_json::json!({ "half": is_half_out }),
         evidence: vec![format!("row says {}", status.word())],
         endpoint: Some("llama.prod:8000".into()),
         status,

@@ -11,3 +11,4 @@ mod traffic;
 pub(crate) use client::{Client, Fault, Trouble};
 pub(crate) use executor::{finish, interleave};
 pub(crate) use state::{Health, HelmEnd, Sim};
+pub(crate) use traffic::UNMANAGED;

@@ -69,6 +69,10 @@ pub(crate) struct World {
     pub(crate) pods: Vec<ServingPod>,
     pub(crate) pods_made: u32,
     pub(crate) traffic: Option<TrafficStatus>,
+    /// The first of two gates is closed; `traffic` is the second one's, which decides.
+    pub(crate) is_half_out: bool,
+    /// So many times, taking the model out ends after the first gate.
+    pub(crate) halfway: u32,
     pub(crate) lock: Option<(String, String)>,
     pub(crate) dead: BTreeSet<String>,
     pub(crate) memory: Memory,

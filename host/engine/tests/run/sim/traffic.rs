@@ -24,7 +24,8 @@ impl Registry for Client {
     }
 
     async fn read(&self) -> Result<TrafficState, Failure> {
-        self.call("read", |world| Ok(build::traffic(world.traffic()))).await
+        self.call("read", |world| Ok(build::traffic(world.traffic(), world.is_half_out)))
+            .await
     }
 
     async fn stop(&self, _prior: &TrafficState) -> Result<(), Failure> {
@@ -33,6 +34,11 @@ impl Registry for Client {
             world.changes(&run_id, "stop");
             world.is_written_down(&run_id, StateName::Fenced);
             if world.traffic() == TrafficStatus::Enabled {
+                world.is_half_out = true;
+                if world.halfway > 0 {
+                    world.halfway -= 1;
+                    return Err(Failure::new(FailureKind::Unreachable, "the second gate gave no answer"));
+                }
                 world.traffic = Some(TrafficStatus::Disabled);
             }
             Ok(())
@@ -58,9 +64,19 @@ impl Registry for Client {
                 world.lets_in();
             }
             world.traffic = Some(prior.status.clone());
+            world.is_half_out = prior.token["half"] == true;
             Ok(())
         })
         .await
+    }
+
+    fn enabled(&self, now: &TrafficState) -> Result<TrafficState, Failure> {
+        match &now.status {
+            TrafficStatus::Other(word) if word == UNMANAGED => {
+                Err(Failure::new(FailureKind::Refused, "this registry leaves traffic alone"))
+            }
+            _ => Ok(build::traffic(TrafficStatus::Enabled, false)),
+        }
     }
 
     async fn confirm_resumed(&self, prior: &TrafficState, _deadline: Duration) -> Result<Vec<String>, Failure> {
@@ -74,6 +90,9 @@ impl Registry for Client {
         .await
     }
 }
+
+/// The word of a registry that leaves traffic alone.
+pub(crate) const UNMANAGED: &str = "unmanaged";
 
 #[async_trait]
 impl Checks for Client {
