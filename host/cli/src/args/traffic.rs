@@ -97,6 +97,15 @@ impl std::fmt::Debug for RefusedArgs {
 }
 
 impl TrafficArgs {
+    /// A flag that only the postgres driver understands was given.
+    pub(crate) fn speaks_of_postgres(&self) -> bool {
+        self.postgres_dsn_env.is_some()
+            || self.postgres_dsn_file.is_some()
+            || self.redis_url_env.is_some()
+            || self.redis_url_file.is_some()
+            || self.redis.is_some()
+    }
+
     /// Refuses secrets on the command line.
     ///
     /// # Errors

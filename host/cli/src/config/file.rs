@@ -198,15 +198,11 @@ impl File {
     /// # Errors
     /// Place and reason, in one line.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
-        let parsed: Result<Option<Self>, _> = serde_saphyr::from_str(text);
-        parsed.map(Option::unwrap_or_default).map_err(|error| {
-            let at = error
-                .location()
-                .map(|at| format!("line {}, column {}: ", at.line(), at.column()));
-            let what = error.without_snippet().to_string();
-            let what = what.lines().next().unwrap_or_default().to_owned();
-            at.unwrap_or_default() + &what
-        })
+        // The text names the place itself. The snippet is left out, since it may show a secret.
+        let line = |text: String| text.lines().next().unwrap_or_default().to_owned();
+        serde_saphyr::from_str::<Option<Self>>(text)
+            .map(Option::unwrap_or_default)
+            .map_err(|error| line(error.without_snippet().to_string()))
     }
 
     /// Files are named relative to the configuration.

@@ -139,7 +139,15 @@ fn registry(traffic: &TrafficArgs, file: &File, env: &Env) -> Result<Registry, F
         (&traffic.postgres_dsn_env, &traffic.postgres_dsn_file),
         (&keys.postgres.dsn_env, &keys.postgres.dsn_file),
     );
-    match traffic.registry.or(keys.driver).unwrap_or_default() {
+    let driver = traffic.registry.or(keys.driver).unwrap_or_default();
+    if driver != Driver::Postgres && traffic.speaks_of_postgres() {
+        return Err(
+            exit::usage("flags for a database or its cache are given, but the registry is another one")
+                .next("say that it is the database: --registry postgres")
+                .next("or leave out --postgres-… and --redis…"),
+        );
+    }
+    match driver {
         Driver::Service => Ok(Registry::Service),
         Driver::None => Ok(Registry::None),
         Driver::Postgres => {

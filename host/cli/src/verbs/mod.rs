@@ -16,20 +16,19 @@ use crate::args::output::OutputArgs;
 use crate::program::Program;
 use crate::shell::Shell;
 
-const ABOUT: &str = "\
-Take a broken vLLM release back to a good revision.
+const ABOUT: &str = "Take a broken vLLM release back to a good revision, and prove that it serves.
 
-The model is taken out of traffic, and that is proved; Helm puts the good revision back; sandboxed checks prove that it
+The model is taken out of traffic, and that is proved; Helm puts the good revision back; sandboxed checks prove that it \
 answers; then, and only then, clients reach it again. If it does not answer, it stays out of traffic and you are told why.";
 
 const EXAMPLES: &str = "\
 Examples:
-  {p} llama-2-7b-production                  to the last good revision
-  {p} llama-2-7b-production 3                to revision 3
-  {p} llama-2-7b-production 0 production     0 = the last good one, in namespace production
-  {p} plan llama-2-7b-production             what would happen; nothing is changed
+  {p} llama-2-7b-production                to the last good revision
+  {p} llama-2-7b-production 3              to revision 3
+  {p} llama-2-7b-production 0 production   0 = last good, in namespace production
+  {p} plan llama-2-7b-production           what would happen; changes nothing
 
-Without a verb it is `rollback`: flags of `{p} rollback --help` work without the word.";
+Without a verb it is `rollback`, and the flags of `{p} rollback --help` work.";
 
 /// The command line.
 #[derive(Debug, Parser)]

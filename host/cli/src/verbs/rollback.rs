@@ -25,12 +25,15 @@ const EXAMPLES: &str = "\
 Examples:
   {p} rollback llama-2-7b-production --reason \"crash loop after 0.9.2\"
   {p} rollback llama-2-7b-production 3 -n production --yes -o json
-  {p} rollback llama-2-7b-production 0 production --registry postgres --environment production \\
-      --postgres-dsn-env REGISTRY_DSN --router-url http://api-router:8080 --router-key-env ROUTER_KEY
+  {p} rollback llama-2-7b-production 0 production --registry postgres \\
+      --environment production --postgres-dsn-env REGISTRY_DSN \\
+      --router-url http://api-router:8080 --router-key-env ROUTER_KEY
 
-Exit codes: 0 restored and serving; 1 refused, nothing changed; 10 a check failed, 11 the rollback failed: the model is
-held out of traffic; 12 another run is at work; 13 interrupted or unknown; 14 a GitOps controller owns the release;
-15 the state changed since the plan.";
+Exit codes:
+   0  restored and serving                        12  another run is at work
+   1  refused, nothing changed                    13  interrupted, or unknown
+  10  a check failed: held out of traffic         14  a GitOps controller owns the release
+  11  the rollback failed: held out of traffic    15  the state changed since the plan";
 
 /// What kubectl users write behind `--dry-run`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -6,11 +6,14 @@ use vllm_rollback_engine::failure::{Failure, FailureKind};
 use vllm_rollback_engine::ports::Releases;
 use vllm_rollback_engine::release::{ApplyMethod, ReleaseRecord, RevisionSummary};
 
+/// A record, and the line of the history under which it was read.
+type Seen = (RevisionSummary, Arc<ReleaseRecord>);
+
 /// The newest revision's record. Which one is newest is asked each time: a rollback makes another.
 #[derive(Clone)]
 pub(crate) struct Newest {
     releases: Arc<dyn Releases>,
-    seen: Arc<Mutex<Option<(RevisionSummary, Arc<ReleaseRecord>)>>>,
+    seen: Arc<Mutex<Option<Seen>>>,
 }
 
 impl Newest {
@@ -55,7 +58,7 @@ impl Newest {
         }
     }
 
-    fn seen(&self) -> std::sync::MutexGuard<'_, Option<(RevisionSummary, Arc<ReleaseRecord>)>> {
+    fn seen(&self) -> std::sync::MutexGuard<'_, Option<Seen>> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -156,7 +156,7 @@ mod tests {
 
     #[test]
     fn parameters_for_no_check_of_the_run_are_a_usage_error_that_lists_the_checks() {
-        let failure = known_parameters(&params("completion"), &["mine".to_owned()]).unwrap_err();
+        let failure = known_parameters(&params("complete"), &["mine".to_owned()]).unwrap_err();
         assert!(
             failure.next[0].contains("completion") && failure.next[0].contains("mine"),
             "{failure:?}"

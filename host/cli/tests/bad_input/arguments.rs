@@ -109,7 +109,7 @@ fn malformed_parameters_and_urls_are_usage_errors_with_an_example() {
     Home::new()
         .run(&["llama", "--redis", "wait"])
         .is_one_clear_error(2)
-        .says("--redis-url-env NAME");
+        .says("--registry postgres");
     Home::new()
         .run(&["llama", "--registry", "postgres"])
         .is_one_clear_error(2)

@@ -67,7 +67,6 @@ fn broken_yaml_is_told_with_its_place_in_every_shape() {
         "model: {a: b}",
         "a: &x [*x]",
         "timeouts: {ready: soon}",
-        "\t\tmodel: x",
     ] {
         let home = Home::new();
         let config = home.file("c.yaml", text);
