@@ -8,7 +8,7 @@ use vllm_rollback_engine::report::{ExitCode, StateName};
 use vllm_rollback_engine::request::TargetWish;
 use vllm_rollback_engine::traffic::TrafficStatus;
 use vllm_rollback_engine::workload::{Finding, Severity};
-use vllm_rollback_engine::{plan, rollback, validate};
+use vllm_rollback_engine::{plan, rollback};
 
 use crate::sim::build::{crashed, crashed_with, history};
 use crate::sim::{Client, Fault, Health, HelmEnd, Sim, Trouble, finish};
@@ -400,47 +400,6 @@ fn an_interruption_before_the_fence_changes_nothing_and_after_it_holds_the_model
             outcome => assert_eq!(outcome, StateName::Done, "call {at}"),
         }
     }
-}
-
-#[test]
-fn validation_changes_nothing_and_tells_good_from_bad() {
-    let sim = crashed();
-    Client::new(&sim, "run-1").report();
-    let client = Client::new(&sim, "run-2");
-    let report = finish(&client, validate(&client.world(), &client.request)).unwrap();
-    assert_eq!((report.exit_code, report.checks.len()), (ExitCode::Success, 2));
-    for bad in [
-        Health::CRASHING,
-        Health {
-            leftover: true,
-            ..Health::GOOD
-        },
-        Health {
-            direct: Outcome::Fail,
-            ..Health::GOOD
-        },
-    ] {
-        let sim = history(&[(ReleaseStatus::Deployed, "bad")]);
-        sim.world().health.insert("bad".into(), bad.clone());
-        sim.world().live.clear();
-        sim.world().apply("bad");
-        let client = Client::new(&sim, "run-1");
-        let report = finish(&client, validate(&client.world(), &client.request)).unwrap();
-        assert_eq!(report.exit_code, ExitCode::Refused, "{bad:?}");
-        assert!(report.failure.is_some());
-        let calls = client.calls.lock().unwrap().clone();
-        let changing = ["acquire", "append", "remember", "stop", "resume_to", "rollback"];
-        assert!(calls.iter().all(|call| !changing.contains(call)), "{calls:?}");
-    }
-}
-
-#[test]
-fn validation_of_a_disabled_model_leaves_the_router_alone() {
-    let sim = history(&[(ReleaseStatus::Deployed, "good")]);
-    sim.world().traffic = Some(TrafficStatus::Disabled);
-    let client = Client::new(&sim, "run-1");
-    let report = finish(&client, validate(&client.world(), &client.request)).unwrap();
-    assert_eq!((report.exit_code, report.checks.len()), (ExitCode::Success, 1));
 }
 
 #[test]

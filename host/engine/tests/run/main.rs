@@ -8,3 +8,4 @@ mod invariants;
 mod sim;
 mod switching;
 mod targets;
+mod validating;
