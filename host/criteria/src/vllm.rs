@@ -103,7 +103,7 @@ fn highest(exposition: &Exposition, name: &str) -> Option<f64> {
 fn whole(value: f64) -> Option<u64> {
     // 2^53: beyond it f64 does not tell neighbours apart.
     const EXACT: f64 = 9_007_199_254_740_992.0;
-    if !value.is_finite() || value < 0.0 || value > EXACT {
+    if !value.is_finite() || !(0.0..=EXACT).contains(&value) {
         return None;
     }
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked above")]

@@ -26,7 +26,7 @@ pub(crate) fn line(text: &str, max: usize) -> String {
     out
 }
 
-/// The non-empty lines of a text, each as [`line`] gives it, at most `count` of them.
+/// The non-empty lines of a text, each as [`line()`] gives it, at most `count` of them.
 pub(crate) fn lines(text: &str, count: usize, max: usize) -> Vec<String> {
     text.split(['\n', '\r'])
         .map(|one| line(one, max))
