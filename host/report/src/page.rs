@@ -56,15 +56,20 @@ impl Page {
     /// One line of spans after `indent` spaces.
     pub fn line(&mut self, indent: usize, spans: &[Span]) {
         self.out.push_str(&" ".repeat(indent));
-        for Span(style, text) in spans {
-            let text = keep_edges(text);
+        let last = spans.iter().rposition(|Span(_, text)| !text.trim().is_empty());
+        for (at, Span(style, text)) in spans.iter().enumerate().take(last.map_or(0, |last| last + 1)) {
+            // Blanks at the end of a line are of no use; within it they are its layout.
+            let text = if Some(at) == last {
+                clean::line(text)
+            } else {
+                keep_edges(text)
+            };
             if *style == PLAIN {
                 self.out.push_str(&text);
             } else {
                 self.out.push_str(&format!("{style}{text}{style:#}"));
             }
         }
-        self.out.truncate(self.out.trim_end_matches(' ').len());
         self.out.push('\n');
     }
 

@@ -186,16 +186,11 @@ impl Terminal {
 
     fn finished(&self, report: &RunReport) {
         self.lock().doing = None;
-        let mark = if report.outcome == StateName::Done {
-            Mark::Done
-        } else {
-            Mark::Failed
-        };
-        let mut spans = vec![span(mark.style(), report.outcome.word())];
+        // A run that ended well said so when it reached its last state.
         if report.outcome != StateName::Done {
-            spans.push(plain(format!(": {}", report.exit_code.meaning())));
+            let outcome = span(Mark::Failed.style(), format!("{}: ", report.outcome));
+            self.print(Mark::Failed, &[outcome, plain(report.exit_code.meaning())], |_| ());
         }
-        self.print(mark, &spans, |_| ());
     }
 }
 
@@ -286,7 +281,7 @@ fn seconds_column(elapsed: Duration) -> String {
 fn until(doing: &Doing, now: Duration) -> String {
     let name = match doing.state {
         StateName::Ready => "readiness",
-        StateName::Fenced => "drain",
+        StateName::Fenced => "fence",
         StateName::RolledBack => "helm",
         StateName::Validated | StateName::Confirmed => "check",
         StateName::Unfenced => "traffic",

@@ -74,7 +74,10 @@ fn row(summary: &RevisionSummary, record: &Result<ReleaseRecord, Failure>, memor
     Row {
         revision: summary.revision,
         status: summary.status,
-        updated: record.as_ref().ok().and_then(|record| record.last_deployed.clone()),
+        updated: record
+            .as_ref()
+            .ok()
+            .and_then(|record| record.last_deployed.as_deref().map(to_the_second)),
         chart: record
             .as_ref()
             .ok()
@@ -86,6 +89,14 @@ fn row(summary: &RevisionSummary, record: &Result<ReleaseRecord, Failure>, memor
         marks,
         rejected_because: rejected.map(|rejected| rejected.reason.clone()),
     }
+}
+
+/// Helm writes nanoseconds, and the zone of whoever ran it.
+fn to_the_second(time: &str) -> String {
+    time.parse::<jiff::Timestamp>().map_or_else(
+        |_| time.to_owned(),
+        |time| time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+    )
 }
 
 /// Marks the newest revision, and where a rollback without a number goes.
@@ -169,6 +180,15 @@ mod tests {
         let row = row(&summary(1), &broken, &Memory::default());
         assert_eq!(row.marks, [Mark::Unreadable]);
         assert_eq!(row.description, "not gzip");
+    }
+
+    #[test]
+    fn times_are_shown_to_the_second_in_utc() {
+        assert_eq!(
+            to_the_second("2026-11-24T08:51:27.170795886+01:00"),
+            "2026-11-24T07:51:27Z"
+        );
+        assert_eq!(to_the_second("yesterday"), "yesterday");
     }
 
     #[test]

@@ -115,18 +115,23 @@ fn next(
     let is_out = traffic.is_some_and(|status| *status != TrafficStatus::Enabled);
     let all_ready = !pods.is_empty() && pods.iter().all(|pod| pod.ready);
     let mut next = Vec::new();
-    if memory.held.is_some() && is_out {
+    // A rollback gives back what a run took away, and not what an operator's hand did.
+    let is_held_by_a_run = memory
+        .held
+        .as_ref()
+        .is_some_and(|held| memory.runs.iter().any(|run| run.run_id == held.run_id));
+    if is_out && is_held_by_a_run {
         next.push(format!(
             "{}    # brings the model back once it answers",
             command("rollback")
         ));
+    }
+    if is_out {
         next.push(format!("{}    # does it answer now?", command("validate")));
         next.push(format!(
             "{}    # lets clients reach it as it is",
             command("registry enable")
         ));
-    } else if is_out {
-        next.push(format!("{}    # lets clients reach it", command("registry enable")));
     } else if !all_ready && can_go_back {
         next.push(format!("{}    # what a rollback would do", command("plan")));
     } else {
