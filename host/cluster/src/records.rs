@@ -119,7 +119,7 @@ impl Cluster {
             .await
             .map_err(|e| e.into_failure(format!("cannot list release records in {place}")))?;
         let mut found: Vec<_> = listed.items.iter().filter_map(labels).collect();
-        found.sort_by(|(_, a), (_, b)| a.version.cmp(&b.version));
+        found.sort_by_key(|(_, a)| a.version);
         Ok(found)
     }
 }

@@ -50,7 +50,7 @@ pub(super) fn out_of_memory(pod: &Value, status: &Value) -> Option<Seen> {
         end["exitCode"].as_i64().unwrap_or(137),
         match limit {
             Some(limit) => format!("its limit is {limit}"),
-            None => "it has no memory limit, so the node itself ran out".to_owned(),
+            None => "it has no memory limit of its own".to_owned(),
         }
     );
     let mut seen = Seen::new(

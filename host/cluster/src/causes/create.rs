@@ -27,7 +27,7 @@ pub(super) fn container(pod: &Value, status: &Value) -> Option<Seen> {
         Some((cause, what)) => (
             cause,
             format!("{what}: {text}"),
-            format!("create what is missing: {what}"),
+            "create what is missing, or choose a revision that does not need it".to_owned(),
         ),
         None => (
             CauseReason::ContainerCreate,

@@ -125,10 +125,10 @@ fn choose_proxy(config: &mut Config, from_kubeconfig: Option<String>) -> Result<
 
 /// A credential plugin must not prompt in the middle of a run that nobody watches.
 fn settle_exec(auth: &mut AuthInfo) {
-    if let Some(exec) = &mut auth.exec {
-        if !std::io::stdin().is_terminal() {
-            exec.interactive_mode = Some(ExecInteractiveMode::Never);
-        }
+    if let Some(exec) = &mut auth.exec
+        && !std::io::stdin().is_terminal()
+    {
+        exec.interactive_mode = Some(ExecInteractiveMode::Never);
     }
 }
 

@@ -144,10 +144,11 @@ impl Lock for ReleaseLock {
         let collection = leases().collection(Some(namespace));
         let created = self.cluster.wire().create(&collection, &write(None)).await;
         // A lost answer may hide a success, so the Lease is read in every other case.
-        if let Err(error) = &created {
-            if !error.is_already_exists() && !error.is_transient() {
-                return Err(self.cannot("create", error.clone()));
-            }
+        if let Err(error) = &created
+            && !error.is_already_exists()
+            && !error.is_transient()
+        {
+            return Err(self.cannot("create", error.clone()));
         }
         if created.is_ok() {
             self.hold(identity);

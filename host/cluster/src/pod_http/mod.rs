@@ -202,19 +202,17 @@ impl PodHttp {
         deadlines: Deadlines,
     ) -> Result<Answer, forward::Broken> {
         let repeatable = request.method().is_safe();
-        if repeatable {
-            if let Some(connection) = self.idle.take(pod, port) {
-                let sent = connection
-                    .exchange(request.clone(), Duration::ZERO, deadlines, self.limit)
-                    .await;
-                match sent {
-                    // A closed connection says nothing about the pod, so a fresh one is asked.
-                    Err(PodHttpError::Unreachable(_)) => {}
-                    Err(error) => return Err(forward::Broken::Exchange(error)),
-                    Ok((answer, connection)) => {
-                        self.idle.keep(pod, port, connection);
-                        return Ok(answer);
-                    }
+        if repeatable && let Some(connection) = self.idle.take(pod, port) {
+            let sent = connection
+                .exchange(request.clone(), Duration::ZERO, deadlines, self.limit)
+                .await;
+            match sent {
+                // A closed connection says nothing about the pod, so a fresh one is asked.
+                Err(PodHttpError::Unreachable(_)) => {}
+                Err(error) => return Err(forward::Broken::Exchange(error)),
+                Ok((answer, connection)) => {
+                    self.idle.keep(pod, port, connection);
+                    return Ok(answer);
                 }
             }
         }

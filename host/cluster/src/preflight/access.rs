@@ -6,6 +6,7 @@ use vllm_rollback_engine::workload::{Finding, Severity};
 use super::finding;
 use crate::connect::Cluster;
 use crate::manifest::{Manifest, Mapper};
+use crate::view::revisions_resource;
 
 /// A call, and what it is for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,13 +31,25 @@ fn call(verb: &'static str, group: &str, resource: &str, purpose: &'static str, 
 }
 
 /// What the run itself calls.
-fn own_calls(service_gate: bool) -> Vec<Call> {
+fn own_calls(target: &Manifest, service_gate: bool) -> Vec<Call> {
     use Severity::{Refuse, Warning};
     let mut calls = Vec::new();
     for verb in ["get", "list", "watch"] {
-        calls.push(call(verb, "apps", "deployments", "watching the rollout", Refuse));
         calls.push(call(verb, "", "pods", "watching the rollout", Refuse));
-        calls.push(call(verb, "apps", "replicasets", "telling revisions apart", Refuse));
+        for workload in target.workloads() {
+            let resource = workload.kind.resource();
+            calls.push(call(
+                verb,
+                &resource.group,
+                &resource.plural,
+                "watching the rollout",
+                Refuse,
+            ));
+            if let (Some(resource), "list" | "watch") = (revisions_resource(workload.kind), verb) {
+                let (group, plural) = (&resource.group, &resource.plural);
+                calls.push(call(verb, group, plural, "telling revisions apart", Refuse));
+            }
+        }
     }
     for verb in ["get", "create", "update", "delete"] {
         calls.push(call(verb, "coordination.k8s.io", "leases", "the lock", Refuse));
@@ -82,9 +95,15 @@ pub(super) async fn look(
     target: &Manifest,
     service_gate: bool,
 ) -> Vec<Finding> {
-    let mut calls = own_calls(service_gate);
+    let mut calls = own_calls(target, service_gate);
     calls.extend(helm_calls(mapper, current, target).await);
-    calls.dedup();
+    let mut known: Vec<(&str, String)> = Vec::new();
+    calls.retain(|call| {
+        let key = (call.verb, call.resource.clone());
+        let new = !known.contains(&key);
+        known.push(key);
+        new
+    });
     let ways = pod_ways();
     let (answers, ways) = futures::join!(
         futures::future::join_all(calls.iter().map(|c| allowed(cluster, c))),
@@ -205,5 +224,23 @@ fn judge_ways(cluster: &Cluster, answers: &[Option<bool>]) -> Option<Finding> {
             ));
             Some(found)
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TEXT: &str = "{apiVersion: apps/v1, kind: StatefulSet, metadata: {name: s}}";
+
+    #[test]
+    fn only_the_kinds_of_the_release_are_asked_for() {
+        let target = Manifest::parse(TEXT, "ml").unwrap();
+        let resources: Vec<_> = own_calls(&target, false).into_iter().map(|c| c.resource).collect();
+        assert!(resources.contains(&"statefulsets".to_owned()));
+        assert!(!resources.contains(&"deployments".to_owned()) && !resources.contains(&"replicasets".to_owned()));
+        assert!(!resources.contains(&"endpointslices".to_owned()));
+        let gated: Vec<_> = own_calls(&target, true).into_iter().map(|c| c.resource).collect();
+        assert!(gated.contains(&"endpointslices".to_owned()));
     }
 }

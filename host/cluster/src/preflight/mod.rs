@@ -1,6 +1,7 @@
 //! Everything the run will need, looked at before anything changes. Read-only.
 
 mod access;
+mod images;
 mod owners;
 mod references;
 mod room;
@@ -40,10 +41,16 @@ pub(crate) async fn look(
         Err(failure) if failure.kind == vllm_rollback_engine::failure::FailureKind::Forbidden => Vec::new(),
         Err(failure) => return Err(failure),
     };
-    let (access, references, room, scaled, kinds) = futures::join!(
+    let places = async {
+        let nodes = cluster.wire().list("/api/v1/nodes", &[]).await;
+        let mut found = room::look(cluster, target, &live, &nodes).await;
+        found.extend(images::look(target, &nodes));
+        found
+    };
+    let (access, references, places, scaled, kinds) = futures::join!(
         access::look(cluster, &mapper, current, target, service_gate),
         references::look(cluster, target),
-        room::look(cluster, target, &live),
+        places,
         look_at_autoscalers(cluster, target, &live),
         look_at_kinds(&mapper, current, target),
     );
@@ -60,7 +67,7 @@ pub(crate) async fn look(
     findings.extend(owners::look(target, live.iter().map(|w| &w.object)));
     findings.extend(access);
     findings.extend(kinds);
-    findings.extend(room);
+    findings.extend(places);
     findings.extend(references);
     findings.extend(scaled);
     let budget = startup::budget(target);

@@ -15,6 +15,7 @@ use crate::drift::quantity;
 use crate::manifest::{Manifest, Workload, WorkloadKind};
 use crate::pods;
 use crate::view::LiveWorkload;
+use crate::wire::{ApiError, Listed};
 
 /// Extended resources, in whole units.
 type Units = BTreeMap<String, i128>;
@@ -29,7 +30,12 @@ struct Node {
     elastic: bool,
 }
 
-pub(super) async fn look(cluster: &Cluster, target: &Manifest, live: &[LiveWorkload]) -> Vec<Finding> {
+pub(super) async fn look(
+    cluster: &Cluster,
+    target: &Manifest,
+    live: &[LiveWorkload],
+    nodes: &Result<Listed, ApiError>,
+) -> Vec<Finding> {
     let workloads = target.workloads();
     let asking: Vec<&Workload<'_>> = workloads
         .iter()
@@ -38,17 +44,16 @@ pub(super) async fn look(cluster: &Cluster, target: &Manifest, live: &[LiveWorkl
     if asking.is_empty() {
         return vec![finding(Severity::Ok, "gpu-room", "the target's pods ask for no GPU")];
     }
-    let wire = cluster.wire();
     let query = [("fieldSelector", "status.phase!=Succeeded,status.phase!=Failed")];
-    let (nodes, running) = futures::join!(wire.list("/api/v1/nodes", &[]), wire.list("/api/v1/pods", &query));
-    let (nodes, running) = match (nodes, running) {
-        (Ok(nodes), Ok(running)) => (nodes.items, running.items),
+    let running = cluster.wire().list("/api/v1/pods", &query).await;
+    let (nodes, running) = match (nodes, &running) {
+        (Ok(nodes), Ok(running)) => (&nodes.items, &running.items),
         (Err(error), _) | (_, Err(error)) => {
             let text = format!("cannot see what is free on the nodes: {}", error.text());
             return vec![finding(Severity::Unknown, "gpu-room", text)];
         }
     };
-    let nodes = free_nodes(&nodes, &running);
+    let nodes = free_nodes(nodes, running);
     asking
         .into_iter()
         .map(|w| {
@@ -170,24 +175,27 @@ fn judge(workload: &Workload<'_>, live: Option<&LiveWorkload>, nodes: &[Node]) -
         );
     }
     let elastic = nodes.iter().any(|n| n.elastic);
-    if must_surge(workload) && free == 0 && own > 0 {
+    if must_surge(workload) && free == 0 {
         let severity = if elastic { Severity::Warning } else { Severity::Refuse };
-        let mut found = finding(
-            severity,
-            "gpu-room",
-            format!(
-                "{room}, but its rollout may not stop an old pod before a new one is ready (maxUnavailable 0): it would wait for ever"
-            ),
-        );
-        found.next = vec![
-            format!(
+        let why = if own > 0 {
+            "its rollout may not stop an old pod before a new one is ready (maxUnavailable 0): it would wait for ever"
+        } else {
+            "none of its own pods holds any that the rollout could free"
+        };
+        let mut found = finding(severity, "gpu-room", format!("{room}, but {why}"));
+        if own > 0 {
+            found.next.push(format!(
                 "make room by stopping the bad pods: kubectl scale {} --replicas=0 -n {}, then run this again",
                 label.to_lowercase(),
                 workload.object.namespace
-            ),
-            format!("or free {asked} on a node"),
-            "for the next time: give the chart the strategy Recreate, or maxUnavailable 1".to_owned(),
-        ];
+            ));
+        }
+        found.next.push(format!("free {asked} on a node, or add one"));
+        if own > 0 {
+            found
+                .next
+                .push("for the next time: give the chart the strategy Recreate, or maxUnavailable 1".to_owned());
+        }
         return found;
     }
     if free + own < lacking {
