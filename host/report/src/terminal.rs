@@ -151,12 +151,16 @@ impl Terminal {
             plain(doing.text.clone()),
             span(FAINT, until(&doing, now)),
         ];
-        {
-            let mut inner = self.lock();
-            inner.last_progress = None;
-            inner.doing = Some(doing);
+        let mut inner = self.lock();
+        inner.last_progress = None;
+        match self.style {
+            Style::Live { columns } => inner.overwrite(&live_line(now, &doing, columns)),
+            Style::Lines => {
+                let text = self.drawn(now, Mark::Doing, &spans, |_| ());
+                inner.permanent(now, &text);
+            }
         }
-        self.print(Mark::Doing, &spans, |_| ());
+        inner.doing = Some(doing);
     }
 
     fn progress(&self, text: String) {
@@ -284,7 +288,7 @@ fn until(doing: &Doing, now: Duration) -> String {
         StateName::Fenced => "fence",
         StateName::RolledBack => "helm",
         StateName::Validated | StateName::Confirmed => "check",
-        StateName::Unfenced => "traffic",
+        StateName::Unfenced | StateName::Held => "traffic",
         other => other.word(),
     };
     match doing.deadline {
