@@ -49,9 +49,9 @@ impl ApiError {
         self.code == Some(404)
     }
 
-    /// Not allowed by RBAC, or not known.
+    /// Not allowed by RBAC, or not known, or without credentials at all.
     pub(crate) fn is_forbidden(&self) -> bool {
-        matches!(self.code, Some(401 | 403))
+        self.kind == FailureKind::Forbidden
     }
 
     /// The resourceVersion or a test in a patch did not match.
@@ -89,6 +89,7 @@ impl ApiError {
         match self.code {
             Some(401) => failure.next("check the credentials of this context: kubectl auth whoami"),
             Some(403) => failure.next("ask for the missing permission, or use another context with --context"),
+            None if self.kind == FailureKind::Forbidden => failure.next("log in again, then try: kubectl auth whoami"),
             None if self.kind == FailureKind::Unreachable => {
                 failure.next("check that the cluster can be reached: kubectl cluster-info")
             }
@@ -145,10 +146,10 @@ fn kind_of(code: u16) -> FailureKind {
     }
 }
 
-/// kube's own text shows the plugin's standard output, which holds the token.
+/// kube's own text shows the plugin's standard output, which holds the token, and its environment and arguments.
 fn auth_text(error: &AuthError) -> String {
     match error {
-        AuthError::AuthExecRun { cmd, out } => {
+        AuthError::AuthExecRun { out, .. } => {
             let stderr = String::from_utf8_lossy(&out.stderr);
             let last = stderr
                 .lines()
@@ -156,7 +157,7 @@ fn auth_text(error: &AuthError) -> String {
                 .find(|l| !l.trim().is_empty())
                 .unwrap_or("no message");
             format!(
-                "the credential plugin {cmd:?} ended with {}: {}",
+                "the kubeconfig's credential plugin ended with {}: {}",
                 out.status,
                 last.chars().take(300).collect::<String>()
             )
@@ -192,7 +193,7 @@ mod tests {
             stderr: b"login expired\n".to_vec(),
         };
         let error = AuthError::AuthExecRun {
-            cmd: "login".into(),
+            cmd: "\"sh\" \"canary\"".into(),
             out: Box::new(out),
         };
         let text = ApiError::from(Error::Auth(error)).text();
