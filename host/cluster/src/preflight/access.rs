@@ -65,7 +65,9 @@ fn own_calls(target: &Manifest, service_gate: bool) -> Vec<Call> {
         calls.push(call(verb, "", "secrets", "helm's release record", Refuse));
     }
     if service_gate {
-        calls.push(call("patch", "", "services", "the Service gate", Refuse));
+        for verb in ["get", "list", "patch"] {
+            calls.push(call(verb, "", "services", "the Service gate", Refuse));
+        }
         for verb in ["list", "watch"] {
             let resource = "endpointslices";
             calls.push(call(
