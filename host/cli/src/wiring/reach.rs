@@ -11,7 +11,8 @@ use vllm_rollback_plugins::{HttpRequest, HttpResponse, PodAddress, Reach, ReachE
 /// A connection to a pod that takes longer does not come at all.
 const CONNECT: Duration = Duration::from_secs(10);
 
-/// HTTP to pods, for checks.
+/// HTTP to pods, for checks. A pod is asked by its name; that it was not replaced by one of the same name meanwhile is
+/// seen by the engine, which compares the serving pods' UIDs before and after the checks.
 #[derive(Clone)]
 pub(crate) struct PodReach(pub(crate) PodHttp);
 
