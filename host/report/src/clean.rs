@@ -21,7 +21,7 @@ pub fn line(text: &str) -> String {
     out
 }
 
-/// Several lines, each as [`line`] would give it, with tabs widened and trailing empty lines dropped.
+/// Several lines, each as [`line()`] would give it, with tabs widened and trailing empty lines dropped.
 pub fn lines(text: &str) -> Vec<String> {
     let mut all: Vec<String> = text.lines().map(|one| line(&one.replace('\t', "    "))).collect();
     while all.last().is_some_and(String::is_empty) {
