@@ -94,6 +94,12 @@ pub trait Registry: Send + Sync {
     /// The state now. Refuses (`Refused`) when the registry's entry is not this release's.
     async fn read(&self) -> Result<TrafficState, Failure>;
 
+    /// Asks, before anything changes, everything that will have to prove a change later: a router that does not answer
+    /// the caller now could not prove the fence either. Read-only.
+    async fn assert_provable(&self) -> Result<(), Failure> {
+        Ok(())
+    }
+
     /// Takes the model out of traffic, if it is still in the state `prior`; harmless when it is out already.
     async fn stop(&self, prior: &TrafficState) -> Result<(), Failure>;
 

@@ -37,12 +37,12 @@ pub async fn plan(world: &World<'_>, request: &Request) -> Result<Plan, Failure>
         )?;
         Ok::<_, Failure>((memory, choice, preflight, live))
     };
-    let (looked, found, checks, helm) = join!(
-        looked,
-        world.registry.read(),
-        world.checks.specs(),
-        world.releases.helm()
-    );
+    let traffic = async {
+        let found = world.registry.read().await?;
+        world.registry.assert_provable().await?;
+        Ok::<_, Failure>(found)
+    };
+    let (looked, found, checks, helm) = join!(looked, traffic, world.checks.specs(), world.releases.helm());
     // The release first: when it does not exist, nothing else that failed is worth a word.
     let (memory, choice, mut preflight, live) = looked?;
     let (found, checks, helm) = (found?, checks?, helm?);

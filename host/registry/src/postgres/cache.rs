@@ -57,6 +57,11 @@ impl Cache {
         Ok(Self { client, mode })
     }
 
+    /// Can be asked at all.
+    pub(super) async fn assert_reachable(&self) -> Result<(), Failure> {
+        self.connect().await.map(|_| ())
+    }
+
     /// Drops the entry after a change of the row; the proof comes later.
     pub(super) async fn drop_entry(&self, key: &str) -> Result<(), Failure> {
         if self.mode != CacheMode::Delete {

@@ -250,6 +250,20 @@ impl Registry for PostgresRegistry {
         })
     }
 
+    async fn assert_provable(&self) -> Result<(), Failure> {
+        if let Some(router) = &self.router {
+            // Any answer about the model will do, a failing backend's too.
+            router
+                .probe(&self.rows.model)
+                .await
+                .map_err(|failure| failure.because("this router could not prove that the model is out of traffic"))?;
+        }
+        if let Some(cache) = &self.cache {
+            cache.assert_reachable().await?;
+        }
+        Ok(())
+    }
+
     async fn stop(&self, prior: &TrafficState) -> Result<(), Failure> {
         let token: Token = recall(self.driver(), prior)?;
         let expected = token.row(token.status.as_deref());

@@ -20,38 +20,32 @@ on_both_helms!(
         let model = Model::good("imagegone", major);
         assert!(!model.upgrade_and_wait(2, &["image.tag=missing-1"], "2s"));
         assert!(model.upgrade_and_wait(3, &[], "120s"));
+        // Helm's own try of revision 2 left events too.
+        let before = pull_failures(&model);
         let mut running = model
             .tool()
             .start(&["rollback", RELEASE, "2", "--yes", "--to-rejected", "-o", "json"]);
         let stderr = BufReader::new(running.child().stderr.take().expect("stderr is piped"));
         let named = std::thread::spawn(move || {
             let mut named = None;
+            let mut seen = Vec::new();
             for line in stderr.lines().map_while(Result::ok) {
-                if named.is_none() && line.contains("image") && line.contains("missing-1") {
+                // The plan and Helm's progress may name the image too; a cause can only come after them.
+                let waits = seen.iter().any(|line: &String| line.contains("waiting until revision"));
+                if named.is_none() && waits && line.contains("missing-1") {
                     named = Some(Instant::now());
                 }
+                seen.push(line);
             }
-            named
+            (named, seen.join("\n"))
         });
-        let namespace = model.namespace.name.clone();
-        let api = model.namespace.testbed.api();
         let failed = wait::until("the kubelet's event", Duration::from_secs(90), || {
-            let events = api.get(&format!(
-                "/api/v1/namespaces/{namespace}/events?fieldSelector=reason%3DFailed"
-            ))?;
-            let newest = events["items"]
-                .as_array()?
-                .iter()
-                .filter(|event| event["message"].as_str().is_some_and(|text| text.contains("missing-1")))
-                .count();
-            // Helm's own try of revision 2 left events too; the run's pod adds to them.
-            (newest >= 2).then(Instant::now)
+            (pull_failures(&model) > before).then(Instant::now)
         });
-        assert_eq!(running.wait(Duration::from_secs(60)), Some(11));
-        let named = named
-            .join()
-            .expect("stderr is read")
-            .expect("the cause is named on stderr");
+        let code = running.wait(Duration::from_secs(60));
+        let (named, stderr) = named.join().expect("stderr is read");
+        assert_eq!(code, Some(11), "{stderr}");
+        let named = named.unwrap_or_else(|| panic!("the cause is not named on stderr:\n{stderr}"));
         assert!(
             named <= failed + Duration::from_secs(2),
             "named {:?} after the event",
@@ -60,6 +54,17 @@ on_both_helms!(
         model.assert_out_of_traffic();
     }
 );
+
+/// Events of the kubelet that say that the image cannot be pulled.
+fn pull_failures(model: &Model) -> usize {
+    let namespace = &model.namespace.name;
+    let path = format!("/api/v1/namespaces/{namespace}/events?fieldSelector=reason%3DFailed");
+    let events = model.namespace.testbed.api().get(&path).expect("events can be listed");
+    let events = events["items"].as_array().expect("a list").iter();
+    events
+        .filter(|event| event["message"].as_str().is_some_and(|text| text.contains("missing-1")))
+        .count()
+}
 
 #[test]
 fn a_target_that_crashes_too_is_held_with_exit_code_and_log() {
@@ -107,15 +112,7 @@ fn a_pod_without_a_gpu_is_named_when_it_happens() {
     let namespace = Namespace::create(&testbed, "gputaken");
     let helm = namespace.helm(Major::Four);
     helm.install(RELEASE, &[RECREATE, "revisionLabel=1"]);
-    helm.upgrade(
-        RELEASE,
-        &[
-            RECREATE,
-            "revisionLabel=2",
-            "gpus=0",
-            CRASH,
-        ],
-    );
+    helm.upgrade(RELEASE, &[RECREATE, "revisionLabel=2", "gpus=0", CRASH]);
     // Somebody else takes the GPU that revision 1 needs.
     namespace.kubectl().apply(&format!(
         "apiVersion: v1\nkind: Pod\nmetadata: {{name: thief, namespace: {}}}\nspec:\n  containers:\n  - {{name: c, image: vllm-sim:1, resources: {{limits: {{nvidia.com/gpu: 1}}}}}}\n",

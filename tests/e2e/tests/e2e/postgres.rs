@@ -123,16 +123,26 @@ on_both_helms!(
 #[test]
 fn a_failing_routed_check_takes_the_model_out_of_traffic_again() {
     let registered = Registered::crashed("routedfails", Major::Four, &[]);
-    // A wrong key: the router answers 401, so the check cannot prove that the model is routed.
-    let tool = registered.tool().env("ROUTER_KEY", "wrong-key");
+    let plugin = vllm_rollback_harness::paths::test_plugin("always-fails-routed");
+    let report = registered
+        .rollback(&["--plugin", &plugin.to_string_lossy()])
+        .expect_code(10)
+        .report();
+    assert_eq!(report.outcome, StateName::Held);
+    assert!(
+        report.states.iter().any(|state| state.name == StateName::Unfenced),
+        "it was back before"
+    );
+    assert_eq!(registered.status(), "disabled");
+    assert_ne!(registered.ask_router(), 200);
+}
+
+#[test]
+fn a_router_that_does_not_know_the_key_is_refused_before_anything_changes() {
+    let registered = Registered::crashed("routerkey", Major::Four, &[]);
     let url = registered.router.url();
-    let args = [
-        "--registry",
-        "postgres",
-        "--model",
-        MODEL,
-        "--environment",
-        ENVIRONMENT,
+    let args = ["--registry", "postgres", "--model", MODEL, "--environment", ENVIRONMENT];
+    let more = [
         "--postgres-dsn-env",
         "REGISTRY_DSN",
         "--router-url",
@@ -140,9 +150,11 @@ fn a_failing_routed_check_takes_the_model_out_of_traffic_again() {
         "--router-key-env",
         "ROUTER_KEY",
     ];
-    let report = tool.rollback(RELEASE, &args).expect_code(10).report();
-    assert_eq!(report.outcome, StateName::Held);
-    assert_eq!(registered.status(), "disabled");
+    let tool = registered.tool().env("ROUTER_KEY", "wrong-key");
+    let ran = tool.rollback(RELEASE, &[&args[..], &more[..]].concat()).expect_code(1);
+    assert!(ran.stderr.contains("401"), "{}", ran.stderr);
+    assert_eq!(registered.status(), "ready");
+    assert_eq!(registered.model.statuses().len(), 2, "nothing was rolled back");
 }
 
 #[test]
