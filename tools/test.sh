@@ -8,6 +8,11 @@ tools/lint.sh
 echo "==> the checks' own logic" >&2
 cargo test --quiet --locked --manifest-path plugins/Cargo.toml --workspace
 
+echo "==> the test bed's address map" >&2
+# With the build's own flags, so that nothing of Kubernetes is compiled again.
+(cd tests/testbed && go test -trimpath -vet=off ./node)
+
 echo "==> unit, integration and end-to-end tests" >&2
 cargo build --release --locked --workspace --bins
-cargo test --release --locked --workspace --no-fail-fast
+# The end-to-end cases mostly wait for the cluster, so more of them run at a time than there are cores.
+RUST_TEST_THREADS=6 cargo test --release --locked --workspace --no-fail-fast

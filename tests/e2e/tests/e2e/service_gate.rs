@@ -28,8 +28,9 @@ on_both_helms!(no_request_is_answered_between_the_fence_and_the_verdicts, |major
     let client = model.namespace.client(SERVICE);
     let ended = Arc::new(AtomicBool::new(false));
     let stop = Arc::clone(&ended);
+    // Taken before the run's own clock starts, so that the client's is never behind it.
+    let start = std::time::Instant::now();
     let watcher = std::thread::spawn(move || {
-        let start = std::time::Instant::now();
         let mut seen = Vec::new();
         while !stop.load(Ordering::Relaxed) {
             let asked = start.elapsed().as_secs_f64();
@@ -48,7 +49,7 @@ on_both_helms!(no_request_is_answered_between_the_fence_and_the_verdicts, |major
             .expect("reached")
             .at_seconds
     };
-    // The client started before the run, so its clock is ahead by the process's start-up time.
+    // The client's clock is ahead by the time it took to start the process.
     let (from, to) = (at(StateName::Fenced) + 1.0, at(StateName::Validated));
     let inside: Vec<bool> = seen
         .into_iter()
