@@ -21,23 +21,17 @@ pub enum RecordStore {
     ConfigMaps,
 }
 
-/// A record, by its labels.
+/// A record, by its labels as they are: whether they make sense is for their reader to say, so that none is passed over.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RecordLabels {
     /// Name of the Secret or ConfigMap: `sh.helm.release.v1.<release>.v<revision>`.
     pub object: String,
-    /// Release name.
-    pub release: String,
-    /// Revision.
-    pub version: u32,
-    /// Helm's word for the status.
-    pub status: String,
-    /// RFC 3339 time when the record was created.
-    pub created: Option<String>,
+    /// Its labels: `owner`, `name`, `version`, `status`, and the operator's own.
+    pub labels: BTreeMap<String, String>,
 }
 
 impl Cluster {
-    /// All records of a release in this namespace, in ascending order of revision.
+    /// All records of a release in this namespace, in no order.
     ///
     /// # Errors
     /// `Forbidden`, `Unreachable`.
@@ -89,18 +83,6 @@ impl Cluster {
         namespaces
     }
 
-    /// Releases of this namespace and how many revisions each has.
-    ///
-    /// # Errors
-    /// `Forbidden`, `Unreachable`.
-    pub async fn releases(&self, store: RecordStore) -> Result<BTreeMap<String, usize>, Failure> {
-        let mut counts = BTreeMap::new();
-        for (_, record) in self.records(store, Some(self.namespace()), "owner=helm").await? {
-            *counts.entry(record.release).or_default() += 1;
-        }
-        Ok(counts)
-    }
-
     async fn records(
         &self,
         store: RecordStore,
@@ -118,9 +100,7 @@ impl Cluster {
             .list_metadata(&path, &query)
             .await
             .map_err(|e| e.into_failure(format!("cannot list release records in {place}")))?;
-        let mut found: Vec<_> = listed.items.iter().filter_map(labels).collect();
-        found.sort_by_key(|(_, a)| a.version);
-        Ok(found)
+        Ok(listed.items.iter().filter_map(labels).collect())
     }
 }
 
@@ -151,13 +131,12 @@ impl RecordStore {
 
 fn labels(object: &Value) -> Option<(String, RecordLabels)> {
     let metadata = &object["metadata"];
-    let label = |key: &str| metadata["labels"][key].as_str().map(str::to_owned);
+    let labels = metadata["labels"].as_object().into_iter().flatten();
     let record = RecordLabels {
         object: metadata["name"].as_str()?.to_owned(),
-        release: label("name")?,
-        version: label("version")?.parse().ok()?,
-        status: label("status").unwrap_or_else(|| "unknown".to_owned()),
-        created: metadata["creationTimestamp"].as_str().map(str::to_owned),
+        labels: labels
+            .filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned())))
+            .collect(),
     };
     Some((metadata["namespace"].as_str()?.to_owned(), record))
 }
@@ -176,20 +155,15 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn a_record_is_known_by_its_labels() {
+    fn a_record_keeps_its_labels_as_they_are_garbled_ones_too() {
         let object = json!({"metadata": {"name": "sh.helm.release.v1.x.v3", "namespace": "ml", "labels":
-            {"owner": "helm", "name": "x", "version": "3", "status": "failed"}}});
+            {"owner": "helm", "name": "x", "version": "three"}}});
         let (namespace, record) = labels(&object).unwrap();
         assert_eq!(
-            (namespace.as_str(), record.version, record.status.as_str()),
-            ("ml", 3, "failed")
+            (namespace.as_str(), record.object.as_str()),
+            ("ml", "sh.helm.release.v1.x.v3")
         );
-    }
-
-    #[test]
-    fn an_object_with_a_version_that_is_no_number_is_not_a_record() {
-        let object = json!({"metadata": {"name": "a", "namespace": "ml", "labels": {"name": "x", "version": "-"}}});
-        assert!(labels(&object).is_none());
+        assert_eq!(record.labels["version"], "three");
     }
 
     #[test]

@@ -1,7 +1,5 @@
 //! Helm's release records ← the cluster's Secrets and ConfigMaps.
 
-use std::collections::BTreeMap;
-
 use async_trait::async_trait;
 use vllm_rollback_cluster::Cluster;
 use vllm_rollback_cluster::records::{RecordLabels, RecordStore};
@@ -53,13 +51,8 @@ impl RecordSource for ClusterRecords {
     async fn list(&self) -> Result<Vec<RecordHeader>, Failure> {
         let records = self.cluster.list_records(self.store, &self.release).await?;
         let header = |record: RecordLabels| RecordHeader {
-            labels: BTreeMap::from([
-                ("owner".to_owned(), "helm".to_owned()),
-                ("name".to_owned(), record.release),
-                ("version".to_owned(), record.version.to_string()),
-                ("status".to_owned(), record.status),
-            ]),
             object: record.object,
+            labels: record.labels,
         };
         Ok(records.into_iter().map(header).collect())
     }

@@ -67,6 +67,26 @@ fn a_corrupt_release_record_is_named() {
 }
 
 #[test]
+fn a_record_with_a_garbled_label_is_named_and_not_passed_over() {
+    let model = Model::crashed("label", Major::Four);
+    let record = format!("sh.helm.release.v1.{RELEASE}.v2");
+    let namespace = &model.namespace.name;
+    let label = [
+        "label",
+        "secret",
+        &record,
+        "-n",
+        namespace,
+        "version=two",
+        "--overwrite",
+    ];
+    model.namespace.kubectl().run(&label);
+    let ran = model.rollback(&[]).expect_code(1);
+    assert!(ran.stderr.contains(&record), "{}", ran.stderr);
+    assert_clear(&ran.stderr);
+}
+
+#[test]
 fn a_user_without_rights_is_told_which_before_anything_changes() {
     let model = Model::crashed("norights", Major::Four);
     let ran = model
