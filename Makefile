@@ -24,7 +24,7 @@ plugins: need ## Build the checks as WebAssembly components into target/plugins
 .PHONY: build
 build: plugins ## Build the tool: target/release/kubectl-vllm_rollback
 	@tools/say.sh "building the tool (about 8 min the first time, seconds afterwards)"
-	@cargo build --release --locked -p vllm-rollback-cli
+	@cargo build --release --locked --workspace --bins
 	@echo "$(BIN)"
 
 .PHONY: dist
@@ -42,9 +42,10 @@ install: build ## Install the kubectl plugin into PREFIX/bin (default ~/.local)
 testbed: need
 	@tests/testbed/build.sh all
 
+# The same selection of packages everywhere: another one has other features, and would build the dependencies again.
 .PHONY: sim
-sim: need
-	@cargo build --release --locked -p vllm-sim -p contract-router -p vllm-rollback-harness --bins
+sim: plugins
+	@cargo build --release --locked --workspace --bins
 
 .PHONY: cluster
 cluster: testbed sim ## Start a throwaway cluster for hand use; prints the export line
