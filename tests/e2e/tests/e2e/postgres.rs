@@ -18,6 +18,18 @@ use crate::on_both_helms;
 /// The registry's environment of all cases.
 const ENVIRONMENT: &str = "production";
 
+/// Which row of which registry the tool works on; the variable holds how to reach it.
+const REGISTRY: [&str; 8] = [
+    "--registry",
+    "postgres",
+    "--model",
+    MODEL,
+    "--environment",
+    ENVIRONMENT,
+    "--postgres-dsn-env",
+    "REGISTRY_DSN",
+];
+
 /// A model behind the runbook's registry and router.
 struct Registered {
     model: Model,
@@ -53,16 +65,6 @@ impl Registered {
 
     fn rollback(&self, more: &[&str]) -> Ran {
         let url = self.router.url();
-        let args = [
-            "--registry",
-            "postgres",
-            "--model",
-            MODEL,
-            "--environment",
-            ENVIRONMENT,
-            "--postgres-dsn-env",
-            "REGISTRY_DSN",
-        ];
         let cache = [
             "--redis-url-env",
             "CACHE_URL",
@@ -71,7 +73,8 @@ impl Registered {
             "--router-key-env",
             "ROUTER_KEY",
         ];
-        self.tool().rollback(RELEASE, &[&args[..], &cache[..], more].concat())
+        self.tool()
+            .rollback(RELEASE, &[&REGISTRY[..], &cache[..], more].concat())
     }
 
     fn status(&self) -> String {
@@ -185,20 +188,10 @@ fn a_registry_that_is_down_is_refused_before_anything_changes() {
     let model = Model::crashed("pgdown", Major::Four);
     let port = vllm_rollback_harness::databases::free_port();
     let dsn = format!("postgres://rollback:{PASSWORD}@127.0.0.1:{port}/models");
-    let args = [
-        "--registry",
-        "postgres",
-        "--model",
-        MODEL,
-        "--environment",
-        ENVIRONMENT,
-        "--postgres-dsn-env",
-        "REGISTRY_DSN",
-    ];
     let ran = model
         .tool()
         .env("REGISTRY_DSN", &dsn)
-        .rollback(RELEASE, &args)
+        .rollback(RELEASE, &REGISTRY)
         .expect_code(1);
     assert!(!ran.stderr.contains(PASSWORD), "{}", ran.stderr);
     assert_eq!(model.statuses().len(), 2, "nothing was rolled back");
