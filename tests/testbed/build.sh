@@ -2,7 +2,7 @@
 # Builds the test bed into target/testbed/bin: testbed (and kubectl, which is
 # the same binary), helm3, helm4. Only what is out of date is built.
 #
-#   tests/testbed/build.sh [testbed|helm3|helm4|all]
+#   tests/testbed/build.sh [testbed|helm3|helm4|all]…
 set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)
@@ -24,7 +24,7 @@ fail() {
 check_go() {
   command -v go >/dev/null || fail "Go is not installed: the test bed needs Go 1.$go_needed or newer (https://go.dev/dl)"
   # A toolchain download would be a surprise of several hundred megabytes.
-  export GOTOOLCHAIN=local GOFLAGS=-buildvcs=false
+  export GOTOOLCHAIN=local GOFLAGS="${GOFLAGS:-} -buildvcs=false"
   go_version=$(cd / && go env GOVERSION)
   minor=$(echo "$go_version" | sed -n 's/^go1\.\([0-9]*\).*/\1/p')
   [ "${minor:-0}" -ge "$go_needed" ] || fail "$(command -v go) is $go_version: the test bed needs Go 1.$go_needed or newer (https://go.dev/dl)"
@@ -67,11 +67,13 @@ build_helm() {
   fi
 }
 
-what=${1:-all}
-case $what in
-testbed | helm3 | helm4 | all) ;;
-*) fail "usage: build.sh [testbed|helm3|helm4|all]" ;;
-esac
+[ $# -gt 0 ] || set -- all
+for what; do
+  case $what in
+  testbed | helm3 | helm4 | all) ;;
+  *) fail "usage: build.sh [testbed|helm3|helm4|all]…" ;;
+  esac
+done
 check_go
 mkdir -p "$bin"
 exec 9>"$out/build.lock"
@@ -79,6 +81,8 @@ if ! flock -n 9; then
   say "waiting for another build…"
   flock 9
 fi
-case $what in testbed | all) build_testbed ;; esac
-case $what in helm3 | all) build_helm helm3 helm.sh/helm/v3/cmd/helm "$helm3" ;; esac
-case $what in helm4 | all) build_helm helm4 helm.sh/helm/v4/cmd/helm "$helm4" ;; esac
+for what; do
+  case $what in testbed | all) build_testbed ;; esac
+  case $what in helm3 | all) build_helm helm3 helm.sh/helm/v3/cmd/helm "$helm3" ;; esac
+  case $what in helm4 | all) build_helm helm4 helm.sh/helm/v4/cmd/helm "$helm4" ;; esac
+done

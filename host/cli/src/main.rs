@@ -23,6 +23,11 @@ mod wiring;
 use std::ffi::OsString;
 
 use clap::FromArgMatches;
+use tracing::Level;
+use tracing_subscriber::Layer as _;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
 use vllm_rollback_engine::failure::{Failure, FailureKind};
 use vllm_rollback_engine::report::ExitCode;
 
@@ -98,15 +103,18 @@ fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
 
 /// Logs of the tool itself: none, unless asked for with `-v`.
 fn log_to_stderr(verbose: u8) {
-    let filter = match verbose {
+    let (all, ours) = match verbose {
         0 => return,
-        1 => "warn,vllm_rollback=info",
-        _ => "info,vllm_rollback=debug,kube_client=debug",
+        1 => (Level::WARN, Level::INFO),
+        _ => (Level::INFO, Level::DEBUG),
     };
-    let subscriber = tracing_subscriber::fmt()
-        .with_env_filter(tracing_subscriber::EnvFilter::new(filter))
-        .with_writer(std::io::stderr)
-        .finish();
+    let mut targets = Targets::new().with_default(all).with_target("vllm_rollback", ours);
+    if verbose > 1 {
+        targets = targets.with_target("kube_client", ours);
+    }
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     // Fails only when another subscriber is set already.
-    let _ = tracing::subscriber::set_global_default(subscriber);
+    let _ = tracing_subscriber::registry()
+        .with(lines.with_filter(targets))
+        .try_init();
 }

@@ -18,22 +18,36 @@ pub struct ServicePorts {
     pub ports: Vec<u16>,
 }
 
+/// All Services of a namespace.
+#[derive(Debug)]
+pub struct Services(Vec<Value>);
+
 impl Cluster {
-    /// Services of this namespace whose selectors, gate apart, select the pods of the record's serving workloads. Those
-    /// that belong to somebody else are among them.
+    /// Lists the Services of this namespace. A list right after a write takes up to 0.1 s (the API server first makes sure
+    /// that its cache has seen the write), so callers ask for it beside other things.
     ///
     /// # Errors
-    /// `Forbidden`, `Unreachable`; `Invalid` when the manifest cannot be read.
-    pub async fn services_of(&self, record: &ReleaseRecord) -> Result<Vec<ServicePorts>, Failure> {
+    /// `Forbidden`, `Unreachable`.
+    pub async fn services(&self) -> Result<Services, Failure> {
+        let path = Resource::core("services").collection(Some(self.namespace()));
+        let listed = self.wire().list(&path, &[]).await;
+        listed
+            .map(|listed| Services(listed.items))
+            .map_err(|e| e.into_failure(format!("cannot list the Services of namespace {}", self.namespace())))
+    }
+}
+
+impl Services {
+    /// Those whose selectors, gate apart, select the pods of the record's serving workloads. Services that belong to
+    /// somebody else are among them.
+    ///
+    /// # Errors
+    /// `Invalid` when the manifest cannot be read.
+    pub fn of(&self, record: &ReleaseRecord) -> Result<Vec<ServicePorts>, Failure> {
         let manifest = Manifest::of(record)?;
         let workloads = manifest.serving_workloads();
-        let listed = self
-            .wire()
-            .list(&Resource::core("services").collection(Some(self.namespace())), &[])
-            .await
-            .map_err(|e| e.into_failure(format!("cannot list the Services of namespace {}", self.namespace())))?;
         let leads = |service: &&Value| workloads.iter().any(|workload| leads_to(service, workload));
-        Ok(listed.items.iter().filter(leads).map(ports).collect())
+        Ok(self.0.iter().filter(leads).map(ports).collect())
     }
 }
 

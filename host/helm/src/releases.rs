@@ -1,5 +1,6 @@
 //! The engine's port to Helm.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -30,12 +31,12 @@ const READ_BACK: [Duration; 4] = [
 pub struct HelmReleases<S> {
     release: ReleaseRef,
     source: S,
-    binary: HelmBinary,
+    binary: Arc<HelmBinary>,
 }
 
 impl<S: RecordSource> HelmReleases<S> {
     /// The release whose records `source` holds.
-    pub fn new(release: ReleaseRef, source: S, binary: HelmBinary) -> Self {
+    pub fn new(release: ReleaseRef, source: S, binary: Arc<HelmBinary>) -> Self {
         Self {
             release,
             source,
@@ -210,7 +211,7 @@ mod tests {
             name: "llama".into(),
         };
         let binary = HelmBinary::new(None, None, "/".into(), crate::Connection::default());
-        HelmReleases::new(release, NoRecords, binary)
+        HelmReleases::new(release, NoRecords, Arc::new(binary))
     }
 
     #[derive(Debug)]

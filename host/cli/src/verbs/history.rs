@@ -13,6 +13,7 @@ use vllm_rollback_report::history::{self as page, History, Mark, Row};
 use crate::args::site::SiteArgs;
 use crate::names;
 use crate::shell::Shell;
+use crate::wiring::helm::HelmUse;
 use crate::wiring::site::Site;
 
 const EXAMPLES: &str = "\
@@ -35,7 +36,7 @@ pub(crate) struct HistoryArgs {
 pub(crate) async fn run(args: HistoryArgs, shell: &Shell) -> Result<ExitCode, Failure> {
     let connection = args.site.connection.clone().with_helm(shell.program, &shell.env);
     let terminal = Arc::new(shell.terminal());
-    let site = Site::open(shell, &args.site, connection, &args.release, &terminal).await?;
+    let site = Site::open(shell, &args.site, connection, &args.release, &terminal, HelmUse::Never).await?;
     let (summaries, memory) = tokio::try_join!(site.releases.history(), site.journal.memory())?;
     let mut records = Vec::new();
     for summary in &summaries {

@@ -12,6 +12,7 @@ use crate::args::target::TargetArgs;
 use crate::shell::{Shell, ticking};
 use crate::signals::Never;
 use crate::verbs::rollback::WishArgs;
+use crate::wiring::helm::HelmUse;
 use crate::wiring::site::Site;
 
 const EXAMPLES: &str = "\
@@ -50,7 +51,7 @@ pub(crate) async fn show(
 ) -> Result<ExitCode, Failure> {
     let terminal = Arc::new(shell.terminal());
     let connection = target.place(site.connection.clone(), shell)?;
-    let site = Site::open(shell, &site, connection, &target.release, &terminal).await?;
+    let site = Site::open(shell, &site, connection, &target.release, &terminal, HelmUse::Soon).await?;
     let request = wishes.apply(target, site.request(wishes.timeout));
     let world = site.world(&Never, terminal.as_ref());
     let plan = ticking(&terminal, vllm_rollback_engine::plan(&world, &request)).await;

@@ -15,6 +15,7 @@ use crate::args::output::OutputArgs;
 use crate::args::site::SiteArgs;
 use crate::shell::{Shell, ticking};
 use crate::signals::Signals;
+use crate::wiring::helm::HelmUse;
 use crate::wiring::site::Site;
 use crate::{names, panics, prompt};
 
@@ -110,7 +111,7 @@ pub(crate) async fn run(args: RegistryArgs, shell: &Shell) -> Result<ExitCode, F
 async fn look(args: LookArgs, shell: &Shell) -> Result<ExitCode, Failure> {
     let terminal = Arc::new(shell.terminal());
     let connection = args.site.connection.clone().with_helm(shell.program, &shell.env);
-    let site = Site::open(shell, &args.site, connection, &args.release, &terminal).await?;
+    let site = Site::open(shell, &args.site, connection, &args.release, &terminal, HelmUse::Never).await?;
     let (now, memory) = tokio::try_join!(site.registry.read(), site.journal.memory())?;
     let place = Place {
         release: site.release.clone(),
@@ -135,7 +136,7 @@ async fn change(args: ChangeArgs, wish: TrafficWish, shell: &Shell) -> Result<Ex
     let speaker = Arc::clone(&terminal);
     let signals = Signals::listen(move |text| speaker.say(Mark::Attention, text))?;
     let connection = args.site.connection.clone().with_helm(shell.program, &shell.env);
-    let site = Site::open(shell, &args.site, connection, &args.release, &terminal).await?;
+    let site = Site::open(shell, &args.site, connection, &args.release, &terminal, HelmUse::Never).await?;
     let mut request = site.request(None);
     request.reason = args.reason;
     if !args.yes {

@@ -18,6 +18,7 @@ use crate::args::site::SiteArgs;
 use crate::args::target::TargetArgs;
 use crate::shell::{Shell, ticking};
 use crate::signals::Signals;
+use crate::wiring::helm::HelmUse;
 use crate::wiring::site::Site;
 use crate::{duration, panics, prompt};
 
@@ -114,7 +115,15 @@ pub(crate) async fn run(args: RollbackArgs, shell: &Shell) -> Result<ExitCode, F
     let speaker = Arc::clone(&terminal);
     let signals = Signals::listen(move |text| speaker.say(Mark::Attention, text))?;
     let connection = args.target.place(args.site.connection.clone(), shell)?;
-    let site = Site::open(shell, &args.site, connection, &args.target.release, &terminal).await?;
+    let site = Site::open(
+        shell,
+        &args.site,
+        connection,
+        &args.target.release,
+        &terminal,
+        HelmUse::Soon,
+    )
+    .await?;
     let mut request = args.wishes.apply(&args.target, site.request(args.wishes.timeout));
     request.reason.clone_from(&args.reason);
     let world = site.world(&signals, terminal.as_ref());

@@ -14,6 +14,7 @@ use vllm_rollback_report::status::{self as page, Status};
 use crate::args::site::SiteArgs;
 use crate::names;
 use crate::shell::Shell;
+use crate::wiring::helm::HelmUse;
 use crate::wiring::site::Site;
 
 const EXAMPLES: &str = "\
@@ -36,7 +37,7 @@ pub(crate) struct StatusArgs {
 pub(crate) async fn run(args: StatusArgs, shell: &Shell) -> Result<ExitCode, Failure> {
     let connection = args.site.connection.clone().with_helm(shell.program, &shell.env);
     let terminal = Arc::new(shell.terminal());
-    let site = Site::open(shell, &args.site, connection, &args.release, &terminal).await?;
+    let site = Site::open(shell, &args.site, connection, &args.release, &terminal, HelmUse::Never).await?;
     let history = site.releases.history().await?;
     let Some(current) = history.last().cloned() else {
         return Err(Failure::new(

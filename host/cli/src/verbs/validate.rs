@@ -11,6 +11,7 @@ use vllm_rollback_report::run::Of;
 use crate::args::site::SiteArgs;
 use crate::shell::{Shell, ticking};
 use crate::signals::Never;
+use crate::wiring::helm::HelmUse;
 use crate::wiring::site::Site;
 use crate::{duration, names};
 
@@ -40,7 +41,7 @@ pub(crate) struct ValidateArgs {
 pub(crate) async fn run(args: ValidateArgs, shell: &Shell) -> Result<ExitCode, Failure> {
     let terminal = Arc::new(shell.terminal());
     let connection = args.site.connection.clone().with_helm(shell.program, &shell.env);
-    let site = Site::open(shell, &args.site, connection, &args.release, &terminal).await?;
+    let site = Site::open(shell, &args.site, connection, &args.release, &terminal, HelmUse::Never).await?;
     let request = site.request(args.timeout);
     let world = site.world(&Never, terminal.as_ref());
     let report = ticking(&terminal, vllm_rollback_engine::validate(&world, &request)).await;

@@ -1,9 +1,28 @@
 //! Connection flags → the helm child process.
 
+use std::sync::Arc;
+
 use vllm_rollback_engine::failure::{Failure, FailureKind};
-use vllm_rollback_helm::Connection;
+use vllm_rollback_helm::{Connection, HelmBinary};
 
 use crate::args::connection::ConnectionArgs;
+
+/// Whether a verb asks Helm what it offers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum HelmUse {
+    /// At once: it is asked beside the connecting.
+    Soon,
+    /// Never.
+    Never,
+}
+
+/// Asks helm what it offers, beside other work. What it says, an error too, comes out where it is asked for.
+pub(crate) fn look_ahead(binary: &Arc<HelmBinary>) {
+    let binary = Arc::clone(binary);
+    tokio::spawn(async move {
+        let _ = binary.info().await;
+    });
+}
 
 /// What helm is told, so that it reaches the same cluster as we do.
 pub(crate) fn connection(args: &ConnectionArgs) -> Connection {

@@ -5,6 +5,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use vllm_rollback_cluster::Cluster;
 use vllm_rollback_cluster::gate::{GATE_KEY, GateState};
+use vllm_rollback_cluster::services::ServicePorts;
 use vllm_rollback_engine::failure::{Failure, FailureKind};
 use vllm_rollback_engine::release::ReleaseRef;
 use vllm_rollback_registry::postgres::{Owner, ServiceAddress};
@@ -24,13 +25,17 @@ impl SiteServices {
     pub(crate) fn new(cluster: Cluster, newest: Newest) -> Self {
         Self { cluster, newest }
     }
+
+    async fn found(&self) -> Result<Vec<ServicePorts>, Failure> {
+        let (record, services) = tokio::try_join!(self.newest.record(), self.cluster.services())?;
+        services.of(&record)
+    }
 }
 
 #[async_trait]
 impl Services for SiteServices {
     async fn names(&self) -> Result<Vec<String>, Failure> {
-        let record = self.newest.record().await?;
-        let found = self.cluster.services_of(&record).await?;
+        let found = self.found().await?;
         Ok(found.into_iter().map(|service| service.name).collect())
     }
 
@@ -67,8 +72,7 @@ impl Services for SiteServices {
 #[async_trait]
 impl Owner for SiteServices {
     async fn services(&self) -> Result<Vec<ServiceAddress>, Failure> {
-        let record = self.newest.record().await?;
-        let found = self.cluster.services_of(&record).await?;
+        let found = self.found().await?;
         Ok(found
             .into_iter()
             .map(|service| ServiceAddress {

@@ -30,6 +30,7 @@ use crate::journal::place::Place;
 use crate::shell::Shell;
 use crate::verbs::version;
 use crate::wiring::cluster_view::SiteView;
+use crate::wiring::helm::HelmUse;
 use crate::wiring::mirror::ClusterMirror;
 use crate::wiring::newest::Newest;
 use crate::wiring::reach::PodReach;
@@ -68,10 +69,14 @@ impl Site {
         connection: ConnectionArgs,
         release: &str,
         terminal: &Arc<Terminal>,
+        helm: HelmUse,
     ) -> Result<Self, Failure> {
         let settings = read_settings(shell, args)?;
         helm::assert_same_cluster(&connection)?;
-        let binary = HelmBinary::from_env(helm::connection(&connection));
+        let binary = Arc::new(HelmBinary::from_env(helm::connection(&connection)));
+        if helm == HelmUse::Soon {
+            helm::look_ahead(&binary);
+        }
         let run_id = Ulid::generate().to_string();
         let reached = async {
             let cluster = connect::connect(connection, Some(run_id.clone())).await?;

@@ -1,6 +1,7 @@
 //! Everything the run will need, looked at before anything changes. Read-only.
 
 mod access;
+mod gate;
 mod images;
 mod owners;
 mod references;
@@ -47,12 +48,19 @@ pub(crate) async fn look(
         found.extend(images::look(target, &nodes));
         found
     };
-    let (access, references, places, scaled, kinds) = futures::join!(
+    let gate = async {
+        match service_gate {
+            true => gate::look(&mapper, target).await,
+            false => Vec::new(),
+        }
+    };
+    let (access, references, places, scaled, kinds, gate) = futures::join!(
         access::look(cluster, &mapper, current, target, service_gate),
         references::look(cluster, target),
         places,
         look_at_autoscalers(cluster, target, &live),
         look_at_kinds(&mapper, current, target),
+        gate,
     );
     let mut findings = Vec::new();
     if workloads.is_empty() {
@@ -65,6 +73,7 @@ pub(crate) async fn look(
         findings.push(none);
     }
     findings.extend(owners::look(target, live.iter().map(|w| &w.object)));
+    findings.extend(gate);
     findings.extend(access);
     findings.extend(kinds);
     findings.extend(places);

@@ -172,21 +172,10 @@ fn a_model_that_cannot_be_taken_out_again_ends_unknown_and_loudly() {
         routed: Outcome::Fail,
         ..Health::GOOD
     });
-    let calls = Client::new(&crashed(), "count");
-    calls.report();
-    let resumed = calls
-        .calls
-        .lock()
-        .unwrap()
-        .iter()
-        .position(|call| *call == "resume_to")
-        .unwrap();
+    let resumed = number_of("resume_to");
     let mut client = Client::new(&sim, "run-1");
     for call in resumed + 1..resumed + 20 {
-        client = client.with(
-            Trouble::Call(u32::try_from(call).unwrap()),
-            Fault::Fails(FailureKind::Unreachable),
-        );
+        client = client.with(Trouble::Call(call), Fault::Fails(FailureKind::Unreachable));
     }
     let report = client.report();
     assert_eq!(
@@ -209,16 +198,7 @@ fn a_model_that_cannot_be_taken_out_again_ends_unknown_and_loudly() {
 
 #[test]
 fn a_model_that_was_let_back_without_an_answer_is_taken_out_even_when_nobody_can_look() {
-    let calls = Client::new(&crashed(), "count");
-    calls.report();
-    let resumed = calls
-        .calls
-        .lock()
-        .unwrap()
-        .iter()
-        .position(|call| *call == "resume_to")
-        .unwrap();
-    let resumed = u32::try_from(resumed).unwrap();
+    let resumed = number_of("resume_to");
     let sim = crashed();
     let mut client = Client::new(&sim, "run-1").with(Trouble::Call(resumed), Fault::LosesAnswer);
     let unreachable = Fault::Fails(FailureKind::Unreachable);
@@ -268,4 +248,13 @@ fn a_run_that_loses_its_lock_after_the_fence_touches_nothing_more() {
             "the other's lock is left alone"
         );
     }
+}
+
+/// The number of a call within a run that goes well.
+fn number_of(name: &str) -> u32 {
+    let counted = Client::new(&crashed(), "count");
+    counted.report();
+    let calls = counted.calls.lock().unwrap();
+    let at = calls.iter().position(|call| *call == name).unwrap();
+    u32::try_from(at).unwrap()
 }

@@ -135,6 +135,21 @@ fn a_failed_upgrade_is_taken_back_while_helm_still_calls_it_deployed() {
     assert_restored(&report, 1);
 }
 
+on_both_helms!(
+    a_service_that_the_rollback_would_create_open_is_refused_before_anything_changes,
+    |major| {
+        let model = Model::good("created", major);
+        model.upgrade(2, &[CRASH, "service.enabled=false"]);
+        let ran = model.rollback(&[]).expect_code(1);
+        for words in ["Service/llama-vllm-deployment does not exist now", "--registry none"] {
+            assert!(ran.stderr.contains(words), "{words} is missing in: {}", ran.stderr);
+        }
+        assert_eq!(model.statuses().len(), 2, "nothing was rolled back");
+        model.rollback(&["--registry", "none"]).expect_code(0);
+        model.assert_serves(1);
+    }
+);
+
 fn service(model: &Model) -> serde_json::Value {
     let path = format!("/api/v1/namespaces/{}/services/{SERVICE}", model.namespace.name);
     model.namespace.testbed.api().get(&path).expect("the Service exists")
