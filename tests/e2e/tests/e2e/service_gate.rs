@@ -34,7 +34,8 @@ on_both_helms!(no_request_is_answered_between_the_fence_and_the_verdicts, |major
         let mut seen = Vec::new();
         while !stop.load(Ordering::Relaxed) {
             let asked = start.elapsed().as_secs_f64();
-            seen.push((asked, client.complete(MODEL).is_served()));
+            let served = client.complete(MODEL).is_served();
+            seen.push((asked, start.elapsed().as_secs_f64(), served));
         }
         seen
     });
@@ -53,8 +54,8 @@ on_both_helms!(no_request_is_answered_between_the_fence_and_the_verdicts, |major
     let (from, to) = (at(StateName::Fenced) + 1.0, at(StateName::Validated));
     let inside: Vec<bool> = seen
         .into_iter()
-        .filter(|(asked, _)| (from..to).contains(asked))
-        .map(|(_, served)| served)
+        .filter(|(asked, answered, _)| *asked >= from && *answered <= to)
+        .map(|(_, _, served)| served)
         .collect();
     assert!(!inside.is_empty(), "nobody asked between {from} s and {to} s");
     assert!(
@@ -139,11 +140,18 @@ on_both_helms!(
     a_service_that_the_rollback_would_create_open_is_refused_before_anything_changes,
     |major| {
         let model = Model::good("created", major);
-        model.upgrade(2, &[CRASH, "service.enabled=false"]);
-        let ran = model.rollback(&[]).expect_code(1);
-        for words in ["Service/llama-vllm-deployment does not exist now", "--registry none"] {
-            assert!(ran.stderr.contains(words), "{words} is missing in: {}", ran.stderr);
-        }
+        model.upgrade(2, &[CRASH, "service.suffix=-v2"]);
+        let report = model.rollback(&[]).expect_code(1).report();
+        let failure = report.failure.expect("it says why").what;
+        assert!(
+            failure.starts_with("Service/llama-vllm-deployment does not exist now"),
+            "{failure}"
+        );
+        assert!(
+            report.next.iter().any(|step| step.contains("--registry none")),
+            "{:?}",
+            report.next
+        );
         assert_eq!(model.statuses().len(), 2, "nothing was rolled back");
         model.rollback(&["--registry", "none"]).expect_code(0);
         model.assert_serves(1);
