@@ -9,6 +9,7 @@ pub(crate) fn code(failure: &Failure) -> ExitCode {
         FailureKind::Usage => ExitCode::Usage,
         FailureKind::Locked => ExitCode::Locked,
         FailureKind::GitOps => ExitCode::GitOps,
+        FailureKind::Unfinished => ExitCode::Unknown,
         FailureKind::NotFound
         | FailureKind::Forbidden
         | FailureKind::Unreachable

@@ -28,6 +28,8 @@ pub enum FailureKind {
     Refused,
     /// A GitOps controller owns the release.
     GitOps,
+    /// An earlier run was cut off and must be resumed or aborted first.
+    Unfinished,
     /// A child process failed.
     External,
     /// The operator or the system asked the run to stop.

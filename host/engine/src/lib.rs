@@ -8,6 +8,7 @@
 //! Nothing here does I/O: Helm, Kubernetes, registries, checks, the clock and the journal's storage are traits in
 //! [`ports`], and the crates beside this one implement them.
 
+mod abort;
 pub mod check;
 pub mod event;
 pub mod failure;
@@ -18,18 +19,21 @@ pub mod ports;
 pub mod release;
 pub mod report;
 pub mod request;
-mod resume;
+pub mod resume;
 mod run;
 mod setback;
 mod states;
 mod switch;
 pub mod target;
 pub mod traffic;
+mod unlock;
 mod validate;
 mod wait;
 pub mod workload;
 
+pub use abort::abort;
 pub use run::rollback;
 pub use states::planned::{plan, refusal};
 pub use switch::{TrafficWish, set_traffic};
+pub use unlock::unlock;
 pub use validate::validate;

@@ -5,6 +5,7 @@ use sha2::{Digest, Sha256};
 
 use crate::check::CheckSpec;
 use crate::release::{ApplyMethod, HelmInfo, ReleaseRef, Revision, RevisionSummary};
+use crate::resume::Resumption;
 use crate::traffic::TrafficState;
 use crate::workload::Preflight;
 
@@ -77,6 +78,9 @@ pub struct Plan {
     /// The earlier run whose rollback this run goes on with; Helm is not run again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub continues: Option<String>,
+    /// The run that this one finishes, and what becomes of each of its steps.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resumes: Option<Resumption>,
     /// The checks that will run.
     pub checks: Vec<CheckSpec>,
     /// SHA-256 over all of the above that the run rests on, hex.

@@ -162,6 +162,12 @@ pub trait Lock: Send + Sync {
 
     /// Gives it back. Safe to repeat.
     async fn release(&self) -> Result<(), Failure>;
+
+    /// Fails with kind `Locked` when another run holds it and may be alive. Takes nothing.
+    async fn assert_free(&self) -> Result<(), Failure>;
+
+    /// Removes it, whoever holds it. Says who held it; nothing when nobody did.
+    async fn break_open(&self) -> Result<Vec<String>, Failure>;
 }
 
 /// Where the journal is kept.

@@ -21,6 +21,8 @@ pub enum Accept {
     BadTarget,
     /// `--accept-pending`: the current revision is pending and so young that its operation may still be alive.
     PendingCurrent,
+    /// `--gitops=ignore`: a GitOps controller owns the release and may put the bad version back.
+    GitOps,
 }
 
 /// How long the run waits for what.
@@ -52,8 +54,10 @@ impl Default for Deadlines {
 pub struct Request {
     /// The release.
     pub release: ReleaseRef,
-    /// Where to go.
+    /// Where to go. A run that resumes another goes where that one went.
     pub target: TargetWish,
+    /// Finish the run that was cut off, instead of starting another.
+    pub resumes: bool,
     /// Why, as the operator says.
     pub reason: Option<String>,
     /// Who: `user@host`, or as the cluster knows them.
@@ -80,6 +84,7 @@ impl Request {
         Self {
             release,
             target: TargetWish::LastGood,
+            resumes: false,
             reason: None,
             by: by.into(),
             run_id: run_id.into(),

@@ -22,6 +22,10 @@ pub enum Kind {
     ValidationRun,
     /// The report of an operator's change of traffic.
     RegistryRun,
+    /// The report of the end of a run that was cut off.
+    AbortRun,
+    /// The report of the removal of a lock.
+    UnlockRun,
     /// A model's place in traffic.
     RegistryStatus,
     /// The tool's versions.

@@ -84,6 +84,31 @@ fn header(page: &mut Page, plan: &Plan) {
         );
     }
     page.field("Helm", &[plain(format!("{}  {}", plan.helm.version, plan.helm.path))]);
+    resumes(page, plan);
+}
+
+fn resumes(page: &mut Page, plan: &Plan) {
+    let Some(resumed) = &plan.resumes else {
+        return;
+    };
+    page.heading("Run that is finished here");
+    page.line(
+        2,
+        &[plain(format!(
+            "{} of {}, begun {}",
+            resumed.run_id, resumed.by, resumed.started
+        ))],
+    );
+    for step in &resumed.steps {
+        page.line(
+            2,
+            &[
+                span(STRONG, format!("{:<12} ", step.state.word())),
+                plain(format!("{:<11} ", step.decision.word())),
+                plain(step.why.clone()),
+            ],
+        );
+    }
 }
 
 fn method(plan: &Plan) -> &'static str {

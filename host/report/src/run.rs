@@ -21,6 +21,10 @@ pub enum Of {
     Validation,
     /// An operator's change of traffic.
     Traffic,
+    /// The end of a run that was cut off.
+    Abort,
+    /// The removal of a lock.
+    Unlock,
 }
 
 impl Of {
@@ -30,6 +34,8 @@ impl Of {
             Self::Rollback => Kind::RollbackRun,
             Self::Validation => Kind::ValidationRun,
             Self::Traffic => Kind::RegistryRun,
+            Self::Abort => Kind::AbortRun,
+            Self::Unlock => Kind::UnlockRun,
         }
     }
 
@@ -38,6 +44,8 @@ impl Of {
             Self::Rollback => "Rollback of",
             Self::Validation => "Validation of",
             Self::Traffic => "Traffic of",
+            Self::Abort => "Abort of a run on",
+            Self::Unlock => "Lock of",
         }
     }
 
@@ -47,6 +55,11 @@ impl Of {
             (Self::Validation, ExitCode::Success) => "serves as its manifest says, and every required check passed",
             (Self::Validation, ExitCode::Refused) => "not proved good; nothing was changed",
             (Self::Traffic, ExitCode::Success) => "as asked, and proved",
+            (Self::Abort, ExitCode::Success) if report.outcome == StateName::Held => {
+                "the run is ended, and the model is held out of traffic"
+            }
+            (Self::Abort, ExitCode::Success) => "the run is ended, and the model is as that run found it",
+            (Self::Unlock, ExitCode::Success) => "the release is not locked",
             (_, code) => code.meaning(),
         }
     }

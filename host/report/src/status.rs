@@ -36,6 +36,10 @@ pub struct Status {
     pub lock: Option<String>,
     /// The last run.
     pub last_run: Option<RunSummary>,
+    /// That run did not end: it must be resumed or aborted before another starts. One line.
+    pub unfinished: Option<String>,
+    /// What this machine's journal says of it in the end.
+    pub last_words: Option<String>,
     /// What could not be read, and why.
     pub unread: Vec<String>,
     /// What to type next, best first.
@@ -78,6 +82,12 @@ pub fn table(status: &Status, glyphs: Glyphs) -> String {
     if let Some(run) = &status.last_run {
         page.field("Last run", &[plain(last_run(page.arrow(), run))]);
         page.line(10, &[span(FAINT, run.summary.clone())]);
+    }
+    if let Some(unfinished) = &status.unfinished {
+        page.marked(0, Mark::Attention, &[span(WARN, unfinished.clone())]);
+        if let Some(words) = &status.last_words {
+            page.line(10, &[span(FAINT, format!("journal here: {words}"))]);
+        }
     }
     pods(&mut page, &status.pods);
     for unread in &status.unread {
@@ -151,6 +161,8 @@ mod tests {
             last_good: Some(Revision(1)),
             pods: Vec::new(),
             traffic: Some(samples::traffic(TrafficStatus::Disabled)),
+            unfinished: None,
+            last_words: None,
             held: Some(Held {
                 run_id: "01J".into(),
                 since: "2026-01-02T03:04:05Z".into(),

@@ -8,6 +8,7 @@ use vllm_rollback_engine::journal::{Entry, Memory};
 use vllm_rollback_engine::ports::Journal;
 use vllm_rollback_engine::workload::EvidenceItem;
 
+use crate::journal::line;
 use crate::journal::local::LocalJournal;
 
 /// A text that all machines see, and the version it was read at.
@@ -62,6 +63,22 @@ impl<M: Mirror> KeptJournal<M> {
             mirror,
             warn,
             state: Mutex::new(MirrorState::Unread),
+        }
+    }
+
+    /// What this machine's journal says of a run in the end, for people; nothing where it ran elsewhere.
+    pub(crate) fn last_words(&self, run_id: &str) -> Option<String> {
+        let journalled = match self.local.records(run_id) {
+            Ok(journalled) => journalled,
+            Err(failure) => return Some(failure.to_string()),
+        };
+        match (journalled.entries.last(), journalled.damaged) {
+            (Some(last), None) => Some(line::sentence(last)),
+            (_, Some(number)) => {
+                let path = self.local.path(run_id);
+                Some(format!("line {number} of {} was changed or is damaged", path.display()))
+            }
+            (None, None) => None,
         }
     }
 

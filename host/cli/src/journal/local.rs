@@ -11,6 +11,7 @@ use vllm_rollback_engine::failure::{Failure, FailureKind};
 use vllm_rollback_engine::journal::{Entry, Memory};
 use vllm_rollback_engine::workload::EvidenceItem;
 
+use crate::journal::line::{self, Journalled};
 use crate::journal::place::{Place, component};
 
 /// What later runs must know, for when the cluster does not keep it.
@@ -64,8 +65,7 @@ impl LocalJournal {
                 file: self.create(&path)?,
             },
         };
-        let mut line = serde_json::to_vec(entry).map_err(|error| failed(&error))?;
-        line.push(b'\n');
+        let line = line::line(entry).map_err(|error| failed(&error))?;
         // One write, so that a crash tears at most the last line.
         current
             .file
@@ -85,6 +85,22 @@ impl LocalJournal {
             Ok(file)
         };
         create().map_err(|error| unwritable(path).caused_by(&error))
+    }
+
+    /// The journal of a run; empty where it did not run on this machine.
+    ///
+    /// # Errors
+    /// When the file is there and cannot be read.
+    pub(crate) fn records(&self, run_id: &str) -> Result<Journalled, Failure> {
+        let path = self.path(run_id);
+        match std::fs::read(&path) {
+            Ok(text) => Ok(line::read(&text)),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Journalled::default()),
+            Err(error) => {
+                let what = format!("cannot read the journal {}", path.display());
+                Err(Failure::new(FailureKind::External, what).caused_by(&error))
+            }
+        }
     }
 
     /// What earlier runs on this machine left; nothing when there was none.
@@ -214,9 +230,8 @@ mod tests {
         journal.append(&entry(1)).unwrap();
         journal.append(&entry(2)).unwrap();
         let path = journal.path("01J");
-        let text = std::fs::read_to_string(&path).unwrap();
-        let read: Vec<Entry> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-        assert_eq!(read, [entry(1), entry(2)]);
+        assert_eq!(journal.records("01J").unwrap().entries, [entry(1), entry(2)]);
+        assert_eq!(journal.records("01K").unwrap(), Journalled::default());
         assert_eq!(std::fs::metadata(path).unwrap().permissions().mode() & 0o777, 0o600);
     }
 

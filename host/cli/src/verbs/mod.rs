@@ -1,10 +1,13 @@
 //! One file for each verb.
 
+pub(crate) mod abort;
 pub(crate) mod history;
 pub(crate) mod plan;
 pub(crate) mod registry;
+pub(crate) mod resume;
 pub(crate) mod rollback;
 pub(crate) mod status;
+pub(crate) mod unlock;
 pub(crate) mod validate;
 pub(crate) mod version;
 
@@ -63,6 +66,12 @@ pub(crate) enum Verb {
     Status(Box<status::StatusArgs>),
     /// Run the checks against what serves now; changes nothing
     Validate(Box<validate::ValidateArgs>),
+    /// Finish a run that was cut off, from any machine
+    Resume(Box<resume::ResumeArgs>),
+    /// End a run that was cut off, in the best safe state
+    Abort(Box<abort::AbortArgs>),
+    /// Remove the lock of a run that is dead
+    Unlock(Box<unlock::UnlockArgs>),
     /// Look at the model's place in traffic, or change it by hand
     Registry(Box<registry::RegistryArgs>),
     /// Show the versions of the tool and of its plugin contract
@@ -78,6 +87,9 @@ impl Verb {
             Self::History(args) => &args.site.output,
             Self::Status(args) => &args.site.output,
             Self::Validate(args) => &args.site.output,
+            Self::Resume(args) => &args.site.output,
+            Self::Abort(args) => &args.site.output,
+            Self::Unlock(args) => &args.site.output,
             Self::Registry(args) => args.output(),
             Self::Version(args) => &args.output,
         }
@@ -94,6 +106,9 @@ impl Verb {
             Self::History(args) => history::run(*args, shell).await,
             Self::Status(args) => status::run(*args, shell).await,
             Self::Validate(args) => validate::run(*args, shell).await,
+            Self::Resume(args) => resume::run(*args, shell).await,
+            Self::Abort(args) => abort::run(*args, shell).await,
+            Self::Unlock(args) => unlock::run(*args, shell).await,
             Self::Registry(args) => registry::run(*args, shell).await,
             Self::Version(args) => version::run(&args, shell),
         }
@@ -138,7 +153,7 @@ mod tests {
             command.build();
             let mut verbs: Vec<clap::Command> = command.get_subcommands().cloned().collect();
             verbs.retain(|verb| verb.get_name() != "help");
-            assert_eq!(verbs.len(), 7);
+            assert_eq!(verbs.len(), 10);
             for mut verb in verbs {
                 let help = verb.render_help().to_string();
                 let examples = help.matches(&format!("\n  {}", program.name())).count();

@@ -13,6 +13,7 @@ use vllm_rollback_engine::request::{Accept, Request, TargetWish};
 use vllm_rollback_report::look::Mark;
 use vllm_rollback_report::plan as plan_page;
 use vllm_rollback_report::run::Of;
+use vllm_rollback_report::terminal::Terminal;
 
 use crate::args::site::SiteArgs;
 use crate::args::target::TargetArgs;
@@ -80,6 +81,19 @@ pub(crate) struct WishArgs {
     /// Go to the named revision although it failed or was rolled back from
     #[arg(long)]
     pub(crate) to_rejected: bool,
+    /// What to do when a GitOps controller owns the release and is not suspended
+    #[arg(long, value_enum, value_name = "WHAT", default_value = "refuse")]
+    pub(crate) gitops: GitOps,
+}
+
+/// What to do when a GitOps controller owns the release.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum GitOps {
+    /// Refuse: it would put the bad version back
+    #[default]
+    Refuse,
+    /// Go on, and say it in the report
+    Ignore,
 }
 
 impl WishArgs {
@@ -98,6 +112,7 @@ impl WishArgs {
         let given = [
             (self.accept_pending, Accept::PendingCurrent),
             (self.to_rejected, Accept::BadTarget),
+            (self.gitops == GitOps::Ignore, Accept::GitOps),
         ];
         given
             .into_iter()
@@ -126,39 +141,71 @@ pub(crate) async fn run(args: RollbackArgs, shell: &Shell) -> Result<ExitCode, F
     .await?;
     let mut request = args.wishes.apply(&args.target, site.request(args.wishes.timeout));
     request.reason.clone_from(&args.reason);
-    let world = site.world(&signals, terminal.as_ref());
-    let plan = ticking(&terminal, vllm_rollback_engine::plan(&world, &request)).await?;
+    let revision = args.target.wanted().map(|number| number.to_string());
+    let consent = Consent {
+        verb: "rollback",
+        rest: revision.unwrap_or_default(),
+        given: args.yes,
+    };
+    carry_out(&site, request, consent, shell, &terminal, &signals).await
+}
+
+/// The operator's yes: given with the command, or asked for.
+#[derive(Debug)]
+pub(crate) struct Consent {
+    /// The verb that was typed.
+    pub(crate) verb: &'static str,
+    /// What was typed behind the release.
+    pub(crate) rest: String,
+    /// `--yes`.
+    pub(crate) given: bool,
+}
+
+/// Plans, asks, carries the plan out, reports.
+///
+/// # Errors
+/// When there is no plan, or no yes.
+pub(crate) async fn carry_out(
+    site: &Site,
+    mut request: Request,
+    consent: Consent,
+    shell: &Shell,
+    terminal: &Terminal,
+    signals: &Signals,
+) -> Result<ExitCode, Failure> {
+    let world = site.world(signals, terminal);
+    let plan = ticking(terminal, vllm_rollback_engine::plan(&world, &request)).await?;
     request.planning = shell.age();
     // A plan that is refused needs no answer: the report says why.
-    if !args.yes && vllm_rollback_engine::refusal(&plan).is_none() {
+    if !consent.given && vllm_rollback_engine::refusal(&plan).is_none() {
         terminal.clear();
-        ask(&plan, &args, shell, &signals).await?;
+        ask(&plan, &consent, shell, signals).await?;
     }
     panics::run_begins();
-    let report = ticking(&terminal, vllm_rollback_engine::rollback(&world, &request, plan)).await;
+    let report = ticking(terminal, vllm_rollback_engine::rollback(&world, &request, plan)).await;
     panics::run_ended();
     terminal.clear();
     shell.report(Of::Rollback, report)
 }
 
-async fn ask(plan: &Plan, args: &RollbackArgs, shell: &Shell, signals: &Signals) -> Result<(), Failure> {
+async fn ask(plan: &Plan, consent: &Consent, shell: &Shell, signals: &Signals) -> Result<(), Failure> {
     shell.say(&plan_page::summary(plan, shell.glyphs));
     let release = &plan.release;
     let question = format!(
         "Roll {release} back from revision {} to {}?",
         plan.current.revision, plan.target
     );
-    let revision = args
-        .target
-        .wanted()
-        .map(|number| format!("{number} "))
-        .unwrap_or_default();
-    let program = shell.program.name();
-    let with_yes = format!(
-        "{program} rollback {} {revision}-n {} --yes",
-        release.name, release.namespace
-    );
-    prompt::confirm(&question, &with_yes, signals).await
+    let words = [
+        shell.program.name(),
+        consent.verb,
+        &release.name,
+        &consent.rest,
+        "-n",
+        &release.namespace,
+        "--yes",
+    ];
+    let typed: Vec<&str> = words.into_iter().filter(|word| !word.is_empty()).collect();
+    prompt::confirm(&question, &typed.join(" "), signals).await
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use vllm_rollback_engine::failure::Failure;
 use vllm_rollback_engine::journal::Memory;
 use vllm_rollback_engine::ports::Journal;
 use vllm_rollback_engine::report::ExitCode;
+use vllm_rollback_engine::resume::unfinished;
 use vllm_rollback_engine::traffic::TrafficStatus;
 use vllm_rollback_engine::workload::ServingPod;
 use vllm_rollback_report::status::{self as page, Status};
@@ -81,6 +82,8 @@ pub(crate) async fn run(args: StatusArgs, shell: &Shell) -> Result<ExitCode, Fai
         ),
         pods,
         traffic,
+        unfinished: unfinished(&memory).map(|cut| cut.sentence()),
+        last_words: unfinished(&memory).and_then(|cut| site.journal.last_words(&cut.run.run_id)),
         held: memory.held,
         lock,
         last_run: memory.runs.last().cloned(),
@@ -116,6 +119,11 @@ fn next(
     let is_out = traffic.is_some_and(|status| *status != TrafficStatus::Enabled);
     let all_ready = !pods.is_empty() && pods.iter().all(|pod| pod.ready);
     let mut next = Vec::new();
+    if unfinished(memory).is_some() {
+        next.push(format!("{}    # finishes the run that was cut off", command("resume")));
+        next.push(format!("{}    # ends it in a safe state", command("abort")));
+        return next;
+    }
     // A rollback gives back what a run took away, and not what an operator's hand did.
     let is_held_by_a_run = memory
         .held

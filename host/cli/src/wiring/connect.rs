@@ -1,15 +1,17 @@
 //! Connection flags → the cluster.
 
-use vllm_rollback_cluster::{BearerToken, Cluster, ConnectOptions};
+use vllm_rollback_cluster::{BearerToken, Cluster, ConnectOptions, RetryListener};
 use vllm_rollback_engine::failure::Failure;
 
 use crate::args::connection::ConnectionArgs;
+use crate::journal::kept::Warn;
 
-/// Connects, and asks the API server one question to know that address and credentials are good.
+/// Connects, and asks the API server one question to know that address and credentials are good. `warn` is told of every
+/// read that is tried again.
 ///
 /// # Errors
 /// As [`Cluster::connect`].
-pub(crate) async fn connect(args: ConnectionArgs, run_id: Option<String>) -> Result<Cluster, Failure> {
+pub(crate) async fn connect(args: ConnectionArgs, run_id: Option<String>, warn: Warn) -> Result<Cluster, Failure> {
     Cluster::connect(ConnectOptions {
         kubeconfig: args.kubeconfig,
         context: args.context,
@@ -26,7 +28,7 @@ pub(crate) async fn connect(args: ConnectionArgs, run_id: Option<String>) -> Res
         insecure_skip_tls_verify: args.insecure_skip_tls_verify,
         request_timeout: args.request_timeout,
         run_id,
-        on_retry: None,
+        on_retry: Some(RetryListener::new(move |line| warn(line))),
     })
     .await
 }

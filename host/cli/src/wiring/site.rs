@@ -78,8 +78,10 @@ impl Site {
             helm::look_ahead(&binary);
         }
         let run_id = Ulid::generate().to_string();
+        let speaker = Arc::clone(terminal);
+        let warn: Warn = Arc::new(move |text: &str| speaker.say(Mark::Attention, text));
         let reached = async {
-            let cluster = connect::connect(connection, Some(run_id.clone())).await?;
+            let cluster = connect::connect(connection, Some(run_id.clone()), Arc::clone(&warn)).await?;
             let by = operator(&cluster).await;
             Ok((cluster, by))
         };
@@ -100,8 +102,6 @@ impl Site {
             Arc::new(registry::View(Arc::clone(&registry))),
             plugins::router(&settings)?,
         );
-        let speaker = Arc::clone(terminal);
-        let warn: Warn = Arc::new(move |text: &str| speaker.say(Mark::Attention, text));
         let local = LocalJournal::new(Place::find(&shell.env, cluster.uid(), &release));
         let mirror = ClusterMirror::new(cluster.clone(), release.clone());
         Ok(Self {
@@ -157,6 +157,7 @@ impl Site {
             // Looking at a release that is being worked on is harmless.
             accept: &BTreeSet::from([Accept::PendingCurrent]),
             now: &self.clock.wall(),
+            verb: "",
         };
         let choice = target::choose(self.releases.as_ref(), &memory, &wish).await.ok()?;
         Some(choice.target.revision)

@@ -69,6 +69,18 @@ impl Holder {
         self.process.as_deref().is_some_and(process::is_dead)
     }
 
+    /// `run 01J… of ann@laptop held it since …, last sign of life at …`.
+    pub fn sentence(&self) -> String {
+        let at = |time: &Option<String>| time.clone().unwrap_or_else(|| "an unknown time".to_owned());
+        format!(
+            "run {} of {} held it since {}, last sign of life at {}",
+            self.run_id,
+            self.by,
+            at(&self.since),
+            at(&self.renewed)
+        )
+    }
+
     /// The failure of somebody else who wants the lock.
     pub(super) fn refuse(&self, release: &str, namespace: &str) -> Failure {
         let since = self.since.as_deref().unwrap_or("an unknown time");

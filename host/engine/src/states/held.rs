@@ -40,7 +40,8 @@ pub(crate) async fn enter(mut run: Run<'_>, setback: Setback) -> RunReport {
     let mut next = std::mem::take(&mut failure.next);
     next.retain(|step| *step != release.command("", ""));
     if is_interrupted {
-        next.insert(0, format!("{} (continues from what it finds)", release.command("", "")));
+        next.insert(0, format!("finish it: {}", release.command("resume", "")));
+        next.insert(1, format!("or end it as it is: {}", release.command("abort", "")));
     } else {
         next.push(format!(
             "once the trouble is gone, continue: {}",

@@ -1,14 +1,17 @@
 //! planned: everything looked at, nothing changed.
 
+use std::collections::BTreeSet;
+
 use futures::{join, try_join};
 
 use crate::check::{CheckSpec, Phase};
 use crate::failure::{Failure, FailureKind};
+use crate::journal::Memory;
 use crate::plan::{Plan, digest};
 use crate::ports::World;
-use crate::release::{ApplyMethod, ReleaseRecord};
+use crate::release::{ApplyMethod, ReleaseRecord, Revision};
 use crate::report::StateName;
-use crate::request::Request;
+use crate::request::{Accept, Request, TargetWish};
 use crate::resume;
 use crate::run::Run;
 use crate::setback::Setback;
@@ -24,11 +27,13 @@ pub async fn plan(world: &World<'_>, request: &Request) -> Result<Plan, Failure>
     let looked = async {
         let memory = world.journal.memory().await?;
         let now = world.clock.wall();
+        let (target, accept) = wanted(world, request, &memory).await?;
         let wish = Wish {
             release: &request.release,
-            target: request.target,
-            accept: &request.accept,
+            target,
+            accept: &accept,
             now: &now,
+            verb: if request.resumes { "resume" } else { "" },
         };
         let choice = target::choose(world.releases, &memory, &wish).await?;
         let (preflight, live) = try_join!(
@@ -46,10 +51,23 @@ pub async fn plan(world: &World<'_>, request: &Request) -> Result<Plan, Failure>
     // The release first: when it does not exist, nothing else that failed is worth a word.
     let (memory, choice, mut preflight, live) = looked?;
     let (found, checks, helm) = (found?, checks?, helm?);
-    let prior = resume::prior(&memory, found);
     let (current, target) = (&choice.current, &choice.target);
+    let resumes = match resume::unfinished(&memory) {
+        Some(cut) if request.resumes => Some(resume::resumption(
+            cut,
+            &found,
+            current,
+            target,
+            choice.continued.is_some(),
+        )?),
+        _ => None,
+    };
+    let prior = resume::prior(&memory, found);
     let notes = choice.notes.iter().map(|note| warning("target", note.clone()));
     preflight.findings.extend(notes);
+    if request.accepts(Accept::GitOps) {
+        accept_gitops(&mut preflight.findings);
+    }
     preflight.findings.extend(prior.taken_by.as_ref().map(|run| {
         let word = prior.state.status.word();
         warning(
@@ -76,11 +94,41 @@ pub async fn plan(world: &World<'_>, request: &Request) -> Result<Plan, Failure>
         helm,
         traffic: prior.state,
         continues: choice.continued.map(|continued| continued.run_id),
+        resumes,
         checks,
         digest: String::new(),
     };
     plan.digest = digest(&plan);
     Ok(plan)
+}
+
+/// Where to go, and what was accepted. A run that is not finished comes first: it is resumed, or nothing starts.
+async fn wanted(
+    world: &World<'_>,
+    request: &Request,
+    memory: &Memory,
+) -> Result<(TargetWish, BTreeSet<Accept>), Failure> {
+    let release = &request.release;
+    match resume::unfinished(memory) {
+        Some(cut) if request.resumes => {
+            let mut accept = request.accept.clone();
+            // Whoever began that run accepted its target.
+            accept.insert(Accept::BadTarget);
+            Ok((TargetWish::Exact(Revision(cut.run.to)), accept))
+        }
+        Some(cut) => {
+            // It may be at work this very moment.
+            world.lock.assert_free().await?;
+            Err(cut.refuse(release))
+        }
+        None if request.resumes => Err(Failure::new(
+            FailureKind::Refused,
+            format!("no run on {release} is unfinished, so there is nothing to resume"),
+        )
+        .next(release.command("status", ""))
+        .next(release.command("plan", ""))),
+        None => Ok((request.target, request.accept.clone())),
+    }
 }
 
 /// Why a run of this plan would not start, if it would not: a finding of the preflight refuses.
@@ -124,9 +172,23 @@ pub(crate) fn enter(run: &mut Run<'_>, plan: &Plan) -> Result<(), Setback> {
         ),
         format!("plan {}", plan.digest),
     ];
+    let gitops = plan.preflight.findings.iter();
+    for finding in gitops.filter(|f| f.subject == "gitops" && f.severity == Severity::Warning) {
+        run.note(finding.message.clone());
+        run.report.next.extend(finding.next.iter().cloned());
+    }
     let seconds = run.request.planning.as_secs_f64();
     run.mark_in(StateName::Planned, seconds, evidence);
     Ok(())
+}
+
+/// What was accepted by name is still said.
+fn accept_gitops(findings: &mut [Finding]) {
+    let refusing = |f: &&mut Finding| f.subject == "gitops" && f.severity == Severity::Refuse;
+    for finding in findings.iter_mut().filter(refusing) {
+        finding.severity = Severity::Warning;
+        finding.message.push_str("; accepted by --gitops=ignore");
+    }
 }
 
 fn warning(subject: &str, message: String) -> Finding {

@@ -27,7 +27,8 @@ pub(crate) async fn enter(mut run: Run<'_>, mut failure: Failure) -> RunReport {
     let mut next = vec![
         release.command("registry status", ""),
         format!("take it out of traffic: {}", release.command("registry disable", "")),
-        format!("continue from what is there: {}", release.command("", "")),
+        format!("continue from what is there: {}", release.command("resume", "")),
+        format!("or end the run in a safe state: {}", release.command("abort", "")),
     ];
     next.extend(
         std::mem::take(&mut failure.next)

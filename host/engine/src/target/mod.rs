@@ -34,6 +34,8 @@ pub struct Wish<'a> {
     pub accept: &'a BTreeSet<Accept>,
     /// RFC 3339 wall-clock time.
     pub now: &'a str,
+    /// The verb that hints name: `resume`, or empty for a rollback.
+    pub verb: &'a str,
 }
 
 /// Where the run goes, and from where.

@@ -52,7 +52,7 @@ pub(super) fn look(wish: &Wish<'_>, current: &ReleaseRecord, is_ours: bool) -> R
     ))
     .next(format!(
         "when it is dead for sure: {} --accept-pending",
-        wish.release.command("", "")
+        wish.release.command(wish.verb, "")
     )))
 }
 

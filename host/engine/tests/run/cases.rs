@@ -394,7 +394,7 @@ fn an_interruption_before_the_fence_changes_nothing_and_after_it_holds_the_model
                 assert!(!is_before, "call {at}");
                 assert_eq!(report.exit_code, ExitCode::Unknown);
                 assert_eq!(sim.world().traffic(), TrafficStatus::Disabled);
-                assert!(report.next[0].starts_with("kubectl vllm-rollback llama -n prod"));
+                assert!(report.next[0].contains("kubectl vllm-rollback resume llama -n prod"));
             }
             // Everything was done already.
             outcome => assert_eq!(outcome, StateName::Done, "call {at}"),

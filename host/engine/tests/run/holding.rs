@@ -85,11 +85,14 @@ fn a_helm_that_died_is_waited_for_a_minute_and_then_run_again() {
     sim.world().helm_ends.push_back(HelmEnd::Pending);
     let dead = Client::new(&sim, "run-1").with(Trouble::Every("rollback"), Fault::DiesAfter);
     assert!(dead.run().is_none());
-    let failure = Client::new(&sim, "run-2").no_plan();
+    let failure = Client::new(&sim, "run-2").resume().unwrap().unwrap_err();
     assert!(failure.what.contains("pending-rollback"), "{failure}");
-    assert!(failure.next[1].contains("--accept-pending"), "{failure:?}");
+    assert!(
+        failure.next[1].contains("resume llama -n prod --accept-pending"),
+        "{failure:?}"
+    );
     sim.world().milliseconds += 61_000;
-    let report = Client::new(&sim, "run-3").report();
+    let report = Client::new(&sim, "run-3").resume().unwrap().unwrap();
     assert_eq!(report.outcome, StateName::Done);
     assert_restored(&sim);
 }
@@ -133,7 +136,8 @@ fn of_several_gates_none_stays_closed_after_a_run_that_died_between_them() {
     let dead = Client::new(&sim, "run-1").with(Trouble::Every("stop"), Fault::DiesAfter);
     assert!(dead.run().is_none());
     assert!(sim.world().is_half_out);
-    assert_eq!(Client::new(&sim, "run-2").report().outcome, StateName::Done);
+    let report = Client::new(&sim, "run-2").resume().unwrap().unwrap();
+    assert_eq!(report.outcome, StateName::Done);
     assert_restored(&sim);
     assert!(!sim.world().is_half_out);
 }

@@ -265,7 +265,7 @@ proptest! {
             client.faults = faults;
             client.interrupt_at = interrupt_at;
             let before = Before::of(&sim);
-            if let Some(Ok(report)) = client.run() {
+            if let Some(Ok(report)) = client.run_or_resume() {
                 assert_invariants(&sim, &client, &before, &original, &report);
             }
             assert_eq!(sim.world().violations, [] as [String; 0]);
@@ -294,7 +294,7 @@ proptest! {
         sim.world().helm_ends.clear();
         let clean = Client::new(&sim, "run-2");
         let before = Before::of(&sim);
-        match clean.run().unwrap() {
+        match clean.run_or_resume().unwrap() {
             Ok(report) => {
                 assert_invariants(&sim, &clean, &before, &traffic, &report);
                 prop_assert_eq!(report.outcome, StateName::Done);
@@ -328,7 +328,10 @@ proptest! {
                         code => prop_assert_eq!(code, ExitCode::Stale),
                     }
                 }
-                // The other had ended before this one planned, or was seen half-way.
+                // The other was at work when this one planned, or had ended.
+                Err(failure) if failure.kind == FailureKind::Locked => {
+                    prop_assert!(failure.to_string().contains(other), "{}", failure);
+                }
                 Err(failure) => prop_assert_eq!(failure.kind, FailureKind::Refused),
             }
         }
@@ -354,7 +357,7 @@ fn i2_a_run_that_dies_at_any_port_call_is_finished_by_the_next_and_helm_runs_onc
                 }
                 let next = Client::new(&sim, "run-2");
                 let before = Before::of(&sim);
-                match next.run().unwrap() {
+                match next.run_or_resume().unwrap() {
                     Ok(report) => {
                         assert_invariants(&sim, &next, &before, &original, &report);
                         assert_eq!(report.outcome, StateName::Done, "{death:?} at call {at}");

@@ -8,4 +8,5 @@ mod invariants;
 mod sim;
 mod switching;
 mod targets;
+mod unfinished;
 mod validating;

@@ -23,6 +23,7 @@ fn choose_from(sim: &Sim, memory: &Memory, target: TargetWish, accept: &[Accept]
         target,
         accept: &accept,
         now: &now,
+        verb: "",
     };
     finish(&client, choose(&client, memory, &wish)).unwrap()
 }
@@ -249,6 +250,7 @@ fn only_the_records_that_are_needed_are_read() {
         target: TargetWish::LastGood,
         accept: &accept,
         now: &wall(0),
+        verb: "",
     };
     let choice = finish(&client, choose(&client, &Memory::default(), &wish))
         .unwrap()

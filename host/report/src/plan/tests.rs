@@ -68,6 +68,7 @@ fn plan() -> Plan {
         },
         client_side: true,
         continues: None,
+        resumes: None,
         traffic: samples::traffic(TrafficStatus::Enabled),
         checks: vec![
             samples::spec("completion", Phase::Direct, None),

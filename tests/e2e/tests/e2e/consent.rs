@@ -41,7 +41,7 @@ fn a_dry_run_changes_nothing() {
 }
 
 #[test]
-fn ctrl_c_after_the_fence_leaves_a_stated_state_and_a_rerun_finishes() {
+fn ctrl_c_after_the_fence_leaves_a_stated_state_and_resume_finishes() {
     // A slow load keeps the run in its wait for readiness.
     let model = Model::good_with("ctrlc", Major::Four, &["faults.LOAD_SECONDS=6"]);
     model.upgrade(2, &[CRASH]);
@@ -73,9 +73,20 @@ fn ctrl_c_after_the_fence_leaves_a_stated_state_and_a_rerun_finishes() {
         serde_json::from_str(&stdout).unwrap_or_else(|e| panic!("{e}: {stdout} {}", rest.join().unwrap_or_default()));
     assert_eq!(report.outcome, StateName::Held);
     model.assert_out_of_traffic();
-    // From another machine: the journal in the cluster tells what was found before.
-    let again = model.tool().elsewhere().rollback(RELEASE, &[]).expect_code(0).report();
-    assert_restored_or_continued(&again);
+    assert!(
+        report.next.iter().any(|step| step.contains("resume llama")),
+        "{:?}",
+        report.next
+    );
+    // From another machine: the journal in the cluster tells what was found before, and that a run is not finished.
+    let elsewhere = model.tool().elsewhere();
+    let refused = elsewhere.rollback(RELEASE, &[]).expect_code(13);
+    assert!(refused.stderr.contains(&report.run_id), "{}", refused.stderr);
+    let again = elsewhere
+        .run(&["resume", RELEASE, "--yes", "-o", "json"])
+        .expect_code(0)
+        .report();
+    assert_eq!(again.outcome, StateName::Done, "{:?}", again.failure);
     model.assert_serves(1);
     assert_eq!(
         model.statuses().len(),
@@ -101,10 +112,11 @@ fn ctrl_c_before_the_fence_changes_nothing() {
     if code == 1 {
         assert_eq!(model.statuses().len(), 2);
     }
-    let report = model.rollback(&[]).expect_code(0).report();
+    let verb = if code == 13 { "resume" } else { "rollback" };
+    let report = model
+        .tool()
+        .run(&[verb, RELEASE, "--yes", "-o", "json"])
+        .expect_code(0)
+        .report();
     assert_restored(&report, 1);
-}
-
-fn assert_restored_or_continued(report: &RunReport) {
-    assert_eq!(report.outcome, StateName::Done, "{:?}", report.failure);
 }

@@ -12,7 +12,7 @@ use vllm_rollback_engine::ports::{Clock, Interrupt, World};
 use vllm_rollback_engine::release::ReleaseRef;
 use vllm_rollback_engine::report::RunReport;
 use vllm_rollback_engine::request::Request;
-use vllm_rollback_engine::{plan, rollback};
+use vllm_rollback_engine::{abort, plan, rollback};
 
 use super::executor::{finish, give_way};
 use super::state::{Sim, World as Truth};
@@ -109,11 +109,37 @@ impl Client {
         finish(self, self.both())
     }
 
+    /// As [`Self::run`], but a run that is not finished is resumed instead.
+    pub(crate) fn run_or_resume(&self) -> Option<Result<RunReport, Failure>> {
+        match self.run()? {
+            Err(failure) if failure.kind == FailureKind::Unfinished => self.resume(),
+            ended => Some(ended),
+        }
+    }
+
+    /// Finishes the run that was cut off; nothing when this process died too.
+    pub(crate) fn resume(&self) -> Option<Result<RunReport, Failure>> {
+        let request = Request {
+            resumes: true,
+            ..self.request.clone()
+        };
+        finish(self, self.carry_out(&request))
+    }
+
+    /// Ends the run that was cut off; nothing when this process died too.
+    pub(crate) fn abort(&self) -> Option<RunReport> {
+        finish(self, abort(&self.world(), &self.request))
+    }
+
     /// Plans and runs.
     pub(crate) async fn both(&self) -> Result<RunReport, Failure> {
+        self.carry_out(&self.request).await
+    }
+
+    async fn carry_out(&self, request: &Request) -> Result<RunReport, Failure> {
         let world = self.world();
-        let plan = plan(&world, &self.request).await?;
-        Ok(rollback(&world, &self.request, plan).await)
+        let plan = plan(&world, request).await?;
+        Ok(rollback(&world, request, plan).await)
     }
 
     /// Plans and runs, where neither dying nor being refused a plan is expected.

@@ -47,6 +47,25 @@ impl Lock for Client {
         })
         .await
     }
+
+    async fn assert_free(&self) -> Result<(), Failure> {
+        let run_id = self.request.run_id.clone();
+        self.call("assert_free", |world| {
+            held_by_another(world, &run_id).map_or(Ok(()), Err)
+        })
+        .await
+    }
+
+    async fn break_open(&self) -> Result<Vec<String>, Failure> {
+        self.call("break_open", |world| {
+            let held = world.lock.take();
+            Ok(held
+                .map(|(holder, _)| format!("run {holder} held it"))
+                .into_iter()
+                .collect())
+        })
+        .await
+    }
 }
 
 #[async_trait]

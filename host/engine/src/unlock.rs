@@ -1,0 +1,55 @@
+//! `unlock`: removes a lock that a dead run left, or, by force, anybody's.
+
+use serde_json::json;
+
+use crate::event::Event;
+use crate::failure::{Failure, FailureKind};
+use crate::ports::World;
+use crate::report::{ExitCode, RunReport, StateName};
+use crate::request::Request;
+use crate::run::Run;
+use crate::setback::Setback;
+use crate::states::unchanged;
+
+/// Removes the lock. Without `force` only one whose holder is dead. A run that is alive after all notices before its next
+/// change, and stops. Ends `done` (0) or `unchanged` (1, 12).
+pub async fn unlock(world: &World<'_>, request: &Request, force: bool) -> RunReport {
+    let mut run = Run::new(*world, request);
+    match remove(&mut run, force).await {
+        Ok(line) => run.close(StateName::Done, ExitCode::Success, line).await,
+        Err(failure) => {
+            run.say(Event::Failed {
+                failure: failure.clone(),
+            });
+            unchanged::enter(run, Setback::Failed(failure)).await
+        }
+    }
+}
+
+async fn remove(run: &mut Run<'_>, force: bool) -> Result<String, Failure> {
+    let release = &run.request.release;
+    if let Err(failure) = run.world.lock.assert_free().await
+        && !(force && failure.kind == FailureKind::Locked)
+    {
+        let by_force = release.command("unlock", "") + " --force --reason \"…\"";
+        return Err(failure.next(format!("when that run is dead for sure: {by_force}")));
+    }
+    let step = run.begin(StateName::Done, "removing the lock", None);
+    let why = run.request.reason.clone().unwrap_or_default();
+    let key = format!("unlock {}", run.request.run_id);
+    run.intend(&step, key, json!({ "force": force, "reason": why })).await?;
+    let held_by = run.world.lock.break_open().await?;
+    let release = &run.request.release;
+    run.report.next.push(release.command("status", ""));
+    let line = match held_by.first() {
+        None => "nobody held the lock".to_owned(),
+        Some(holder) => format!("the lock is removed: {holder}"),
+    };
+    let evidence = if held_by.is_empty() {
+        vec![line.clone()]
+    } else {
+        held_by
+    };
+    run.reached(step, evidence).await;
+    Ok(line)
+}
