@@ -77,6 +77,14 @@ test: packages build testbed ## All tests, on a real cluster with real Helm 3 an
 bench: packages build testbed sim ## Our run against helm alone and against the runbook's script
 	@"$(TARGET)/release/bench"
 
+.PHONY: crash
+crash: build testbed sim ## Kill a run at every point, and see it finished or ended from another machine; EVERY=n takes every n-th
+	@"$(TARGET)/release/crash" $(or $(EVERY),1)
+
+.PHONY: race
+race: build testbed sim ## Two operators at once, 200 times: exactly one proceeds; RACES=n
+	@"$(TARGET)/release/race" $(or $(RACES),200)
+
 .PHONY: clean
 clean: ## Remove everything that was built
 	@rm -rf "$(TARGET)" plugins/target

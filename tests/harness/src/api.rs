@@ -25,6 +25,11 @@ impl Api {
         }
     }
 
+    /// Server, CA file and token, for whoever connects by other means.
+    pub fn credentials(&self) -> (String, PathBuf, String) {
+        (self.server.clone(), self.ca.clone(), self.token.clone())
+    }
+
     /// Reads a path; none when the server does not answer 200.
     pub fn get(&self, path: &str) -> Option<Value> {
         let ca = std::fs::read(&self.ca).ok()?;

@@ -13,6 +13,7 @@ pub mod kubectl;
 pub mod namespace;
 pub mod paths;
 pub mod process;
+pub mod proxy;
 pub mod router;
 pub mod rss;
 pub mod testbed;

@@ -16,7 +16,13 @@ pub struct Identity {
 /// UID of the `kube-system` namespace, which lives as long as the cluster. Where it may not be read, the server's
 /// address stands in for it.
 pub(super) async fn cluster_uid(wire: &Wire, server: &str) -> Result<String, ApiError> {
-    match wire.get_once("/api/v1/namespaces/kube-system").await {
+    let path = "/api/v1/namespaces/kube-system";
+    let found = match wire.get_once(path).await {
+        // A server that answers is there, however busy: it is worth a wait. One that does not answer is told at once.
+        Err(error) if error.code.is_some() && error.is_transient() => wire.get(path).await,
+        other => other,
+    };
+    match found {
         Ok(namespace) => Ok(namespace["metadata"]["uid"]
             .as_str()
             .map_or_else(|| from_address(server), str::to_owned)),

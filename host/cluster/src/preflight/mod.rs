@@ -54,7 +54,8 @@ pub(crate) async fn look(
             false => Vec::new(),
         }
     };
-    let (access, references, places, scaled, kinds, gate) = futures::join!(
+    let (owners, access, references, places, scaled, kinds, gate) = futures::join!(
+        owners::look(cluster, target, live.iter().map(|w| &w.object)),
         access::look(cluster, &mapper, current, target, service_gate),
         references::look(cluster, target),
         places,
@@ -72,7 +73,7 @@ pub(crate) async fn look(
         none.next.push("use helm rollback itself".to_owned());
         findings.push(none);
     }
-    findings.extend(owners::look(target, live.iter().map(|w| &w.object)));
+    findings.extend(owners);
     findings.extend(gate);
     findings.extend(access);
     findings.extend(kinds);

@@ -4,19 +4,50 @@ use serde_json::Value;
 use vllm_rollback_engine::workload::{Finding, Severity};
 
 use super::finding;
+use crate::connect::Cluster;
 use crate::manifest::Manifest;
+use crate::wire::Resource;
 
-/// Findings from the labels and annotations of the manifest, and of the live objects.
-pub(super) fn look<'a>(manifest: &'a Manifest, live: impl Iterator<Item = &'a Value>) -> Vec<Finding> {
+/// Findings from the labels and annotations of the manifest and of the live objects, and from the controller's own object.
+pub(super) async fn look<'a>(
+    cluster: &Cluster,
+    manifest: &'a Manifest,
+    live: impl Iterator<Item = &'a Value>,
+) -> Vec<Finding> {
     let written = manifest.objects.iter().map(|object| &object.json);
-    let owner = written.chain(live).find_map(owner);
+    let Some(owner) = written.chain(live).find_map(owner) else {
+        let text = "no Flux or Argo CD marks on the release's objects";
+        return vec![finding(Severity::Ok, "gitops", text)];
+    };
+    let is_suspended = is_suspended(cluster, &owner).await;
+    vec![judge(owner, is_suspended)]
+}
+
+/// Whether the controller leaves the release alone for now; none when its object cannot be read.
+async fn is_suspended(cluster: &Cluster, owner: &Owner) -> Option<bool> {
+    let wire = cluster.wire();
+    let flux = async |group: &str, version: &str, plural: &str, namespace: &str, name: &str| {
+        let object = wire
+            .find(&Resource::new(group, version, plural).object(namespace, name))
+            .await;
+        Some(object.ok()??["spec"]["suspend"] == true)
+    };
     match owner {
-        Some(owner) => vec![refuse(owner)],
-        None => vec![finding(
-            Severity::Ok,
-            "gitops",
-            "no Flux or Argo CD marks on the release's objects",
-        )],
+        Owner::Flux { name, namespace } => flux("helm.toolkit.fluxcd.io", "v2", "helmreleases", namespace, name).await,
+        Owner::FluxKustomize { name, namespace } => {
+            flux("kustomize.toolkit.fluxcd.io", "v1", "kustomizations", namespace, name).await
+        }
+        Owner::ArgoCd { application } => {
+            let applications = Resource::new("argoproj.io", "v1alpha1", "applications");
+            let listed = wire.list(&applications.collection(None), &[]).await.ok()?;
+            // The tracking id is "NAMESPACE_NAME" for Applications outside of Argo CD's own namespace.
+            let found = listed.items.iter().find(|object| {
+                let text = |key: &str| object["metadata"][key].as_str().unwrap_or_default();
+                *application == text("name") || *application == format!("{}_{}", text("namespace"), text("name"))
+            })?;
+            let automated = &found["spec"]["syncPolicy"]["automated"];
+            Some(automated.is_null() || automated["enabled"] == false)
+        }
     }
 }
 
@@ -46,37 +77,44 @@ fn owner(object: &Value) -> Option<Owner> {
     Some(Owner::ArgoCd { application })
 }
 
-fn refuse(owner: Owner) -> Finding {
-    let (text, next) = match owner {
+fn judge(owner: Owner, is_suspended: Option<bool>) -> Finding {
+    let (what, stop, go_on) = match owner {
         Owner::Flux { name, namespace } => (
-            format!(
-                "Flux's HelmRelease {namespace}/{name} owns the release and would put the bad version back at its next reconcile"
-            ),
-            vec![
-                format!("flux suspend helmrelease {name} -n {namespace}, then run this again"),
-                format!("revert the commit in Git, then flux resume helmrelease {name} -n {namespace}"),
-            ],
+            format!("Flux's HelmRelease {namespace}/{name}"),
+            format!("flux suspend helmrelease {name} -n {namespace}"),
+            format!("flux resume helmrelease {name} -n {namespace}"),
         ),
         Owner::FluxKustomize { name, namespace } => (
-            format!(
-                "Flux's Kustomization {namespace}/{name} owns the release's objects and would put the bad version back"
-            ),
-            vec![
-                format!("flux suspend kustomization {name} -n {namespace}, then run this again"),
-                format!("revert the commit in Git, then flux resume kustomization {name} -n {namespace}"),
-            ],
+            format!("Flux's Kustomization {namespace}/{name}"),
+            format!("flux suspend kustomization {name} -n {namespace}"),
+            format!("flux resume kustomization {name} -n {namespace}"),
         ),
         Owner::ArgoCd { application } => (
-            format!("Argo CD's Application {application} owns the release and would undo a rollback"),
-            vec![
-                format!("argocd app set {application} --sync-policy none, then run this again"),
-                format!("or revert the commit in Git and run: argocd app sync {application}"),
-            ],
+            format!("Argo CD's Application {application}"),
+            format!("argocd app set {application} --sync-policy none"),
+            format!("argocd app sync {application}"),
         ),
+    };
+    let (severity, message, next) = if is_suspended == Some(true) {
+        (
+            Severity::Warning,
+            format!("{what} owns the release and is suspended; it puts the bad version back once it goes on"),
+            vec![format!("afterwards: revert the commit in Git, then {go_on}")],
+        )
+    } else {
+        (
+            Severity::Refuse,
+            format!("{what} owns the release and would put the bad version back at its next reconcile"),
+            vec![
+                format!("{stop}, then run this again"),
+                format!("revert the commit in Git, then {go_on}"),
+                "or go on in spite of it: --gitops=ignore".to_owned(),
+            ],
+        )
     };
     Finding {
         next,
-        ..finding(Severity::Refuse, "gitops", text)
+        ..finding(severity, "gitops", message)
     }
 }
 
@@ -97,22 +135,19 @@ mod tests {
                 "argocd app set llama",
             ),
         ] {
-            let live = json!({ "metadata": metadata });
-            let found = look(&Manifest::default(), [&live].into_iter());
-            assert_eq!(
-                (found[0].severity, found[0].subject.as_str()),
-                (Severity::Refuse, "gitops")
-            );
-            assert!(found[0].next[0].contains(word), "{:?}", found[0].next);
+            let owner = || owner(&json!({ "metadata": metadata })).unwrap();
+            for unsuspended in [None, Some(false)] {
+                let found = judge(owner(), unsuspended);
+                assert_eq!((found.severity, found.subject.as_str()), (Severity::Refuse, "gitops"));
+                assert!(found.next[0].contains(word), "{:?}", found.next);
+            }
+            assert_eq!(judge(owner(), Some(true)).severity, Severity::Warning);
         }
     }
 
     #[test]
     fn a_label_that_plain_charts_set_is_no_owner() {
         let live = json!({"metadata": {"labels": {"app.kubernetes.io/instance": "llama"}}});
-        assert_eq!(
-            look(&Manifest::default(), [&live].into_iter())[0].severity,
-            Severity::Ok
-        );
+        assert_eq!(owner(&live), None);
     }
 }

@@ -89,6 +89,7 @@ impl ApiError {
         match self.code {
             Some(401) => failure.next("check the credentials of this context: kubectl auth whoami"),
             Some(403) => failure.next("ask for the missing permission, or use another context with --context"),
+            Some(429 | 500 | 502 | 503 | 504) => failure.next("the API server is overloaded or starting: try again"),
             None if self.kind == FailureKind::Forbidden => failure.next("log in again, then try: kubectl auth whoami"),
             None if self.kind == FailureKind::Unreachable => {
                 failure.next("check that the cluster can be reached: kubectl cluster-info")

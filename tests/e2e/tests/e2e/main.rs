@@ -6,13 +6,18 @@ mod causes;
 mod checks;
 mod consent;
 mod drift;
+mod faults;
 mod fixture;
+mod gitops;
 mod helm_plugin;
 mod lock;
+mod permissions;
 mod postgres;
 mod scenarios;
+mod secrets;
 mod service_gate;
 mod targets;
+mod unfinished;
 
 /// One case on Helm 3 and on Helm 4: `on_both_helms!(name, |major| { … })`.
 #[macro_export]
