@@ -1,5 +1,6 @@
 //! Groups of flags that several verbs share.
 
+pub(crate) mod change;
 pub(crate) mod checks;
 pub(crate) mod connection;
 pub(crate) mod line;

@@ -2,20 +2,19 @@
 
 use std::sync::Arc;
 
-use clap::Args;
 use vllm_rollback_engine::failure::Failure;
 use vllm_rollback_engine::report::ExitCode;
 use vllm_rollback_report::look::Mark;
 use vllm_rollback_report::run::Of;
 
-use crate::args::site::SiteArgs;
+use crate::args::change::ChangeArgs;
 use crate::shell::{Shell, ticking};
 use crate::signals::Signals;
 use crate::wiring::helm::HelmUse;
 use crate::wiring::site::Site;
-use crate::{names, panics, prompt};
+use crate::{panics, prompt};
 
-const EXAMPLES: &str = "\
+pub(crate) const EXAMPLES: &str = "\
 Examples:
   {p} abort llama-2-7b-production --reason \"going forward instead\"
   {p} abort llama-2-7b-production -n production --yes
@@ -23,25 +22,8 @@ Examples:
 The model ends as it was when the run had not touched it, else out of traffic: abort lets nothing into traffic.
 Exit codes: 0 the run is ended; 1 no run is unfinished; 12 a run is at work; 13 the end could not be proved.";
 
-/// `abort`
-#[derive(Debug, Clone, Args)]
-#[command(after_help = EXAMPLES)]
-pub(crate) struct AbortArgs {
-    /// Helm release of the model
-    #[arg(value_name = "RELEASE", value_parser = names::release)]
-    pub(crate) release: String,
-    /// Do not ask
-    #[arg(short, long)]
-    pub(crate) yes: bool,
-    /// Why; goes into the lock, the report and what later runs read
-    #[arg(long, value_name = "TEXT")]
-    pub(crate) reason: Option<String>,
-    #[command(flatten)]
-    pub(crate) site: SiteArgs,
-}
-
 /// Ends the run that was cut off, in a safe state.
-pub(crate) async fn run(args: AbortArgs, shell: &Shell) -> Result<ExitCode, Failure> {
+pub(crate) async fn run(args: ChangeArgs, shell: &Shell) -> Result<ExitCode, Failure> {
     let terminal = Arc::new(shell.terminal());
     let speaker = Arc::clone(&terminal);
     let signals = Signals::listen(move |text| speaker.say(Mark::Attention, text))?;

@@ -15,6 +15,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 use vllm_rollback_engine::failure::Failure;
 use vllm_rollback_engine::report::ExitCode;
 
+use crate::args::change::ChangeArgs;
 use crate::args::output::OutputArgs;
 use crate::program::Program;
 use crate::shell::Shell;
@@ -69,7 +70,8 @@ pub(crate) enum Verb {
     /// Finish a run that was cut off, from any machine
     Resume(Box<resume::ResumeArgs>),
     /// End a run that was cut off, in the best safe state
-    Abort(Box<abort::AbortArgs>),
+    #[command(after_help = abort::EXAMPLES)]
+    Abort(Box<ChangeArgs>),
     /// Remove the lock of a run that is dead
     Unlock(Box<unlock::UnlockArgs>),
     /// Look at the model's place in traffic, or change it by hand
@@ -87,7 +89,7 @@ impl Verb {
             Self::History(args) => &args.site.output,
             Self::Status(args) => &args.site.output,
             Self::Validate(args) => &args.site.output,
-            Self::Resume(args) => &args.site.output,
+            Self::Resume(args) => &args.change.site.output,
             Self::Abort(args) => &args.site.output,
             Self::Unlock(args) => &args.site.output,
             Self::Registry(args) => args.output(),

@@ -11,6 +11,7 @@ use vllm_rollback_report::look::Mark;
 use vllm_rollback_report::registry::{self as page, Place};
 use vllm_rollback_report::run::Of;
 
+use crate::args::change::ChangeArgs;
 use crate::args::output::OutputArgs;
 use crate::args::site::SiteArgs;
 use crate::shell::{Shell, ticking};
@@ -69,22 +70,6 @@ pub(crate) struct LookArgs {
     /// Helm release of the model
     #[arg(value_name = "RELEASE", value_parser = names::release)]
     pub(crate) release: String,
-    #[command(flatten)]
-    pub(crate) site: SiteArgs,
-}
-
-/// `registry disable` and `registry enable`
-#[derive(Debug, Clone, Args)]
-pub(crate) struct ChangeArgs {
-    /// Helm release of the model
-    #[arg(value_name = "RELEASE", value_parser = names::release)]
-    pub(crate) release: String,
-    /// Do not ask
-    #[arg(short, long)]
-    pub(crate) yes: bool,
-    /// Why; goes into the lock and the report
-    #[arg(long, value_name = "TEXT")]
-    pub(crate) reason: Option<String>,
     #[command(flatten)]
     pub(crate) site: SiteArgs,
 }

@@ -9,13 +9,13 @@ use vllm_rollback_engine::report::ExitCode;
 use vllm_rollback_engine::request::Accept;
 use vllm_rollback_report::look::Mark;
 
-use crate::args::site::SiteArgs;
+use crate::args::change::ChangeArgs;
+use crate::duration;
 use crate::shell::Shell;
 use crate::signals::Signals;
 use crate::verbs::rollback::{Consent, GitOps, carry_out};
 use crate::wiring::helm::HelmUse;
 use crate::wiring::site::Site;
-use crate::{duration, names};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -29,15 +29,8 @@ Exit codes are those of rollback; 1 also means that no run is unfinished.";
 #[derive(Debug, Clone, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct ResumeArgs {
-    /// Helm release of the model
-    #[arg(value_name = "RELEASE", value_parser = names::release)]
-    pub(crate) release: String,
-    /// Do not ask
-    #[arg(short, long)]
-    pub(crate) yes: bool,
-    /// Why; goes into the report, the lock and the new revision's description
-    #[arg(long, value_name = "TEXT")]
-    pub(crate) reason: Option<String>,
+    #[command(flatten)]
+    pub(crate) change: ChangeArgs,
     /// Longest wait for the pods to get ready, instead of what their own probes allow
     #[arg(long, value_name = "TIME", value_parser = duration::parse_positive)]
     pub(crate) timeout: Option<Duration>,
@@ -47,8 +40,6 @@ pub(crate) struct ResumeArgs {
     /// What to do when a GitOps controller owns the release and is not suspended
     #[arg(long, value_enum, value_name = "WHAT", default_value = "refuse")]
     pub(crate) gitops: GitOps,
-    #[command(flatten)]
-    pub(crate) site: SiteArgs,
 }
 
 /// Finishes the run that was cut off.
@@ -56,11 +47,19 @@ pub(crate) async fn run(args: ResumeArgs, shell: &Shell) -> Result<ExitCode, Fai
     let terminal = Arc::new(shell.terminal());
     let speaker = Arc::clone(&terminal);
     let signals = Signals::listen(move |text| speaker.say(Mark::Attention, text))?;
-    let connection = args.site.connection.clone().with_helm(shell.program, &shell.env);
-    let site = Site::open(shell, &args.site, connection, &args.release, &terminal, HelmUse::Soon).await?;
+    let connection = args.change.site.connection.clone().with_helm(shell.program, &shell.env);
+    let site = Site::open(
+        shell,
+        &args.change.site,
+        connection,
+        &args.change.release,
+        &terminal,
+        HelmUse::Soon,
+    )
+    .await?;
     let mut request = site.request(args.timeout);
     request.resumes = true;
-    request.reason = args.reason;
+    request.reason = args.change.reason;
     if args.accept_pending {
         request.accept.insert(Accept::PendingCurrent);
     }
@@ -70,7 +69,7 @@ pub(crate) async fn run(args: ResumeArgs, shell: &Shell) -> Result<ExitCode, Fai
     let consent = Consent {
         verb: "resume",
         rest: String::new(),
-        given: args.yes,
+        given: args.change.yes,
     };
     carry_out(&site, request, consent, shell, &terminal, &signals).await
 }
