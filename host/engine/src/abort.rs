@@ -11,7 +11,7 @@ use crate::ports::World;
 use crate::release::{Revision, RevisionSummary};
 use crate::report::{ExitCode, RunReport, StateName};
 use crate::request::Request;
-use crate::resume::{self, is_as_found};
+use crate::resume;
 use crate::run::{Grip, Run};
 use crate::setback::Setback;
 use crate::states::locked::{assert_held, lock};
@@ -53,7 +53,7 @@ async fn end_safely(run: &mut Run<'_>) -> Result<(StateName, String), Setback> {
     run.mark(step, evidence);
     helm_stands(run, &cut, &history);
     let has_helm_run = history.iter().any(|summary| summary.revision.0 > cut.from);
-    if held.prior.status != TrafficStatus::Enabled || (is_as_found(&held, &found) && !has_helm_run) {
+    if held.prior.status != TrafficStatus::Enabled || (found.is_same(&held.prior) && !has_helm_run) {
         leave(run, &cut, &found).await
     } else {
         take_out(run, &cut, held).await

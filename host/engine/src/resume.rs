@@ -210,12 +210,6 @@ pub(crate) fn resumption(
     })
 }
 
-/// The registry is exactly as that run found it, tokens included: one of several gates may be closed while the others
-/// still let traffic in.
-pub(crate) fn is_as_found(held: &Held, found: &TrafficState) -> bool {
-    (&found.status, &found.token) == (&held.prior.status, &held.prior.token)
-}
-
 fn traffic_step(held: &Held, found: &TrafficState, has_helm_run: bool) -> ResumedStep {
     let word = found.status.word();
     let (decision, why) = match &found.status {
@@ -226,7 +220,7 @@ fn traffic_step(held: &Held, found: &TrafficState, has_helm_run: bool) -> Resume
                 held.prior.status.word()
             ),
         ),
-        TrafficStatus::Enabled if is_as_found(held, found) && !has_helm_run => (
+        TrafficStatus::Enabled if found.is_same(&held.prior) && !has_helm_run => (
             Decision::Redo,
             "the model is in traffic as that run found it".to_owned(),
         ),

@@ -87,12 +87,11 @@ async fn stop(run: &mut Run<'_>, basis: &Basis) -> Result<(), Setback> {
     // The write may have happened although its answer did not arrive: look.
     match run.world.registry.read().await {
         Ok(now) => {
-            // The token too: one of several gates may be closed while the others still let traffic in.
             let is_as_found = run
                 .report
                 .traffic_before
                 .as_ref()
-                .is_some_and(|found| (&found.status, &found.token) == (&now.status, &now.token));
+                .is_some_and(|found| found.is_same(&now));
             run.report.traffic_after = Some(now);
             if is_as_found {
                 // It may still happen after we looked, unless the registry answered with a no.

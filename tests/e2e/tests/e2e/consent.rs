@@ -1,13 +1,13 @@
 //! Nothing happens without consent, and stopping is always possible.
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::Read;
 use std::time::Duration;
 
 use rustix::process::Signal;
 use vllm_rollback_engine::report::{RunReport, StateName};
 use vllm_rollback_harness::helm::Major;
 
-use crate::fixture::{CRASH, Model, RELEASE, assert_restored};
+use crate::fixture::{CRASH, Model, RELEASE, assert_restored, until_said};
 
 #[test]
 fn without_a_terminal_and_without_yes_nothing_happens() {
@@ -46,14 +46,7 @@ fn ctrl_c_after_the_fence_leaves_a_stated_state_and_resume_finishes() {
     let model = Model::good_with("ctrlc", Major::Four, &["faults.LOAD_SECONDS=6"]);
     model.upgrade(2, &[CRASH]);
     let mut running = model.tool().start(&["rollback", RELEASE, "--yes", "-o", "json"]);
-    let mut stderr = BufReader::new(running.child().stderr.take().expect("stderr is piped"));
-    let mut seen = String::new();
-    while !seen.contains("rolled-back") {
-        assert!(
-            stderr.read_line(&mut seen).expect("stderr is text") > 0,
-            "the run ended early: {seen}"
-        );
-    }
+    let mut stderr = until_said(&mut running, "rolled-back");
     running.signal(Signal::INT);
     let rest = std::thread::spawn(move || {
         let mut rest = String::new();
@@ -100,11 +93,7 @@ fn ctrl_c_after_the_fence_leaves_a_stated_state_and_resume_finishes() {
 fn ctrl_c_before_the_fence_changes_nothing() {
     let model = Model::crashed("ctrlcearly", Major::Four);
     let mut running = model.tool().start(&["rollback", RELEASE, "--yes", "-o", "json"]);
-    let mut stderr = BufReader::new(running.child().stderr.take().expect("stderr is piped"));
-    let mut seen = String::new();
-    while !seen.contains("planned") {
-        assert!(stderr.read_line(&mut seen).expect("stderr is text") > 0, "{seen}");
-    }
+    let _stderr = until_said(&mut running, "planned");
     running.signal(Signal::INT);
     let code = running.wait(Duration::from_secs(60)).expect("it ends");
     // The fence follows at once, so the signal may come after it: both ends are stated ones.

@@ -1,9 +1,13 @@
 //! A model release as most cases want it.
 
+use std::io::{BufRead, BufReader};
+use std::process::ChildStderr;
+
 use vllm_rollback_engine::report::{RunReport, StateName};
 use vllm_rollback_harness::client::Answer;
 use vllm_rollback_harness::helm::{Helm, Major};
 use vllm_rollback_harness::namespace::Namespace;
+use vllm_rollback_harness::process::Running;
 use vllm_rollback_harness::testbed::Testbed;
 use vllm_rollback_harness::tool::{Ran, Tool};
 
@@ -141,4 +145,18 @@ pub(crate) fn assert_restored(report: &RunReport, to: u32) {
             state.name
         );
     }
+}
+
+/// Reads a run's stderr until it says these words; the reader is for the rest.
+#[track_caller]
+pub(crate) fn until_said(running: &mut Running, words: &str) -> BufReader<ChildStderr> {
+    let mut stderr = BufReader::new(running.child().stderr.take().expect("stderr is piped"));
+    let mut seen = String::new();
+    while !seen.contains(words) {
+        assert!(
+            stderr.read_line(&mut seen).expect("stderr is text") > 0,
+            "the run ended early: {seen}"
+        );
+    }
+    stderr
 }

@@ -1,6 +1,5 @@
 //! A run that was killed: the next is refused, resume finishes it and abort ends it, from another machine.
 
-use std::io::{BufRead, BufReader};
 use std::time::Duration;
 
 use rustix::process::Signal;
@@ -8,7 +7,7 @@ use vllm_rollback_engine::report::StateName;
 use vllm_rollback_harness::helm::Major;
 use vllm_rollback_harness::tool::Tool;
 
-use crate::fixture::{CRASH, Model, RELEASE, assert_restored};
+use crate::fixture::{CRASH, Model, RELEASE, assert_restored, until_said};
 use crate::on_both_helms;
 
 /// A model whose run was killed while it waited for the pods of revision 1, which take a while to load.
@@ -16,14 +15,7 @@ fn killed(hint: &str, major: Major) -> Model {
     let model = Model::good_with(hint, major, &["faults.LOAD_SECONDS=4"]);
     model.upgrade(2, &[CRASH]);
     let mut running = model.tool().start(&["rollback", RELEASE, "--yes", "-o", "json"]);
-    let mut stderr = BufReader::new(running.child().stderr.take().expect("stderr is piped"));
-    let mut seen = String::new();
-    while !seen.contains("ready        waiting") {
-        assert!(
-            stderr.read_line(&mut seen).expect("stderr is text") > 0,
-            "the run ended early: {seen}"
-        );
-    }
+    let _stderr = until_said(&mut running, "ready        waiting");
     running.signal(Signal::KILL);
     assert!(running.wait(Duration::from_secs(10)).is_some());
     model
@@ -73,11 +65,7 @@ fn the_lock_of_a_living_run_is_removed_only_by_force_and_that_run_stops() {
     let model = Model::good_with("unlock", Major::Four, &["faults.LOAD_SECONDS=8"]);
     model.upgrade(2, &[CRASH]);
     let mut running = model.tool().start(&["rollback", RELEASE, "--yes", "-o", "json"]);
-    let mut stderr = BufReader::new(running.child().stderr.take().expect("stderr is piped"));
-    let mut seen = String::new();
-    while !seen.contains("ready        waiting") {
-        assert!(stderr.read_line(&mut seen).expect("stderr is text") > 0, "{seen}");
-    }
+    let _stderr = until_said(&mut running, "ready        waiting");
     let refused = elsewhere(&model).run(&["unlock", RELEASE]).expect_code(12);
     assert!(
         refused.stdout.contains("--force") || refused.stderr.contains("--force"),
