@@ -91,6 +91,9 @@ pub struct RunSummary {
     pub from: u32,
     /// To which revision.
     pub to: u32,
+    /// The revision that Helm goes back to first, when it does ([`crate::plan::StepBack`]).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub step_back: Option<u32>,
     /// The state it reached last.
     pub state: StateName,
     /// Exit code, once it ended.

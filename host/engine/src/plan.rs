@@ -32,6 +32,19 @@ pub struct ObjectDiff {
     pub live_drift: Vec<String>,
 }
 
+/// Helm goes back to an older revision before it goes to the target.
+///
+/// Helm removes only what the newest record declares, whatever its status (helm#13346). When that record's operation was
+/// cut off or failed, other fields may be live: those of the last revision that was applied to its end. Going back to that
+/// one makes it the newest record, so that the rollback after it removes them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StepBack {
+    /// The last revision that was applied to its end.
+    pub to: Revision,
+    /// Live fields that only this revision declares, as `Deployment/llama: spec.template.…env[X]`.
+    pub fields: Vec<String>,
+}
+
 /// What a rollback does to an object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -73,6 +86,9 @@ pub struct Plan {
     pub helm: HelmInfo,
     /// The rollback is written client-side, because a closed gate owns a field.
     pub client_side: bool,
+    /// Where Helm goes first, so that the rollback leaves nothing of a third revision behind.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub step_back: Option<StepBack>,
     /// What the run restores in the end: what the registry said, or what an earlier run took away and still holds.
     pub traffic: TrafficState,
     /// The earlier run whose rollback this run goes on with; Helm is not run again.
@@ -103,6 +119,7 @@ pub fn digest(plan: &Plan) -> String {
         plan.target,
         plan.target_manifest_sha256,
         plan.client_side,
+        plan.step_back.as_ref().map(|back| back.to),
         plan.hooks,
         plan.helm,
         traffic,

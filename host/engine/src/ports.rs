@@ -33,6 +33,16 @@ pub trait Releases: Send + Sync {
         live: &[serde_json::Value],
     ) -> Result<Vec<ObjectDiff>, Failure>;
 
+    /// Live fields that a rollback from `current` to `target` would leave behind, because of the three only `applied`
+    /// declares them. `live` holds the objects of `applied` as JSON. Paths without values.
+    fn stranded(
+        &self,
+        applied: &ReleaseRecord,
+        current: &ReleaseRecord,
+        target: &ReleaseRecord,
+        live: &[serde_json::Value],
+    ) -> Result<Vec<String>, Failure>;
+
     /// Runs `helm rollback R N` and reads the new record back. `Ok` only says that a record `from + 1` exists; look
     /// at its status. An error says that no new record exists, unless its kind is `Internal` or `Unreachable`.
     async fn rollback(&self, order: &RollbackOrder) -> Result<RolledBack, Failure>;

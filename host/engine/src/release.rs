@@ -176,6 +176,9 @@ pub struct RollbackOrder {
     pub description: String,
     /// Write client-side even where Helm would apply server-side, since a closed Service gate owns a field.
     pub client_side: bool,
+    /// Leave the target's hooks out: a step on the way is not what they were written for.
+    #[serde(default)]
+    pub skips_hooks: bool,
     /// Milliseconds for the child process.
     pub timeout_ms: u64,
 }

@@ -7,6 +7,7 @@ use crate::failure::{Failure, FailureKind};
 use crate::journal::{Held, Memory, RunSummary};
 use crate::release::{ReleaseRecord, ReleaseRef, ReleaseStatus, Revision};
 use crate::report::{ExitCode, StateName};
+use crate::target::Choice;
 use crate::traffic::{TrafficState, TrafficStatus};
 
 /// What a run restores in the end.
@@ -62,11 +63,24 @@ pub(crate) fn continued(memory: &Memory, current: &ReleaseRecord, returned_to: O
 
 /// The current revision is what is left of a rollback that one of our runs began and did not finish.
 pub(crate) fn began(memory: &Memory, current: &ReleaseRecord, returned_to: Option<Revision>) -> bool {
-    held_by_a_run(memory).is_some() && memory.runs.iter().any(|run| is_rollback_of(run, current, returned_to))
+    let is_of = |run| is_rollback_of(run, current, returned_to) || is_step_back_of(run, current, returned_to);
+    held_by_a_run(memory).is_some() && memory.runs.iter().any(is_of)
 }
 
 fn is_rollback_of(run: &RunSummary, current: &ReleaseRecord, returned_to: Option<Revision>) -> bool {
-    current.revision.0 == run.from + 1 && returned_to == Some(Revision(run.to))
+    current.revision.0 == made_by(run) && returned_to == Some(Revision(run.to))
+}
+
+/// Helm went back to what was live, as the run meant it to, and not yet to the run's target.
+fn is_step_back_of(run: &RunSummary, current: &ReleaseRecord, returned_to: Option<Revision>) -> bool {
+    run.step_back.is_some()
+        && current.revision.0 == run.from + 1
+        && returned_to.map(|revision| revision.0) == run.step_back
+}
+
+/// The revision that a run's rollback makes.
+fn made_by(run: &RunSummary) -> u32 {
+    run.from + 1 + u32::from(run.step_back.is_some())
 }
 
 /// Traffic that a rollback holds, and that rollback. An operator's `registry disable` is remembered the same way, but
@@ -178,12 +192,10 @@ pub struct Resumption {
 pub(crate) fn resumption(
     unfinished: Unfinished<'_>,
     found: &TrafficState,
-    current: &ReleaseRecord,
-    target: &ReleaseRecord,
-    is_continued: bool,
+    choice: &Choice,
 ) -> Result<Resumption, Failure> {
     let Unfinished { run, held } = unfinished;
-    let helm = helm_step(unfinished, current, target, is_continued)?;
+    let helm = helm_step(unfinished, choice)?;
     let has_run = helm.decision == Decision::Done;
     let again = |state: StateName, why: &str| ResumedStep {
         state,
@@ -241,24 +253,25 @@ fn traffic_step(held: &Held, found: &TrafficState, has_helm_run: bool) -> Resume
     }
 }
 
-fn helm_step(
-    unfinished: Unfinished<'_>,
-    current: &ReleaseRecord,
-    target: &ReleaseRecord,
-    is_continued: bool,
-) -> Result<ResumedStep, Failure> {
+fn helm_step(unfinished: Unfinished<'_>, choice: &Choice) -> Result<ResumedStep, Failure> {
     let run = unfinished.run;
+    let current = &choice.current;
     let (number, status) = (current.revision, current.status);
-    let is_its_remnant = number.0 == run.from + 1
-        && current.manifest_sha256 == target.manifest_sha256
+    let is_its_remnant = number.0 == made_by(run)
+        && current.manifest_sha256 == choice.target.manifest_sha256
         && (status == ReleaseStatus::Failed || status.is_pending());
-    let (decision, why) = if is_continued {
+    let (decision, why) = if choice.continued.is_some() {
         (
             Decision::Done,
             format!("revision {number} is that run's rollback and is {status}"),
         )
     } else if number.0 == run.from {
         (Decision::Redo, format!("Helm made no revision after {number}"))
+    } else if is_step_back_of(run, current, choice.returned_to) {
+        (
+            Decision::Redo,
+            format!("revision {number} is that run's step back and is {status}; its rollback is still to come"),
+        )
     } else if is_its_remnant {
         (
             Decision::Redo,

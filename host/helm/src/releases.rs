@@ -13,7 +13,7 @@ use vllm_rollback_engine::release::{
 };
 
 use crate::child::{Ended, HelmBinary, meaning};
-use crate::diff::diff;
+use crate::diff::{diff, stranded};
 use crate::history::{read_history, unknown_release};
 use crate::record::{Origin, decode};
 use crate::source::RecordSource;
@@ -169,6 +169,16 @@ impl<S: RecordSource> Releases for HelmReleases<S> {
         diff(current, target, live)
     }
 
+    fn stranded(
+        &self,
+        applied: &ReleaseRecord,
+        current: &ReleaseRecord,
+        target: &ReleaseRecord,
+        live: &[Value],
+    ) -> Result<Vec<String>, Failure> {
+        stranded(applied, current, target, live)
+    }
+
     async fn rollback(&self, order: &RollbackOrder) -> Result<RolledBack, Failure> {
         self.assert_unchanged(order).await.map_err(before_helm)?;
         let ended = self.binary.rollback(&self.release, order).await?;
@@ -239,6 +249,7 @@ mod tests {
             from: Revision(2),
             description: String::new(),
             client_side: false,
+            skips_hooks: false,
             timeout_ms: 60_000,
         }
     }

@@ -18,6 +18,7 @@ pub fn table(plan: &Plan, glyphs: Glyphs) -> String {
     let mut page = Page::new(glyphs);
     header(&mut page, plan);
     skipped(&mut page, plan);
+    step_back(&mut page, plan);
     page.heading("Changes");
     changes(&mut page, plan, Detail::Full);
     page.list("Hooks that will run", &plan.hooks);
@@ -32,6 +33,7 @@ pub fn summary(plan: &Plan, glyphs: Glyphs) -> String {
     let mut page = Page::new(glyphs);
     header(&mut page, plan);
     skipped(&mut page, plan);
+    step_back(&mut page, plan);
     page.heading("Changes");
     changes(&mut page, plan, Detail::Short);
     what_happens(&mut page, plan);
@@ -138,6 +140,24 @@ fn skipped(page: &mut Page, plan: &Plan) {
                 skipped.reason
             ))],
         );
+    }
+}
+
+fn step_back(page: &mut Page, plan: &Plan) {
+    let Some(back) = &plan.step_back else {
+        return;
+    };
+    page.heading("One step back first");
+    page.line(
+        2,
+        &[plain(format!(
+            "revision {} was not applied to its end, and Helm would take it for what is live. Behind the fence it first goes \
+             back to revision {}, whose fields are still live and would stay:",
+            plan.current.revision, back.to
+        ))],
+    );
+    for path in &back.fields {
+        page.line(4, &[plain(path.clone())]);
     }
 }
 
@@ -299,11 +319,15 @@ fn helm_step(plan: &Plan) -> String {
             plan.current.revision
         );
     }
+    let name = &plan.release.name;
     let made = Revision(plan.current.revision.0.saturating_add(1));
-    format!(
-        "helm rollback {} {}, which becomes revision {made}",
-        plan.release.name, plan.target
-    )
+    match &plan.step_back {
+        None => format!("helm rollback {name} {}, which becomes revision {made}", plan.target),
+        Some(back) => format!(
+            "helm rollback {name} {}, which becomes revision {made}, then helm rollback {name} {}",
+            back.to, plan.target
+        ),
+    }
 }
 
 #[cfg(test)]

@@ -25,6 +25,8 @@ pub(crate) struct Basis {
     pub(crate) left: Revision,
     /// What must be restored in the end.
     pub(crate) prior: TrafficState,
+    /// Where Helm goes first.
+    pub(crate) step_back: Option<ReleaseRecord>,
     /// Helm's part was done by an earlier run.
     pub(crate) is_continued: bool,
 }
@@ -48,6 +50,7 @@ pub(crate) async fn enter(run: &mut Run<'_>, plan: &Plan) -> Result<Basis, Setba
         started: run.report.started.clone(),
         from: basis.left.0,
         to: basis.target.revision.0,
+        step_back: plan.step_back.as_ref().map(|back| back.to.0),
         state: StateName::Locked,
         exit_code: None,
         summary: run.request.reason.clone().unwrap_or_default(),
@@ -112,10 +115,14 @@ async fn observe(run: &mut Run<'_>, plan: &Plan) -> Result<Basis, Setback> {
             world.releases.record(plan.current.revision),
             world.releases.record(plan.target)
         )?;
-        Ok((current, target))
+        let step_back = match &plan.step_back {
+            Some(back) => Some(world.releases.record(back.to).await?),
+            None => None,
+        };
+        Ok((current, target, step_back))
     };
     let (records, found) = join!(records, world.registry.read());
-    let (current, target) = records?;
+    let (current, target, step_back) = records?;
     let found = found?;
     run.report.traffic_before = Some(found.clone());
     run.report.traffic_after = Some(found.clone());
@@ -147,6 +154,7 @@ async fn observe(run: &mut Run<'_>, plan: &Plan) -> Result<Basis, Setback> {
         is_continued: continued.is_some(),
         current,
         target,
+        step_back,
         prior: prior.state,
     })
 }

@@ -7,7 +7,7 @@ use futures::{join, try_join};
 use crate::check::{CheckSpec, Phase};
 use crate::failure::{Failure, FailureKind};
 use crate::journal::Memory;
-use crate::plan::{Plan, digest};
+use crate::plan::{Plan, StepBack, digest};
 use crate::ports::World;
 use crate::release::{ApplyMethod, ReleaseRecord, Revision};
 use crate::report::StateName;
@@ -15,7 +15,7 @@ use crate::request::{Accept, Request, TargetWish};
 use crate::resume;
 use crate::run::Run;
 use crate::setback::Setback;
-use crate::target::{self, Wish};
+use crate::target::{self, Choice, Wish};
 use crate::workload::{Finding, Severity};
 
 /// Looks at everything that a run needs and says what it will do. Changes nothing. What stands in the way is among the
@@ -53,13 +53,7 @@ pub async fn plan(world: &World<'_>, request: &Request) -> Result<Plan, Failure>
     let (found, checks, helm) = (found?, checks?, helm?);
     let (current, target) = (&choice.current, &choice.target);
     let resumes = match resume::unfinished(&memory) {
-        Some(cut) if request.resumes => Some(resume::resumption(
-            cut,
-            &found,
-            current,
-            target,
-            choice.continued.is_some(),
-        )?),
+        Some(cut) if request.resumes => Some(resume::resumption(cut, &found, &choice)?),
         _ => None,
     };
     let prior = resume::prior(&memory, found);
@@ -77,6 +71,7 @@ pub async fn plan(world: &World<'_>, request: &Request) -> Result<Plan, Failure>
     }));
     preflight.findings.extend(no_proof(&checks));
 
+    let step_back = step_back(world, &choice).await?;
     let mut plan = Plan {
         release: request.release.clone(),
         current: choice.newest.clone(),
@@ -92,6 +87,7 @@ pub async fn plan(world: &World<'_>, request: &Request) -> Result<Plan, Failure>
             && helm.has_server_side
             && target.apply_method == ApplyMethod::ServerSide,
         helm,
+        step_back,
         traffic: prior.state,
         continues: choice.continued.map(|continued| continued.run_id),
         resumes,
@@ -100,6 +96,21 @@ pub async fn plan(world: &World<'_>, request: &Request) -> Result<Plan, Failure>
     };
     plan.digest = digest(&plan);
     Ok(plan)
+}
+
+/// Helm need go one step back first only where something that it does not know of is live.
+async fn step_back(world: &World<'_>, choice: &Choice) -> Result<Option<StepBack>, Failure> {
+    let Some(applied) = &choice.applied else {
+        return Ok(None);
+    };
+    let live = world.workloads.live_objects(applied).await?;
+    let fields = world
+        .releases
+        .stranded(applied, &choice.current, &choice.target, &live)?;
+    Ok((!fields.is_empty()).then_some(StepBack {
+        to: applied.revision,
+        fields,
+    }))
 }
 
 /// Where to go, and what was accepted. A run that is not finished comes first: it is resumed, or nothing starts.

@@ -9,7 +9,7 @@ use crate::journalling::{one_line, reject};
 use crate::plan::Plan;
 use crate::release::{ReleaseRecord, ReleaseStatus, Revision, RollbackOrder, RolledBack};
 use crate::report::StateName;
-use crate::run::{Grip, Run};
+use crate::run::{Grip, Run, Step};
 use crate::setback::Setback;
 use crate::states::fenced::Fence;
 use crate::states::locked::{Basis, assert_held};
@@ -29,34 +29,31 @@ pub(crate) async fn enter(
         let step = run.begin(StateName::RolledBack, "reading the earlier run's rollback back", None);
         run.report.new_revision = Some(basis.current.revision);
         let record = basis.current.clone();
-        let evidence = read_back(&record, record.revision, basis)?;
+        let evidence = read_back(&record, record.revision, &basis.target)?;
         run.reached(step, evidence).await;
         return Ok(record);
     }
-    let doing = format!("helm rollback {} {}", run.request.release.name, plan.target);
-    let step = run.begin(StateName::RolledBack, doing, Some(deadline));
-    if run.world.interrupt.is_asked() {
-        return Err(Setback::Interrupted);
-    }
-    assert_held(run).await?;
-    let made = Revision(plan.current.revision.0 + 1);
-    let key = format!(
-        "helm-rollback {}→{} as {made} sha256:{}",
-        plan.current.revision, plan.target, basis.target.manifest_sha256
-    );
-    let order = order(run, plan);
-    run.intend(&step, key, json!({ "order": order })).await?;
-    reject_what_is_left(run, basis);
-    // Before Helm runs: a failed rollback may leave the bad revision `superseded`, which looks like a good one.
-    run.remember().await?;
-
-    run.grip = Grip::Taken;
-    let record = match run.world.releases.rollback(&order).await {
-        Ok(done) => judged(run, done, made, basis)?,
-        Err(failure) => found_after_all(run, failure, made, basis).await?,
+    let name = &run.request.release.name;
+    let back = format!("helm rollback {name} {}", plan.target);
+    let mut from = plan.current.revision;
+    let mut evidence = Vec::new();
+    let step = match &basis.step_back {
+        None => run.begin(StateName::RolledBack, back, Some(deadline)),
+        Some(applied) => {
+            let doing = format!(
+                "helm rollback {name} {} first, so that Helm knows what is live",
+                applied.revision
+            );
+            let step = run.begin(StateName::RolledBack, doing, Some(deadline));
+            let (record, seen) = helm(run, &step, &step_back(run, plan, applied), basis, applied).await?;
+            evidence.extend(seen);
+            from = record.revision;
+            run.announce(StateName::RolledBack, back, Some(deadline));
+            step
+        }
     };
-    run.report.new_revision = Some(record.revision);
-    let evidence = read_back(&record, made, basis)?;
+    let (record, seen) = helm(run, &step, &order(run, plan, from), basis, &basis.target).await?;
+    evidence.extend(seen);
     run.reached(step, evidence).await;
     if run.world.interrupt.is_asked() {
         return Err(Setback::Interrupted);
@@ -64,46 +61,104 @@ pub(crate) async fn enter(
     Ok(record)
 }
 
-fn order(run: &Run<'_>, plan: &Plan) -> RollbackOrder {
-    let request = run.request;
-    // Helm's own words come first: tools read the target from them.
-    let mut description = format!("Rollback to {}", plan.target);
-    if let Some(reason) = &request.reason {
-        description.push_str(&format!(": {}", one_line(reason)));
+/// Runs Helm once: written down before, read back afterwards. The record that it made, which is `wanted` again.
+async fn helm(
+    run: &mut Run<'_>,
+    step: &Step,
+    order: &RollbackOrder,
+    basis: &Basis,
+    wanted: &ReleaseRecord,
+) -> Result<(ReleaseRecord, Vec<String>), Setback> {
+    if run.world.interrupt.is_asked() {
+        return Err(Setback::Interrupted);
     }
-    description.push_str(&format!(" (vllm-rollback {} by {})", request.run_id, request.by));
+    assert_held(run).await?;
+    let made = Revision(order.from.0 + 1);
+    let key = format!(
+        "helm-rollback {}→{} as {made} sha256:{}",
+        order.from, order.to, wanted.manifest_sha256
+    );
+    run.intend(step, key, json!({ "order": order })).await?;
+    reject_what_is_left(run, basis);
+    // Before Helm runs: a failed rollback may leave the bad revision `superseded`, which looks like a good one.
+    run.remember().await?;
+
+    run.grip = Grip::Taken;
+    let record = match run.world.releases.rollback(order).await {
+        Ok(done) => judged(run, done, made, wanted)?,
+        Err(failure) => found_after_all(run, failure, made, wanted).await?,
+    };
+    run.report.new_revision = Some(record.revision);
+    let evidence = read_back(&record, made, wanted)?;
+    Ok((record, evidence))
+}
+
+/// The order that makes what is live known to Helm again ([`crate::plan::StepBack`]).
+fn step_back(run: &Run<'_>, plan: &Plan, applied: &ReleaseRecord) -> RollbackOrder {
     RollbackOrder {
-        to: plan.target,
-        from: plan.current.revision,
-        description: description.chars().take(DESCRIPTION_CHARS).collect(),
-        client_side: plan.client_side,
-        timeout_ms: u64::try_from(request.deadlines.helm.as_millis()).unwrap_or(u64::MAX),
+        to: applied.revision,
+        skips_hooks: true,
+        description: described(
+            run,
+            format!("Rollback to {}, a step on the way to {}", applied.revision, plan.target),
+        ),
+        ..order(run, plan, plan.current.revision)
     }
 }
 
-fn reject_what_is_left(run: &mut Run<'_>, basis: &Basis) {
-    let left = &basis.current;
-    if left.manifest_sha256 == basis.target.manifest_sha256 {
-        return;
+fn order(run: &Run<'_>, plan: &Plan, from: Revision) -> RollbackOrder {
+    // Helm's own words come first: tools read the target from them.
+    let mut description = format!("Rollback to {}", plan.target);
+    if let Some(reason) = &run.request.reason {
+        description.push_str(&format!(": {}", one_line(reason)));
     }
+    RollbackOrder {
+        to: plan.target,
+        from,
+        description: described(run, description),
+        client_side: plan.client_side,
+        skips_hooks: false,
+        timeout_ms: u64::try_from(run.request.deadlines.helm.as_millis()).unwrap_or(u64::MAX),
+    }
+}
+
+/// With who did it, cut to what Helm takes.
+fn described(run: &Run<'_>, what: String) -> String {
+    let whole = format!("{what} (vllm-rollback {} by {})", run.request.run_id, run.request.by);
+    whole.chars().take(DESCRIPTION_CHARS).collect()
+}
+
+/// What the run goes back from is bad: no later run chooses it.
+fn reject_what_is_left(run: &mut Run<'_>, basis: &Basis) {
     let why = run.request.reason.as_deref().map(one_line);
-    let rejected = Rejected {
-        revision: left.revision.0,
-        manifest_sha256: left.manifest_sha256.clone(),
-        reason: why.unwrap_or_else(|| format!("rolled back by run {}", run.request.run_id)),
-    };
-    reject(&mut run.memory, rejected);
+    let reason = why.unwrap_or_else(|| format!("rolled back by run {}", run.request.run_id));
+    let left = [Some(&basis.current), basis.step_back.as_ref()];
+    for left in left.into_iter().flatten() {
+        if left.manifest_sha256 != basis.target.manifest_sha256 {
+            let rejected = Rejected {
+                revision: left.revision.0,
+                manifest_sha256: left.manifest_sha256.clone(),
+                reason: reason.clone(),
+            };
+            reject(&mut run.memory, rejected);
+        }
+    }
 }
 
 /// A new record exists: it counts when it is the one that was ordered.
-fn judged(run: &mut Run<'_>, done: RolledBack, made: Revision, basis: &Basis) -> Result<ReleaseRecord, Failure> {
+fn judged(
+    run: &mut Run<'_>,
+    done: RolledBack,
+    made: Revision,
+    wanted: &ReleaseRecord,
+) -> Result<ReleaseRecord, Failure> {
     let RolledBack {
         record,
         exit_code,
         stderr_tail,
     } = done;
     run.report.new_revision = Some(record.revision);
-    match read_back(&record, made, basis) {
+    match read_back(&record, made, wanted) {
         Ok(_) => {
             if exit_code != Some(0) {
                 let code = exit_code.map_or_else(|| "no exit code".to_owned(), |code| format!("exit code {code}"));
@@ -127,7 +182,7 @@ async fn found_after_all(
     run: &mut Run<'_>,
     failure: Failure,
     made: Revision,
-    basis: &Basis,
+    wanted: &ReleaseRecord,
 ) -> Result<ReleaseRecord, Failure> {
     if !matches!(failure.kind, FailureKind::Internal | FailureKind::Unreachable) {
         return Err(failure
@@ -144,7 +199,7 @@ async fn found_after_all(
     match found.await {
         Ok(Some(record)) => {
             run.report.new_revision = Some(record.revision);
-            read_back(&record, made, basis).map_err(|judgement| judgement.because(failure.to_string()))?;
+            read_back(&record, made, wanted).map_err(|judgement| judgement.because(failure.to_string()))?;
             run.note(format!(
                 "helm could not be followed ({failure}), but its record says that the rollback was done"
             ));
@@ -161,7 +216,7 @@ async fn found_after_all(
 }
 
 /// What proves that the target is back, as far as Helm's record can.
-fn read_back(record: &ReleaseRecord, made: Revision, basis: &Basis) -> Result<Vec<String>, Failure> {
+fn read_back(record: &ReleaseRecord, made: Revision, wanted: &ReleaseRecord) -> Result<Vec<String>, Failure> {
     let release = &record.release;
     let wrong = |what: String| Failure::new(FailureKind::External, what).next(release.command("history", ""));
     if record.revision != made {
@@ -173,7 +228,7 @@ fn read_back(record: &ReleaseRecord, made: Revision, basis: &Basis) -> Result<Ve
     if record.status != ReleaseStatus::Deployed {
         let failure = wrong(format!(
             "helm rollback to revision {} failed: revision {made} is {}",
-            basis.target.revision, record.status
+            wanted.revision, record.status
         ));
         let failure = match record.description.trim() {
             "" => failure,
@@ -186,14 +241,14 @@ fn read_back(record: &ReleaseRecord, made: Revision, basis: &Basis) -> Result<Ve
             _ => failure.next(release.command("", "")),
         });
     }
-    if record.manifest_sha256 != basis.target.manifest_sha256 {
+    if record.manifest_sha256 != wanted.manifest_sha256 {
         return Err(wrong(format!(
             "revision {made} does not have the manifest of revision {}",
-            basis.target.revision
+            wanted.revision
         )));
     }
     Ok(vec![format!(
         "revision {made} is {} with the manifest of revision {}, sha256:{}",
-        record.status, basis.target.revision, record.manifest_sha256
+        record.status, wanted.revision, record.manifest_sha256
     )])
 }

@@ -53,6 +53,10 @@ pub struct Choice {
     pub notes: Vec<String>,
     /// An earlier run's rollback that is done already, so that Helm is not run again.
     pub(crate) continued: Option<Continued>,
+    /// Where the current revision went back to, when it is a rollback.
+    pub(crate) returned_to: Option<Revision>,
+    /// The last revision that was applied to its end, when the current one was not and the target is another.
+    pub(crate) applied: Option<ReleaseRecord>,
 }
 
 /// Chooses. Reads records one after the other, from the newest down, and no more than it needs.
@@ -98,6 +102,8 @@ pub async fn choose(releases: &dyn Releases, memory: &Memory, wish: &Wish<'_>) -
             skipped: Vec::new(),
             notes,
             continued: Some(continued),
+            returned_to,
+            applied: None,
         });
     }
     let (target, skipped) = match wish.target {
@@ -110,6 +116,7 @@ pub async fn choose(releases: &dyn Releases, memory: &Memory, wish: &Wish<'_>) -
             target.revision, current.revision
         ));
     }
+    let applied = last_applied(&mut past, &current, &target).await;
     Ok(Choice {
         newest,
         current,
@@ -117,6 +124,8 @@ pub async fn choose(releases: &dyn Releases, memory: &Memory, wish: &Wish<'_>) -
         skipped,
         notes,
         continued: None,
+        returned_to,
+        applied,
     })
 }
 
@@ -145,6 +154,23 @@ async fn last_good(
         }
     }
     Err(refusal::none_left(wish.release, past, current, &skipped, memory))
+}
+
+/// The revision that was live before the current one's operation was cut off or failed. `superseded` alone is no proof
+/// (a rollback that fails marks the revision before it so), which is why a `deployed` one comes first.
+async fn last_applied(past: &mut Past<'_>, current: &ReleaseRecord, target: &ReleaseRecord) -> Option<ReleaseRecord> {
+    if current.status == ReleaseStatus::Deployed {
+        return None;
+    }
+    let below = past.below(current.revision);
+    let with = |status| below.iter().find(|summary| summary.status == status);
+    let applied = with(ReleaseStatus::Deployed).or_else(|| with(ReleaseStatus::Superseded))?;
+    // One that cannot be read can be no step on the way either: then what it leaves behind is found afterwards.
+    let record = past.record(applied.revision).await.ok()?;
+    let is_known_to_helm = [current, target]
+        .iter()
+        .any(|known| known.manifest_sha256 == record.manifest_sha256);
+    (!is_known_to_helm).then_some(record)
 }
 
 /// Going to a revision with the current manifest helps only where the current one is a rollback to it that did not end.

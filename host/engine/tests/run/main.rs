@@ -6,6 +6,7 @@ mod documents;
 mod holding;
 mod invariants;
 mod sim;
+mod step_back;
 mod switching;
 mod targets;
 mod unfinished;

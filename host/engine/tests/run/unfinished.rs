@@ -31,7 +31,7 @@ fn cut_off(call: &str, death: Fault) -> Sim {
 }
 
 /// What a resumed run would make of each step.
-fn decisions(sim: &Sim) -> Vec<(StateName, Decision)> {
+pub(crate) fn decisions(sim: &Sim) -> Vec<(StateName, Decision)> {
     let client = Client::new(sim, "run-2");
     let request = Request {
         resumes: true,

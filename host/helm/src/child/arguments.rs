@@ -43,6 +43,9 @@ pub fn rollback_arguments(
         "--history-max=0".to_owned(),
         format!("--timeout={}ms", timeout.as_millis()),
     ];
+    if order.skips_hooks {
+        arguments.push("--no-hooks".to_owned());
+    }
     if order.client_side && helm.has_server_side {
         arguments.push("--server-side=false".to_owned());
     } else if order.client_side && helm.major > 3 {
@@ -115,6 +118,7 @@ mod tests {
             from: Revision(5),
             description: "Rollback to 3\nby vllm-rollback".into(),
             client_side: true,
+            skips_hooks: false,
             timeout_ms: 300_000,
         }
     }
@@ -149,6 +153,7 @@ mod tests {
         );
         let free = RollbackOrder {
             client_side: false,
+            skips_hooks: false,
             description: String::new(),
             ..order()
         };

@@ -10,7 +10,7 @@ use super::quantity::same_amount;
 use crate::redact::redact_object;
 
 /// Fields by which elements of a list are matched, best first (merge keys of k8s.io/api v0.35 `core/v1`).
-const MERGE_KEYS: [&str; 4] = ["mountPath", "name", "containerPort", "port"];
+pub(super) const MERGE_KEYS: [&str; 4] = ["mountPath", "name", "containerPort", "port"];
 
 /// Fields of a pod template that the API server never fills in: when only the live object has one, somebody wrote it.
 const NEVER_DEFAULTED: [&str; 8] = [
@@ -126,7 +126,7 @@ impl Walk {
 }
 
 /// The elements by the value of a key that all of them have, each another; none when it is not so.
-fn by_key<'a>(items: &'a [Value], key: &str) -> Option<BTreeMap<String, &'a Value>> {
+pub(super) fn by_key<'a>(items: &'a [Value], key: &str) -> Option<BTreeMap<String, &'a Value>> {
     let mut map = BTreeMap::new();
     for item in items {
         let name = match item.get(key)? {
@@ -179,7 +179,7 @@ fn scalar(value: &Value) -> Option<String> {
     }
 }
 
-fn field(path: &str, key: &str) -> String {
+pub(super) fn field(path: &str, key: &str) -> String {
     if key.contains(['.', '/']) {
         format!("{path}[{key:?}]")
     } else if path.is_empty() {

@@ -2,6 +2,7 @@
 
 mod drift;
 mod quantity;
+mod stranded;
 
 use std::collections::BTreeMap;
 
@@ -12,6 +13,7 @@ use vllm_rollback_engine::plan::{ObjectChange, ObjectDiff};
 use vllm_rollback_engine::release::ReleaseRecord;
 
 pub use drift::drift;
+pub use stranded::stranded;
 
 use crate::manifest::{Identity, Object, identify, split};
 use crate::redact::redact_object;

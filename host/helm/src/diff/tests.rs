@@ -4,7 +4,7 @@ use vllm_rollback_engine::release::{ApplyMethod, ReleaseRef, ReleaseStatus, Revi
 
 use super::*;
 
-fn record(revision: u32, manifest: &str) -> ReleaseRecord {
+pub(super) fn record(revision: u32, manifest: &str) -> ReleaseRecord {
     ReleaseRecord {
         release: ReleaseRef {
             namespace: "ml".into(),

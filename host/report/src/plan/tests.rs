@@ -1,4 +1,4 @@
-use vllm_rollback_engine::plan::Skipped;
+use vllm_rollback_engine::plan::{Skipped, StepBack};
 use vllm_rollback_engine::release::{HelmInfo, ReleaseRef, ReleaseStatus, RevisionSummary};
 use vllm_rollback_engine::traffic::TrafficStatus;
 use vllm_rollback_engine::workload::{Finding, Preflight, Severity};
@@ -67,6 +67,7 @@ fn plan() -> Plan {
             has_server_side: false,
         },
         client_side: true,
+        step_back: None,
         continues: None,
         resumes: None,
         traffic: samples::traffic(TrafficStatus::Enabled),
@@ -130,6 +131,19 @@ fn the_summary_leaves_the_diff_lines_out() {
     let text = summary(&plan(), Glyphs::Ascii);
     assert!(text.contains("Deployment/llama"));
     assert!(!text.contains("image: bad"));
+}
+
+#[test]
+fn a_step_back_says_why_and_what_would_stay() {
+    let mut plan = plan();
+    plan.step_back = Some(StepBack {
+        to: Revision(2),
+        fields: vec!["Deployment/llama: spec.paused".into()],
+    });
+    for text in [table(&plan, Glyphs::Ascii), summary(&plan, Glyphs::Ascii)] {
+        assert!(text.contains("back to revision 2"), "{text}");
+        assert!(text.contains("Deployment/llama: spec.paused"), "{text}");
+    }
 }
 
 #[test]

@@ -61,6 +61,21 @@ impl Releases for Client {
         Ok(Vec::new())
     }
 
+    fn stranded(
+        &self,
+        applied: &ReleaseRecord,
+        _current: &ReleaseRecord,
+        _target: &ReleaseRecord,
+        _live: &[serde_json::Value],
+    ) -> Result<Vec<String>, Failure> {
+        let world = self.sim.world();
+        let is_live = world.live == applied.manifest && world.health_of(&applied.manifest).own_field;
+        Ok(is_live
+            .then(|| "Deployment/llama: env[OWN]".to_owned())
+            .into_iter()
+            .collect())
+    }
+
     async fn rollback(&self, order: &RollbackOrder) -> Result<RolledBack, Failure> {
         let run_id = self.request.run_id.clone();
         self.call("rollback", |world| {
@@ -86,6 +101,7 @@ fn helm_rollback(world: &mut World, order: &RollbackOrder) -> Result<RolledBack,
             .push(format!("I7: revision {} does not exist", order.to));
         return Err(Failure::new(FailureKind::NotFound, "no such revision"));
     };
+    let baseline = world.newest().manifest.clone();
     let number = world.newest().revision.0 + 1;
     let mut record = build::record(number, ReleaseStatus::Deployed, &target.manifest);
     record.rolled_back_to = Some(target.revision);
@@ -107,7 +123,7 @@ fn helm_rollback(world: &mut World, order: &RollbackOrder) -> Result<RolledBack,
                     old.status = ReleaseStatus::Superseded;
                 }
             }
-            world.apply(&target.manifest);
+            world.merge(&baseline, &target.manifest);
         }
     }
     world.records.push(record.clone());

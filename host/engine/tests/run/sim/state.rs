@@ -22,6 +22,8 @@ pub(crate) struct Health {
     pub(crate) routed: Outcome,
     /// A field of the revision before stays in its pods.
     pub(crate) leftover: bool,
+    /// It sets a field that no other manifest sets.
+    pub(crate) own_field: bool,
     /// A pod restarts while it is checked.
     pub(crate) restarts: bool,
     /// Applying it lets traffic in: it writes the field that keeps the gate closed.
@@ -35,6 +37,7 @@ impl Health {
         direct: Outcome::Pass,
         routed: Outcome::Pass,
         leftover: false,
+        own_field: false,
         restarts: false,
         opens_gate: false,
     };
@@ -117,6 +120,14 @@ impl World {
 
     pub(crate) fn health_of(&self, manifest: &str) -> Health {
         self.health.get(manifest).cloned().unwrap_or(Health::GOOD)
+    }
+
+    /// Helm removes only what its newest record declares (helm#13346): a third manifest's own field stays.
+    pub(crate) fn merge(&mut self, baseline: &str, target: &str) {
+        let is_third = self.live != baseline && self.live != target;
+        let stays = is_third && self.health_of(&self.live).own_field;
+        self.apply(target);
+        self.has_leftover |= stays;
     }
 
     /// Helm applied a manifest: other pods.
