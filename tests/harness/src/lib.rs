@@ -14,6 +14,7 @@ pub mod namespace;
 pub mod paths;
 pub mod process;
 pub mod proxy;
+pub mod rbac;
 pub mod router;
 pub mod rss;
 pub mod testbed;

@@ -7,6 +7,7 @@ use super::finding;
 use crate::connect::Cluster;
 use crate::manifest::{Manifest, Mapper};
 use crate::view::revisions_resource;
+use crate::wire::Resource;
 
 /// A call, and what it is for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,8 +35,10 @@ fn call(verb: &'static str, group: &str, resource: &str, purpose: &'static str, 
 fn own_calls(target: &Manifest, service_gate: bool) -> Vec<Call> {
     use Severity::{Refuse, Warning};
     let mut calls = Vec::new();
-    for verb in ["get", "list", "watch"] {
+    for verb in ["list", "watch"] {
         calls.push(call(verb, "", "pods", "watching the rollout", Refuse));
+    }
+    for verb in ["get", "list", "watch"] {
         for workload in target.workloads() {
             let resource = workload.kind.resource();
             calls.push(call(
@@ -99,6 +102,8 @@ pub(super) async fn look(
 ) -> Vec<Finding> {
     let mut calls = own_calls(target, service_gate);
     calls.extend(helm_calls(mapper, current, target).await);
+    // Last: where Helm creates one, that weighs more.
+    calls.extend(dry_run_calls(target));
     let mut known: Vec<(&str, String)> = Vec::new();
     calls.retain(|call| {
         let key = (call.verb, call.resource.clone());
@@ -154,6 +159,13 @@ async fn helm_calls(mapper: &Mapper, current: &Manifest, target: &Manifest) -> V
         }
     }
     calls
+}
+
+/// RBAC takes a dry run for the real thing.
+fn dry_run_calls(target: &Manifest) -> Vec<Call> {
+    let purpose = "comparing live objects with all that the manifest means (a dry run)";
+    let of = |resource: &Resource| call("create", &resource.group, &resource.plural, purpose, Severity::Warning);
+    target.workloads().iter().map(|w| of(&w.kind.resource())).collect()
 }
 
 /// None: the question itself failed.

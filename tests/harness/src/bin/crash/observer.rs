@@ -38,13 +38,29 @@ impl Observer {
         Self { stop, watching }
     }
 
-    /// What it objects to.
-    pub(crate) fn violations(self) -> Vec<String> {
+    /// What it objects to, Helm's history at the end included.
+    pub(crate) fn violations(self, history: &[(u64, String, String)]) -> Vec<String> {
         self.stop.store(true, Ordering::SeqCst);
-        self.watching
-            .join()
-            .unwrap_or_else(|_| vec!["the observer broke".to_owned()])
+        let seen = self.watching.join();
+        let mut violations = seen.unwrap_or_else(|_| vec!["the observer broke".to_owned()]);
+        violations.extend(rolled_back_twice(history));
+        violations
     }
+}
+
+/// Each revision is gone back to once: the target, and before it, where Helm lost sight of what is live, the bad one.
+fn rolled_back_twice(history: &[(u64, String, String)]) -> Vec<String> {
+    let finished = |to: &str| {
+        let returns = history.iter().filter(|(_, status, description)| {
+            (status == "deployed" || status == "superseded") && description.starts_with(&format!("Rollback to {to}"))
+        });
+        returns.count()
+    };
+    ["1", "2"]
+        .into_iter()
+        .filter(|to| finished(to) > 1)
+        .map(|to| format!("rolled back to {to} twice: {history:?}"))
+        .collect()
 }
 
 struct Looks {
@@ -68,7 +84,6 @@ impl Looks {
             }
             std::thread::sleep(PERIOD);
         }
-        violations.extend(self.rolled_back_twice());
         violations
     }
 
@@ -99,17 +114,6 @@ impl Looks {
             }
         }
         violations
-    }
-
-    fn rolled_back_twice(&self) -> Vec<String> {
-        let revisions = self.revisions();
-        let finished = revisions
-            .iter()
-            .filter(|(number, status)| *number > 2 && (status == "deployed" || status == "superseded"));
-        if finished.count() > 1 {
-            return vec![format!("rolled back twice: {revisions:?}")];
-        }
-        Vec::new()
     }
 
     /// `(revision, status)`, oldest first.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use serde_json::Value;
 use vllm_rollback_harness::helm::{Helm, Major};
@@ -10,6 +10,7 @@ use vllm_rollback_harness::namespace::Namespace;
 use vllm_rollback_harness::proxy::ApiProxy;
 use vllm_rollback_harness::testbed::{HANG, Testbed};
 use vllm_rollback_harness::tool::{Ran, Tool};
+use vllm_rollback_harness::wait::until;
 
 use crate::cut::{Cut, Victim, count_records};
 use crate::observer::Observer;
@@ -75,7 +76,7 @@ impl Point {
         } else if self.cut == Cut::Never {
             outcome.violations.extend(restored(&namespace, &helm));
         }
-        outcome.violations.extend(observer.violations());
+        outcome.violations.extend(observer.violations(&helm.history(RELEASE)));
         let point = format!("{self:?}");
         outcome.violations = outcome
             .violations
@@ -127,7 +128,9 @@ impl Point {
         let ran = if nothing_unfinished(&ran) {
             // Nothing was begun, or all was done: then a rollback does it, or has nowhere to go.
             if helm.history(RELEASE).len() > 2 {
-                return restored(namespace, helm);
+                let mut problems = dead_lock_is_removed(&tool);
+                problems.extend(restored(namespace, helm));
+                return problems;
             }
             self.patiently(|more| tool.rollback(RELEASE, more))
         } else {
@@ -171,15 +174,23 @@ impl Point {
     /// Again while Helm's operation may still be alive, as the tool asks for; at once where this harness killed it.
     fn patiently(self, run: impl Fn(&[&str]) -> Ran) -> Ran {
         let accepted: &[&str] = if self.with_helm { &["--accept-pending"] } else { &[] };
-        let start = Instant::now();
-        loop {
+        until("Helm's operation to be over", HANG, || {
             let ran = run(accepted);
             let waits = ran.code == 1 && ran.stderr.contains("may still be at work");
-            if !waits || start.elapsed() > HANG {
-                return ran;
-            }
-            std::thread::sleep(Duration::from_millis(200));
-        }
+            (!waits).then_some(ran)
+        })
+    }
+}
+
+/// All was done, so the run that died owns nothing but its lock, and that needs no force.
+fn dead_lock_is_removed(tool: &Tool) -> Vec<String> {
+    let ran = until("the dead run's lock to run out", HANG, || {
+        let ran = tool.run(&["unlock", RELEASE]);
+        (ran.code != 12).then_some(ran)
+    });
+    match ran.code {
+        0 => Vec::new(),
+        code => vec![format!("unlock ended with {code}: {}", ran.stderr)],
     }
 }
 
