@@ -1,5 +1,5 @@
 //! Components that misbehave, one per file in `examples/`, for the tests of the host. `build.sh` puts them into
-//! `target/plugins/test/`. Only `always-passes` and `floods-logs` may end as a pass.
+//! `target/plugins/test/`. Only `always-passes`, `floods-logs` and `hoards` may end as a pass.
 
 use vllm_rollback_plugin::{Manifest, Phase};
 

@@ -1,11 +1,11 @@
 //! The journal on this machine: one file of JSON Lines a run, every record on disk before the run goes on.
 
-use std::fs::{File, OpenOptions};
 use std::io::Write;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Component, Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
+use cap_std::fs::{Dir, DirBuilder, DirBuilderExt, File, OpenOptions, OpenOptionsExt};
+use rustix::fs::{Mode, OFlags};
 use serde::Serialize;
 use vllm_rollback_engine::failure::{Failure, FailureKind};
 use vllm_rollback_engine::journal::{Entry, Memory};
@@ -47,7 +47,7 @@ impl LocalJournal {
 
     /// The file of a run.
     pub(crate) fn path(&self, run_id: &str) -> PathBuf {
-        self.place.directory.join(format!("{}.jsonl", component(run_id)))
+        self.place.directory.join(file_name(run_id))
     }
 
     /// Appends one record and waits until it is on disk.
@@ -62,7 +62,7 @@ impl LocalJournal {
             Some(current) if current.run_id == entry.run_id => current,
             _ => Open {
                 run_id: entry.run_id.clone(),
-                file: self.create(&path)?,
+                file: self.create(&entry.run_id)?,
             },
         };
         let line = line::line(entry).map_err(|error| failed(&error))?;
@@ -76,15 +76,15 @@ impl LocalJournal {
         Ok(())
     }
 
-    fn create(&self, path: &Path) -> Result<File, Failure> {
-        self.place.make()?;
+    fn create(&self, run_id: &str) -> Result<File, Failure> {
+        let directory = self.place.make()?;
         let create = || -> std::io::Result<File> {
-            let file = OpenOptions::new().create(true).append(true).mode(0o600).open(path)?;
-            // The directory's own entry must survive a crash too.
-            File::open(&self.place.directory)?.sync_all()?;
+            let mut options = OpenOptions::new();
+            let file = directory.open_with(file_name(run_id), options.create(true).append(true).mode(0o600))?;
+            sync(&directory)?;
             Ok(file)
         };
-        create().map_err(|error| unwritable(path).caused_by(&error))
+        create().map_err(|error| unwritable(&self.path(run_id)).caused_by(&error))
     }
 
     /// The journal of a run; empty where it did not run on this machine.
@@ -92,15 +92,11 @@ impl LocalJournal {
     /// # Errors
     /// When the file is there and cannot be read.
     pub(crate) fn records(&self, run_id: &str) -> Result<Journalled, Failure> {
-        let path = self.path(run_id);
-        match std::fs::read(&path) {
-            Ok(text) => Ok(line::read(&text)),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Journalled::default()),
-            Err(error) => {
-                let what = format!("cannot read the journal {}", path.display());
-                Err(Failure::new(FailureKind::External, what).caused_by(&error))
-            }
-        }
+        let read = self.place.read(&file_name(run_id)).map_err(|error| {
+            let what = format!("cannot read the journal {}", self.path(run_id).display());
+            Failure::new(FailureKind::External, what).caused_by(&error)
+        })?;
+        Ok(read.map(|text| line::read(&text)).unwrap_or_default())
     }
 
     /// What earlier runs on this machine left; nothing when there was none.
@@ -117,10 +113,9 @@ impl LocalJournal {
                     path.display()
                 ))
         };
-        match std::fs::read(&path) {
-            Ok(bytes) => serde_json::from_slice(&bytes).map_err(|error| failed(error.to_string())),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Memory::default()),
-            Err(error) => Err(failed(error.to_string())),
+        match self.place.read(MEMORY).map_err(|error| failed(error.to_string()))? {
+            Some(bytes) => serde_json::from_slice(&bytes).map_err(|error| failed(error.to_string())),
+            None => Ok(Memory::default()),
         }
     }
 
@@ -133,23 +128,17 @@ impl LocalJournal {
     }
 
     fn replace<T: Serialize>(&self, name: &str, value: &T) -> Result<(), Failure> {
-        self.place.make()?;
-        let path = self.place.directory.join(name);
-        let fresh = self.place.directory.join(format!("{name}.new"));
+        let directory = self.place.make()?;
+        let fresh = format!("{name}.new");
         let write = || -> std::io::Result<()> {
             let bytes = serde_json::to_vec_pretty(value)?;
-            let mut file = OpenOptions::new()
-                .create(true)
-                .write(true)
-                .truncate(true)
-                .mode(0o600)
-                .open(&fresh)?;
+            let mut file = directory.open_with(&fresh, &anew())?;
             file.write_all(&bytes)?;
             file.sync_all()?;
-            std::fs::rename(&fresh, &path)?;
-            File::open(&self.place.directory)?.sync_all()
+            directory.rename(&fresh, &directory, name)?;
+            sync(&directory)
         };
-        write().map_err(|error| unwritable(&path).caused_by(&error))
+        write().map_err(|error| unwritable(&self.place.directory.join(name)).caused_by(&error))
     }
 
     /// Writes evidence beside the journal. The places where it went.
@@ -160,27 +149,41 @@ impl LocalJournal {
         if items.is_empty() {
             return Ok(Vec::new());
         }
-        self.place.make()?;
-        let root = self.place.directory.join(component(run_id));
+        let directory = self.place.make()?;
+        let root = component(run_id);
         for item in items {
-            let path = below(&root, &item.name);
+            let path = below(Path::new(&root), &item.name);
             let write = || -> std::io::Result<()> {
                 if let Some(parent) = path.parent() {
-                    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(parent)?;
+                    let mut private = DirBuilder::new();
+                    directory.create_dir_with(parent, private.recursive(true).mode(0o700))?;
                 }
-                let mut options = OpenOptions::new();
-                let mut file = options
-                    .create(true)
-                    .write(true)
-                    .truncate(true)
-                    .mode(0o600)
-                    .open(&path)?;
-                file.write_all(item.content.as_bytes())
+                directory.open_with(&path, &anew())?.write_all(item.content.as_bytes())
             };
-            write().map_err(|error| unwritable(&path).caused_by(&error))?;
+            write().map_err(|error| unwritable(&self.place.directory.join(&path)).caused_by(&error))?;
         }
+        let root = self.place.directory.join(root);
         Ok(vec![format!("{} ({} files of evidence)", root.display(), items.len())])
     }
+}
+
+fn file_name(run_id: &str) -> String {
+    format!("{}.jsonl", component(run_id))
+}
+
+/// For a private file whose content is written as a whole.
+fn anew() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.create(true).write(true).truncate(true).mode(0o600);
+    options
+}
+
+/// The directory's own entries must survive a crash too.
+fn sync(directory: &Dir) -> std::io::Result<()> {
+    // The handle itself is only a path to the system, which cannot be synced.
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let opened = rustix::fs::openat(directory, ".", flags, Mode::empty())?;
+    Ok(rustix::fs::fsync(opened)?)
 }
 
 fn unwritable(path: &Path) -> Failure {
@@ -250,7 +253,7 @@ mod tests {
         let path = Path::new("/dev/full");
         *full.open.lock().unwrap() = Some(Open {
             run_id: "01J".into(),
-            file: OpenOptions::new().append(true).open(path).unwrap(),
+            file: File::from_std(std::fs::OpenOptions::new().append(true).open(path).unwrap()),
         });
         let failure = full.append(&entry(1)).unwrap_err();
         assert!(failure.to_string().contains("No space left"), "{failure}");
@@ -275,6 +278,18 @@ mod tests {
     }
 
     #[test]
+    fn a_link_does_not_lead_out_of_the_directory() {
+        let (home, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let foreign = elsewhere.path().join("foreign");
+        std::fs::write(&foreign, "theirs").unwrap();
+        let journal = LocalJournal::new(Place::at(home.path()));
+        std::os::unix::fs::symlink(&foreign, journal.path("01J")).unwrap();
+        assert!(journal.append(&entry(1)).is_err());
+        assert!(journal.records("01J").is_err());
+        assert_eq!(std::fs::read_to_string(&foreign).unwrap(), "theirs");
+    }
+
+    #[test]
     fn evidence_stays_below_the_run_whatever_its_name() {
         let home = tempfile::tempdir().unwrap();
         let journal = LocalJournal::new(Place::at(home.path()));
@@ -287,7 +302,12 @@ mod tests {
             .unwrap();
         assert_eq!(kept.len(), 1);
         for name in ["logs/a.log", "b", "c"] {
-            assert!(home.path().join("01J").join(name).is_file(), "{name}");
+            let file = home.path().join("01J").join(name);
+            assert_eq!(
+                std::fs::metadata(file).unwrap().permissions().mode() & 0o777,
+                0o600,
+                "{name}"
+            );
         }
     }
 }

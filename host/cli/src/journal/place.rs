@@ -3,6 +3,8 @@
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use cap_std::ambient_authority;
+use cap_std::fs::Dir;
 use vllm_rollback_engine::failure::{Failure, FailureKind};
 use vllm_rollback_engine::release::ReleaseRef;
 
@@ -53,11 +55,12 @@ impl Place {
         }
     }
 
-    /// Makes it with mode 0700.
+    /// Opens it; made with mode 0700 where it is not there. All files in it are opened through this handle, so that
+    /// neither a name nor a link leads elsewhere.
     ///
     /// # Errors
     /// When it cannot be made, or others own it: without a journal no run begins.
-    pub(crate) fn make(&self) -> Result<(), Failure> {
+    pub(crate) fn make(&self) -> Result<Dir, Failure> {
         let unusable = |path: &Path| {
             Failure::new(
                 FailureKind::Refused,
@@ -76,7 +79,22 @@ impl Place {
             return Err(unusable(root).because("it belongs to another user"));
         }
         std::fs::set_permissions(root, std::fs::Permissions::from_mode(0o700))
-            .map_err(|error| unusable(root).caused_by(&error))
+            .map_err(|error| unusable(root).caused_by(&error))?;
+        Dir::open_ambient_dir(&self.directory, ambient_authority())
+            .map_err(|error| unusable(&self.directory).caused_by(&error))
+    }
+
+    /// The content of a file in it; none where it is not there. Makes nothing.
+    ///
+    /// # Errors
+    /// When it is there and cannot be read.
+    pub(crate) fn read(&self, name: &str) -> std::io::Result<Option<Vec<u8>>> {
+        let read = Dir::open_ambient_dir(&self.directory, ambient_authority()).and_then(|dir| dir.read(name));
+        match read {
+            Ok(content) => Ok(Some(content)),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 }
 

@@ -1,20 +1,23 @@
 //! Secrets stay out of everything that a run prints, writes or starts.
 
+use std::collections::BTreeMap;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use vllm_rollback_harness::databases::{PASSWORD, Postgres};
+use vllm_rollback_harness::databases::{PASSWORD, Postgres, Redis};
 use vllm_rollback_harness::helm::Major;
+use vllm_rollback_harness::router::{API_KEY, Router};
 use vllm_rollback_harness::{paths, process::Running};
 
 use crate::fixture::{CRASH, MODEL, Model, RELEASE, SERVICE};
 
 /// A key in a Secret of the chart.
 const IN_THE_CHART: &str = "canary-4f1d-chart";
-/// The router's key.
-const OF_THE_ROUTER: &str = "canary-9b2e-router";
+/// Beside the tool in its environment.
+const OF_THE_ENVIRONMENT: &str = "canary-9b2e-environment";
 
 #[test]
 fn no_secret_is_in_anything_that_a_run_leaves() {
@@ -23,14 +26,16 @@ fn no_secret_is_in_anything_that_a_run_leaves() {
     let model = Model::good_with("canary", Major::Four, &values);
     let other = format!("apiKey.value={IN_THE_CHART}-2");
     model.upgrade(2, &[CRASH, "apiKey.enabled=true", &other]);
-    let postgres = Postgres::start();
+    let (postgres, redis) = (Postgres::start(), Redis::start());
     let endpoint = format!("{SERVICE}.{}.svc.cluster.local:8000", model.namespace.name);
     postgres.register(MODEL, "production", &endpoint, "ready");
     let (_, _, token) = model.namespace.testbed.api().credentials();
     let tool = model
         .tool()
         .env("REGISTRY_DSN", &postgres.url())
-        .env("ROUTER_KEY", OF_THE_ROUTER);
+        .env("CACHE_URL", &redis.url())
+        .env("ROUTER_KEY", API_KEY)
+        .env("UNRELATED_SECRET", OF_THE_ENVIRONMENT);
     let registry = [
         "--registry",
         "postgres",
@@ -41,17 +46,35 @@ fn no_secret_is_in_anything_that_a_run_leaves() {
         "--postgres-dsn-env",
         "REGISTRY_DSN",
     ];
-    let plugin = paths::test_plugin("always-passes");
-    let more = ["rollback", RELEASE, "--yes", "-o", "json", "-vv", "--plugin"];
+    // A check that looks for secrets in everything that it is handed, and fails when it finds one.
+    let plugin = paths::test_plugin("hoards");
+    let grants = ["pod", "cluster", "registry", "metrics"].map(|need| format!("hoards={need}"));
+    let grants = grants.iter().flat_map(|grant| ["--grant", grant]);
+    let more = ["rollback", RELEASE, "--yes", "-o", "json", "-vv"]
+        .into_iter()
+        .chain(grants);
+    let router = Router::start(&postgres, &redis, "production");
+    router.follow(BTreeMap::from([(endpoint, model.namespace.client(SERVICE))]));
+    let router_url = router.url();
+    let through = [
+        "--router-url",
+        &router_url,
+        "--router-key-env",
+        "ROUTER_KEY",
+        "--redis-url-env",
+        "CACHE_URL",
+    ];
     let mut said = String::new();
     let plan = tool.run(&[&["plan", RELEASE], &registry[..]].concat());
     said.push_str(&plan.stdout);
     said.push_str(&plan.stderr);
     let plugin = plugin.to_string_lossy();
-    let mut running = tool.start(&[&more[..], &[&*plugin], &registry[..]].concat());
+    let more: Vec<&str> = more.chain(["--plugin", &plugin]).collect();
+    let mut running = tool.start(&[&more[..], &registry[..], &through[..]].concat());
     let arguments = Arguments::of(running.pid());
     let output = drain(&mut running);
-    assert!(running.wait(Duration::from_secs(180)).is_some());
+    assert_eq!(running.wait(Duration::from_secs(180)), Some(0), "{output}");
+    assert!(output.contains("no secret in"), "the hoarding check ran: {output}");
     said.push_str(&output);
     said.push_str(&arguments.seen());
     collect(tool.state_home(), &mut said);
@@ -66,7 +89,7 @@ fn no_secret_is_in_anything_that_a_run_leaves() {
     }
     assert!(said.contains("vllm-rollback"), "something was collected");
     let encoded = encoded(&model);
-    let plain = [IN_THE_CHART, OF_THE_ROUTER, PASSWORD, token.as_str()];
+    let plain = [IN_THE_CHART, OF_THE_ENVIRONMENT, API_KEY, PASSWORD, token.as_str()];
     for secret in plain.into_iter().chain(encoded.iter().map(String::as_str)) {
         assert!(!said.contains(secret), "{secret} leaked:\n{}", around(&said, secret));
     }
@@ -122,6 +145,11 @@ fn collect(directory: &Path, into: &mut String) {
         if path.is_dir() {
             collect(&path, into);
         } else {
+            let mode = std::fs::metadata(&path)
+                .expect("it was just listed")
+                .permissions()
+                .mode();
+            assert_eq!(mode & 0o777, 0o600, "{} is for its owner alone", path.display());
             into.push_str(&String::from_utf8_lossy(&std::fs::read(&path).unwrap_or_default()));
         }
     }

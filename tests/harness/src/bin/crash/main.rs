@@ -4,15 +4,18 @@
 #![allow(clippy::panic, clippy::expect_used, clippy::print_stdout, clippy::print_stderr)]
 
 mod cut;
+mod door;
 mod observer;
 mod point;
 
 use std::process::ExitCode;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use cut::Cut;
+use door::{Driver, Site};
 use point::{Outcome, Point, Way};
 use serde::Serialize;
+use vllm_rollback_harness::databases::{Postgres, Redis};
 use vllm_rollback_harness::helm::Major;
 use vllm_rollback_harness::paths;
 use vllm_rollback_harness::testbed::Testbed;
@@ -33,12 +36,16 @@ struct Summary {
 
 fn main() -> ExitCode {
     let every = std::env::args().nth(1).and_then(|word| word.parse().ok()).unwrap_or(1);
-    let testbed = Testbed::start(64);
+    let site = Site {
+        testbed: Testbed::start(64),
+        postgres: Arc::new(Postgres::start()),
+        redis: Arc::new(Redis::start()),
+    };
     let words = std::env::args().nth(2).unwrap_or_default();
     let wanted = |point: &Point| format!("{point:?}").contains(&words);
-    let points: Vec<Point> = points(&testbed).into_iter().filter(wanted).step_by(every).collect();
+    let points: Vec<Point> = points(&site).into_iter().filter(wanted).step_by(every).collect();
     eprintln!("==> {} points", points.len());
-    let outcomes = run_all(&testbed, points);
+    let outcomes = run_all(&site, points);
     let mut summary = Summary::default();
     for (point, outcome) in outcomes {
         if !outcome.struck && outcome.violations.is_empty() {
@@ -64,41 +71,44 @@ fn main() -> ExitCode {
     }
 }
 
-/// All points, counted by a run of each Helm that is left alone.
-fn points(testbed: &Testbed) -> Vec<Point> {
+/// All points, counted by a run of each kind that is left alone.
+fn points(site: &Site) -> Vec<Point> {
     let mut points = Vec::new();
-    for major in Major::BOTH {
-        let point = |cut, with_helm, way| Point {
-            major,
-            cut,
-            with_helm,
-            way,
-        };
-        let counted = point(Cut::Never, false, Way::Resume).run(testbed);
-        assert!(
-            counted.violations.is_empty(),
-            "the run that is counted: {:?}",
-            counted.violations
-        );
-        eprintln!(
-            "==> {major:?}: {} changes, {} journal records",
-            counted.changes, counted.records
-        );
-        for way in [Way::Resume, Way::Abort] {
-            for at in 1..=counted.changes {
-                points.push(point(Cut::Before(at), false, way));
-                points.push(point(Cut::After(at), false, way));
-                points.push(point(Cut::After(at), true, way));
-            }
-            for at in 1..=counted.records {
-                points.push(point(Cut::Record(at), false, way));
+    for driver in Driver::BOTH {
+        for major in Major::BOTH {
+            let point = |cut, with_helm, way| Point {
+                driver,
+                major,
+                cut,
+                with_helm,
+                way,
+            };
+            let counted = point(Cut::Never, false, Way::Resume).run(site);
+            assert!(
+                counted.violations.is_empty(),
+                "the run that is counted: {:?}",
+                counted.violations
+            );
+            eprintln!(
+                "==> {driver:?}, Helm {major:?}: {} changes, {} journal records",
+                counted.changes, counted.records
+            );
+            for way in [Way::Resume, Way::Abort] {
+                for at in 1..=counted.changes {
+                    points.push(point(Cut::Before(at), false, way));
+                    points.push(point(Cut::After(at), false, way));
+                    points.push(point(Cut::After(at), true, way));
+                }
+                for at in 1..=counted.records {
+                    points.push(point(Cut::Record(at), false, way));
+                }
             }
         }
     }
     points
 }
 
-fn run_all(testbed: &Testbed, points: Vec<Point>) -> Vec<(Point, Outcome)> {
+fn run_all(site: &Site, points: Vec<Point>) -> Vec<(Point, Outcome)> {
     let left = Mutex::new(points);
     let done = Mutex::new(Vec::new());
     std::thread::scope(|scope| {
@@ -108,7 +118,7 @@ fn run_all(testbed: &Testbed, points: Vec<Point>) -> Vec<(Point, Outcome)> {
                     let Some(point) = left.lock().ok().and_then(|mut left| left.pop()) else {
                         return;
                     };
-                    let outcome = point.run(testbed);
+                    let outcome = point.run(site);
                     for violation in &outcome.violations {
                         eprintln!("  {violation}");
                     }

@@ -1,17 +1,17 @@
-//! An observer that knows nothing of the tool: it looks at the Service, its pods and Helm's records all the time, and
-//! objects when a model is let in that nothing proved, or when Helm rolls back twice.
+//! An observer that knows nothing of the tool: it looks at the registry, the endpoints, the router and Helm's records all
+//! the time, and objects when a model is let in that nothing proved, when a client that was kept out gets an answer, or
+//! when Helm rolls back twice.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use serde_json::Value;
 use vllm_rollback_harness::api::Api;
 use vllm_rollback_harness::http;
 
-/// The key that keeps a Service's gate closed.
-const GATE: &str = "rollback.vllm/gate";
+use crate::door::Door;
+
 /// Between two looks.
 const PERIOD: Duration = Duration::from_millis(15);
 
@@ -22,15 +22,12 @@ pub(crate) struct Observer {
 }
 
 impl Observer {
-    /// Of one release's Service.
-    pub(crate) fn start(api: Api, namespace: &str, release: &str, service: &str) -> Self {
+    /// Of one release behind its door.
+    pub(crate) fn start(api: Api, namespace: &str, release: &str, door: Door) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let looks = Looks {
             api,
-            service: format!("/api/v1/namespaces/{namespace}/services/{service}"),
-            slices: format!(
-                "/apis/discovery.k8s.io/v1/namespaces/{namespace}/endpointslices?labelSelector=kubernetes.io/service-name%3D{service}"
-            ),
+            door,
             records: format!("/api/v1/namespaces/{namespace}/secrets?labelSelector=owner%3Dhelm%2Cname%3D{release}"),
         };
         let stopped = Arc::clone(&stop);
@@ -44,6 +41,9 @@ impl Observer {
         let seen = self.watching.join();
         let mut violations = seen.unwrap_or_else(|_| vec!["the observer broke".to_owned()]);
         violations.extend(rolled_back_twice(history));
+        if history.iter().map(|(number, ..)| *number).ne(1..=history.len() as u64) {
+            violations.push(format!("a revision is lost: {history:?}"));
+        }
         violations
     }
 }
@@ -65,8 +65,7 @@ fn rolled_back_twice(history: &[(u64, String, String)]) -> Vec<String> {
 
 struct Looks {
     api: Api,
-    service: String,
-    slices: String,
+    door: Door,
     records: String,
 }
 
@@ -74,12 +73,23 @@ impl Looks {
     fn until(&self, stop: &AtomicBool) -> Vec<String> {
         let mut violations = Vec::new();
         let mut was_closed = false;
+        // Since it was closed, a client was seen to get no answer: from then on none may get one.
+        let mut is_shut = false;
         while !stop.load(Ordering::SeqCst) {
-            if let Some(service) = self.api.get(&self.service) {
-                let is_closed = service["spec"]["selector"][GATE].is_string();
+            let answer = self.door.answer();
+            if let Some(is_closed) = self.door.is_closed() {
                 if was_closed && !is_closed {
-                    violations.extend(self.let_in());
+                    violations.extend(self.let_in(answer.is_some()));
                 }
+                // The answer came before this look, so it counts only where the door was closed before it too.
+                if was_closed && is_closed && is_shut {
+                    violations.extend(
+                        answer
+                            .as_ref()
+                            .map(|text| format!("a client that is kept out got {text:?}")),
+                    );
+                }
+                is_shut = is_closed && (is_shut || (was_closed && answer.is_none()));
                 was_closed = is_closed;
             }
             std::thread::sleep(PERIOD);
@@ -87,27 +97,17 @@ impl Looks {
         violations
     }
 
-    /// The gate was opened: the newest revision must be a finished rollback, and each pod that it lets clients reach must
-    /// have answered the two requests of the completion check.
-    fn let_in(&self) -> Vec<String> {
+    /// The door was opened: the newest revision must be a finished rollback, and each pod that clients now reach must have
+    /// answered the two requests of the completion check, and the one of this observer when it got an answer.
+    fn let_in(&self, has_asked: bool) -> Vec<String> {
         let mut violations = Vec::new();
         match self.revisions().last() {
             Some((_, status)) if status == "deployed" => {}
             other => violations.push(format!("let in while the newest revision is {other:?}")),
         }
-        let slices = self.api.get(&self.slices).unwrap_or_default();
-        let endpoints = slices["items"].as_array().into_iter().flatten().flat_map(|slice| {
-            let port = slice["ports"][0]["port"].as_u64().unwrap_or(8000);
-            let endpoints = slice["endpoints"].as_array().cloned().unwrap_or_default();
-            endpoints.into_iter().map(move |endpoint| (endpoint, port))
-        });
-        for (endpoint, port) in endpoints {
-            let address = endpoint["addresses"][0]
-                .as_str()
-                .unwrap_or_default()
-                .replacen("10.244.", "127.244.", 1);
-            let answered = answered(&format!("http://{address}:{port}/metrics"));
-            if answered.is_none_or(|count| count < 2.0) {
+        for address in self.door.endpoints() {
+            let answered = answered(&format!("http://{address}/metrics"));
+            if answered.is_none_or(|count| count < 2.0 + f64::from(u8::from(has_asked))) {
                 violations.push(format!(
                     "let in while the pod at {address} had answered {answered:?} requests"
                 ));
@@ -119,7 +119,7 @@ impl Looks {
     /// `(revision, status)`, oldest first.
     fn revisions(&self) -> Vec<(u64, String)> {
         let list = self.api.get(&self.records).unwrap_or_default();
-        let label = |record: &Value, key: &str| {
+        let label = |record: &serde_json::Value, key: &str| {
             record["metadata"]["labels"][key]
                 .as_str()
                 .unwrap_or_default()
