@@ -16,6 +16,7 @@ pub mod process;
 pub mod proxy;
 pub mod router;
 pub mod rss;
+pub mod terminal;
 pub mod testbed;
 pub mod tool;
 pub mod wait;
