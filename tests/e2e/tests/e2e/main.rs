@@ -11,11 +11,13 @@ mod fixture;
 mod gitops;
 mod helm_plugin;
 mod lock;
+mod owners;
 mod permissions;
 mod postgres;
 mod scenarios;
 mod secrets;
 mod service_gate;
+mod signals;
 mod targets;
 mod unfinished;
 
