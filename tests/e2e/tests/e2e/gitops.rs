@@ -5,7 +5,7 @@ use vllm_rollback_engine::report::StateName;
 use vllm_rollback_harness::helm::Major;
 
 use crate::fixture::{CRASH, Model, RELEASE, SERVICE, assert_restored};
-use crate::permissions::user;
+use crate::roles::user;
 
 /// A namespaced kind whose spec may say anything.
 fn crd(group: &str, version: &str, kind: &str) -> String {

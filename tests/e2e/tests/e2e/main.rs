@@ -14,6 +14,7 @@ mod lock;
 mod owners;
 mod permissions;
 mod postgres;
+mod roles;
 mod scenarios;
 mod secrets;
 mod service_gate;

@@ -10,8 +10,8 @@ use vllm_rollback_harness::tool::Tool;
 use crate::fixture::{Model, RELEASE, assert_restored};
 use crate::on_both_helms;
 
-/// A service account with these Roles of `docs/roles`; its bindings are named `ACCOUNT-ROLE`.
-pub(crate) fn grant(namespace: &Namespace<'_>, roles: &[&str]) -> String {
+/// A user with these Roles of `docs/roles`, as a kubeconfig. The file lives as long as the directory.
+fn user(namespace: &Namespace<'_>, roles: &[&str]) -> (tempfile::TempDir, PathBuf) {
     let kubectl = namespace.kubectl();
     let name = format!("user-{}", roles.join("-"));
     let place = ["-n", &namespace.name];
@@ -24,14 +24,7 @@ pub(crate) fn grant(namespace: &Namespace<'_>, roles: &[&str]) -> String {
         let role_name = format!("--role=vllm-rollback-{role}");
         run(&["create", "rolebinding", &format!("{name}-{role}"), &role_name, &account]);
     }
-    name
-}
-
-/// A user with these Roles, as a kubeconfig. The file lives as long as the directory.
-pub(crate) fn user(namespace: &Namespace<'_>, roles: &[&str]) -> (tempfile::TempDir, PathBuf) {
-    let name = grant(namespace, roles);
-    let kubectl = namespace.kubectl();
-    let token = kubectl.run(&["create", "token", &name, "-n", &namespace.name]);
+    let token = run(&["create", "token", &name]);
     let admin: serde_json::Value =
         serde_json::from_str(&kubectl.run(&["config", "view", "--raw", "--minify", "-o", "json"]))
             .expect("kubectl prints JSON");

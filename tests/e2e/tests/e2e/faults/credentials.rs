@@ -11,7 +11,7 @@ use vllm_rollback_harness::proxy::{Act, ApiProxy, Call, Hook, Moment, StatusCode
 
 use super::{HELD, UNKNOWN, assert_ends, assert_stated, at, is_after};
 use crate::fixture::{Model, RELEASE};
-use crate::permissions::grant;
+use crate::roles::grant;
 
 /// The gate was closed.
 fn is_fenced(call: &Call, moment: Moment) -> bool {

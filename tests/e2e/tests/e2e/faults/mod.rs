@@ -47,9 +47,9 @@ fn is_read(call: &Call, moment: Moment) -> bool {
     is_before(call, moment, "GET", "") && !call.path.contains("watch=") && !call.path.contains("/portforward")
 }
 
-/// The writes of the tool, in order.
+/// The writes of the tool in order, and whether the answer to each is a no.
 #[derive(Debug, Clone, Default)]
-struct Writes(Arc<Mutex<Vec<Call>>>);
+struct Writes(Arc<Mutex<Vec<(Call, bool)>>>);
 
 impl Writes {
     /// Sees what the hook sees.
@@ -57,24 +57,25 @@ impl Writes {
         let seen = Arc::clone(&self.0);
         Arc::new(move |call, moment| {
             let act = hook(call, moment);
-            // A conflict is a no: what was not done may be done once more, after a look.
-            let is_no = matches!(act, Act::Answer(StatusCode::CONFLICT));
-            if call.by == Caller::Tool && call.change > 0 && moment == Moment::Before && !is_no {
-                seen.lock().unwrap_or_else(PoisonError::into_inner).push(call.clone());
+            if call.by == Caller::Tool && call.change > 0 && moment == Moment::Before {
+                let is_no = matches!(act, Act::Answer(StatusCode::CONFLICT));
+                let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
+                seen.push((call.clone(), is_no));
             }
             act
         })
     }
 
     /// A write that is sent again without a look in between is the same to the last byte: everything that changes an
-    /// object carries its version or the time.
+    /// object carries its version or the time. What was answered by a no may be done once more, after a look.
     #[track_caller]
     fn assert_none_was_replayed(&self) {
         let seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         assert!(!seen.is_empty(), "the tool was not seen to write");
-        for (index, call) in seen.iter().enumerate() {
-            let before = seen[..index].iter().rev().find(|b| b.path == call.path);
-            let is_same = before.is_some_and(|b| b.method == call.method && b.body == call.body);
+        for (index, (call, _)) in seen.iter().enumerate() {
+            let before = seen[..index].iter().rev().find(|(before, _)| before.path == call.path);
+            let is_same = before
+                .is_some_and(|(before, is_no)| !is_no && before.method == call.method && before.body == call.body);
             assert!(!is_same, "sent twice: {} {}", call.method, call.path);
         }
     }
