@@ -6,6 +6,7 @@ use std::io::{Read, Write};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use vllm_rollback_engine::report::RunReport;
@@ -22,6 +23,7 @@ const CTRL_C: &[u8] = b"\x03";
 pub struct Terminal {
     running: Running,
     screen: Arc<Mutex<String>>,
+    reader: Option<JoinHandle<()>>,
     stdout: PathBuf,
     _dir: tempfile::TempDir,
 }
@@ -57,10 +59,11 @@ impl Terminal {
         let screen = Arc::new(Mutex::new(String::new()));
         let shown = running.child().stdout.take().expect("stdout is piped");
         let seen = Arc::clone(&screen);
-        std::thread::spawn(move || copy(shown, &seen));
+        let reader = Some(std::thread::spawn(move || copy(shown, &seen)));
         Self {
             running,
             screen,
+            reader,
             stdout,
             _dir: dir,
         }
@@ -97,9 +100,13 @@ impl Terminal {
         self.type_in(CTRL_C);
     }
 
-    /// Waits for the end; none when the limit passes.
+    /// Waits for the end, and for the last words on the screen; none when the limit passes.
     pub fn wait(&mut self, limit: Duration) -> Option<i32> {
-        self.running.wait(limit)
+        let code = self.running.wait(limit)?;
+        if let Some(reader) = self.reader.take() {
+            let _ = reader.join();
+        }
+        Some(code)
     }
 
     /// The report that `-o json` printed.

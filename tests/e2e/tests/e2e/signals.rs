@@ -138,6 +138,7 @@ fn each_signal_ends_a_wait_within_seconds_and_is_told_how_to_go_on() {
         let sent = Instant::now();
         running.signal(signal);
         assert_eq!(running.wait(SOON), Some(13), "after {:?}", sent.elapsed());
+        eprintln!("{hint}: from the signal to the exit {:?}", sent.elapsed());
         model.assert_out_of_traffic();
         model.tool().run(&["abort", RELEASE, "--yes"]).expect_code(0);
         model.assert_out_of_traffic();
