@@ -16,11 +16,37 @@ pub(crate) struct Scaled {
     kind: String,
     name: String,
     pub(crate) min: u64,
+    /// KEDA's ScaledObject, which keeps writing the autoscaler.
+    keda: Option<String>,
 }
 
 impl Scaled {
     pub(crate) fn is(&self, object: &Object) -> bool {
         self.kind == object.kind && self.name == object.name
+    }
+
+    /// The command that makes it keep so many replicas, whatever the load.
+    pub(crate) fn keep(&self, replicas: u64) -> String {
+        match &self.keda {
+            None => format!(
+                "keep them: kubectl patch hpa {} -p '{{\"spec\":{{\"minReplicas\":{replicas}}}}}'",
+                self.by
+            ),
+            Some(scaled_object) => format!(
+                "keep them: kubectl patch scaledobject {scaled_object} --type=merge -p '{{\"spec\":{{\"minReplicaCount\":{replicas}}}}}'"
+            ),
+        }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn of(by: &str, min: u64, keda: Option<&str>) -> Self {
+        Self {
+            by: by.to_owned(),
+            kind: "Deployment".to_owned(),
+            name: "d".to_owned(),
+            min,
+            keda: keda.map(str::to_owned),
+        }
     }
 }
 
@@ -37,7 +63,13 @@ pub(crate) async fn scaled(cluster: &Cluster) -> Result<Vec<Scaled>, Failure> {
 
 fn read(autoscaler: &Value) -> Option<Scaled> {
     let target = &autoscaler["spec"]["scaleTargetRef"];
+    let owners = autoscaler["metadata"]["ownerReferences"].as_array();
+    let keda = owners
+        .into_iter()
+        .flatten()
+        .find(|owner| owner["kind"] == "ScaledObject");
     Some(Scaled {
+        keda: keda.and_then(|owner| owner["name"].as_str()).map(str::to_owned),
         by: pods::name(autoscaler).to_owned(),
         kind: target["kind"].as_str()?.to_owned(),
         name: target["name"].as_str()?.to_owned(),

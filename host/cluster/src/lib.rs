@@ -28,6 +28,7 @@ mod drain;
 mod drift;
 mod events;
 mod evidence;
+mod gitops;
 mod logs;
 mod manifest;
 mod pods;

@@ -8,11 +8,11 @@ use vllm_rollback_engine::event::Observer;
 use vllm_rollback_engine::failure::Failure;
 use vllm_rollback_engine::ports::{NotReady, Workloads};
 use vllm_rollback_engine::release::ReleaseRecord;
-use vllm_rollback_engine::workload::{Drained, Drift, EvidenceItem, Preflight, Ready, ServingPod};
+use vllm_rollback_engine::workload::{Drained, Drift, EvidenceItem, GitOpsOwner, Preflight, Ready, ServingPod};
 
 use crate::connect::Cluster;
 use crate::manifest::Manifest;
-use crate::{drain, drift, evidence, preflight, readiness, serving};
+use crate::{drain, drift, evidence, gitops, preflight, readiness, serving};
 
 /// The workloads of a release in the cluster's namespace.
 #[derive(Clone)]
@@ -45,6 +45,10 @@ impl Workloads for ReleaseWorkloads {
     async fn preflight(&self, current: &ReleaseRecord, target: &ReleaseRecord) -> Result<Preflight, Failure> {
         let (current, target) = (Manifest::of(current)?, Manifest::of(target)?);
         preflight::look(&self.cluster, &current, &target, self.service_gate).await
+    }
+
+    async fn suspend(&self, owner: &GitOpsOwner, run_id: &str) -> Result<Vec<String>, Failure> {
+        gitops::suspend(&self.cluster, owner, run_id).await
     }
 
     async fn live_objects(&self, record: &ReleaseRecord) -> Result<Vec<Value>, Failure> {

@@ -36,6 +36,13 @@ impl Run<'_> {
             .map_err(|failure| failure.because("a step that cannot be written down first is not done"))
     }
 
+    /// Records what was seen on the way to a state. Failing to write it down does not undo what is true.
+    pub(crate) async fn observed(&mut self, step: &Step, evidence: Vec<String>) {
+        if let Err(failure) = self.append(step.state, Edge::Observed { evidence }).await {
+            self.warn(format!("what was seen is not in the journal: {failure}"));
+        }
+    }
+
     /// Records what was seen: the state is reached. Failing to write it down does not undo what is true.
     pub(crate) async fn reached(&mut self, step: Step, evidence: Vec<String>) {
         let observed = Edge::Observed {
@@ -61,7 +68,28 @@ impl Run<'_> {
         trim(&mut memory);
         self.world.journal.remember(&memory).await?;
         self.memory = memory;
+        self.is_remembered = true;
         Ok(())
+    }
+
+    /// The memory says that this run is unfinished, so the next one is refused until that is put right.
+    fn name_what_others_ask_for(&mut self) {
+        if !self.is_remembered {
+            return;
+        }
+        let release = &self.request.release;
+        let refused = release.command("", "");
+        let next = &mut self.report.next;
+        next.retain(|step| !step.ends_with(&refused));
+        for (at, words) in [("finish it", "resume"), ("or end it in a safe state", "abort")]
+            .iter()
+            .enumerate()
+        {
+            let step = format!("{}: {}", words.0, release.command(words.1, ""));
+            if !next.iter().any(|known| known.ends_with(&release.command(words.1, ""))) {
+                next.insert(at.min(next.len()), step);
+            }
+        }
     }
 
     /// What this run holds, with the state to give back.
@@ -94,6 +122,7 @@ impl Run<'_> {
             && let Err(failure) = self.remember().await
         {
             self.warn(format!("later runs cannot see how this one ended: {failure}"));
+            self.name_what_others_ask_for();
         }
     }
 }

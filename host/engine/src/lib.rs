@@ -12,6 +12,7 @@ mod abort;
 pub mod check;
 pub mod event;
 pub mod failure;
+mod gitops;
 pub mod journal;
 mod journalling;
 pub mod plan;

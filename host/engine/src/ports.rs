@@ -11,7 +11,7 @@ use crate::journal::{Entry, Memory};
 use crate::plan::ObjectDiff;
 use crate::release::{HelmInfo, ReleaseRecord, Revision, RevisionSummary, RollbackOrder, RolledBack};
 use crate::traffic::{TrafficState, TrafficStatus};
-use crate::workload::{Cause, Drained, Drift, EvidenceItem, Preflight, Ready, ServingPod};
+use crate::workload::{Cause, Drained, Drift, EvidenceItem, GitOpsOwner, Preflight, Ready, ServingPod};
 
 /// Helm's records and the helm binary.
 #[async_trait]
@@ -62,6 +62,10 @@ pub enum NotReady {
 pub trait Workloads: Send + Sync {
     /// Looks at everything the run will need. Read-only.
     async fn preflight(&self, current: &ReleaseRecord, target: &ReleaseRecord) -> Result<Preflight, Failure>;
+
+    /// Makes the GitOps controller leave the release alone, and sees that it does; harmless when it does already. It
+    /// must not be let go on again by a run: it would put the bad version back. Evidence lines.
+    async fn suspend(&self, owner: &GitOpsOwner, run_id: &str) -> Result<Vec<String>, Failure>;
 
     /// The live objects of a manifest, as JSON; absent ones are left out.
     async fn live_objects(&self, record: &ReleaseRecord) -> Result<Vec<serde_json::Value>, Failure>;

@@ -23,6 +23,10 @@ pub enum Accept {
     PendingCurrent,
     /// `--gitops=ignore`: a GitOps controller owns the release and may put the bad version back.
     GitOps,
+    /// `--gitops=suspend`: the run suspends the GitOps controller that owns the release, and leaves it suspended.
+    SuspendGitOps,
+    /// `--accept-fewer-replicas`: Helm takes replicas away that somebody added since the target.
+    FewerReplicas,
 }
 
 /// How long the run waits for what.

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::event::Event;
+use crate::gitops;
 use crate::journal::{Memory, RunSummary};
 use crate::plan::Plan;
 use crate::ports::World;
@@ -14,6 +15,7 @@ use crate::states::{
     confirmed, done, fenced, held, locked, planned, ready, rolled_back, unchanged, unfenced, unknown, validated,
 };
 use crate::traffic::TrafficState;
+use crate::workload::GitOpsOwner;
 
 /// Carries a plan out and says everything of it in the report, also when it fails. The plan is checked again once the
 /// lock is held: when what it rests on has changed, nothing is done (exit 15).
@@ -31,6 +33,7 @@ pub async fn rollback(world: &World<'_>, request: &Request, plan: Plan) -> RunRe
 async fn through_the_states(run: &mut Run<'_>, plan: &Plan) -> Result<Basis, Setback> {
     planned::enter(run, plan)?;
     let basis = locked::enter(run, plan).await?;
+    gitops::suspend(run, plan).await?;
     let fence = fenced::enter(run, plan, &basis).await?;
     let record = rolled_back::enter(run, plan, &basis, &fence).await?;
     let serving = ready::enter(run, plan, &record).await?;
@@ -86,6 +89,10 @@ pub(crate) struct Run<'a> {
     pub(crate) keeps_write_ahead: bool,
     /// The lock was lost: another run may be at work.
     pub(crate) is_lock_lost: bool,
+    /// The memory says that this run is at work.
+    pub(crate) is_remembered: bool,
+    /// The GitOps controller that this run suspended, or was about to.
+    pub(crate) suspended: Option<GitOpsOwner>,
     /// The memory says something of this run, so it must also say how the run ends.
     pub(crate) must_remember: bool,
     pub(crate) last_seq: u64,
@@ -115,6 +122,8 @@ impl<'a> Run<'a> {
             memory_before: Memory::default(),
             keeps_write_ahead: false,
             is_lock_lost: false,
+            is_remembered: false,
+            suspended: None,
             must_remember: false,
             last_seq: 0,
             began: world.clock.monotonic(),
@@ -190,6 +199,10 @@ impl<'a> Run<'a> {
     pub(crate) async fn close(mut self, outcome: StateName, exit_code: ExitCode, line: String) -> RunReport {
         self.report.outcome = outcome;
         self.report.exit_code = exit_code;
+        let afterwards = self.suspended.as_ref().map(GitOpsOwner::afterwards);
+        if let Some(step) = afterwards.filter(|step| !self.report.next.contains(step)) {
+            self.report.next.push(step);
+        }
         if self.holds_lock {
             self.journal_end(exit_code, &line).await;
             if let Err(failure) = self.world.lock.release().await {

@@ -128,12 +128,38 @@ pub enum Severity {
 pub struct Finding {
     /// How serious.
     pub severity: Severity,
-    /// Stable word: `helm`, `rbac`, `gpu-room`, `image`, `secret`, `config-map`, `volume-claim`, `gitops`, `autoscaler`, `history-max`.
+    /// Stable word: `helm`, `rbac`, `gpu-room`, `image`, `secret`, `config-map`, `volume-claim`, `gitops`, `owner`, `autoscaler`, `history-max`.
     pub subject: String,
     /// What was seen.
     pub message: String,
     /// What helps, best first.
     pub next: Vec<String>,
+}
+
+/// The object of a GitOps controller that owns the release.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GitOpsOwner {
+    /// `Flux's HelmRelease flux-system/llama`.
+    pub what: String,
+    /// Where the API serves it.
+    pub path: String,
+    /// Whether it leaves the release alone for now; none when it cannot be read.
+    pub is_suspended: Option<bool>,
+    /// The merge patch that suspends it.
+    pub stop: serde_json::Value,
+    /// The merge patch that brings back what it says now.
+    pub restore: serde_json::Value,
+    /// Why a run could not suspend it; none when it could.
+    pub hindrance: Option<String>,
+    /// The command that lets it go on.
+    pub go_on: String,
+}
+
+impl GitOpsOwner {
+    /// What is to be done once the run is over.
+    pub fn afterwards(&self) -> String {
+        format!("afterwards: revert the commit in Git, then {}", self.go_on)
+    }
 }
 
 /// What was found in the cluster before the run.
@@ -147,6 +173,9 @@ pub struct Preflight {
     pub model: Option<String>,
     /// Names of the Services that select the release's serving pods.
     pub services: Vec<String>,
+    /// The GitOps controller that owns the release.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gitops: Option<GitOpsOwner>,
 }
 
 /// A file of evidence of the bad revision.

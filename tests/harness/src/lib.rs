@@ -17,6 +17,7 @@ pub mod proxy;
 pub mod rbac;
 pub mod router;
 pub mod rss;
+pub mod terminal;
 pub mod testbed;
 pub mod tool;
 pub mod wait;

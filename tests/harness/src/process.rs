@@ -4,7 +4,7 @@ use std::io::Read;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
 use crate::wait;
 
@@ -44,6 +44,13 @@ impl Running {
         if let Some(pid) = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw) {
             // The child may be gone already, which is what the caller wants anyway.
             let _ = kill_process(pid, signal);
+        }
+    }
+
+    /// Sends a signal to its whole process group, as a terminal does. It must have been started in a group of its own.
+    pub fn signal_group(&self, signal: Signal) {
+        if let Some(group) = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw) {
+            let _ = kill_process_group(group, signal);
         }
     }
 

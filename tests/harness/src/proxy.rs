@@ -17,6 +17,7 @@ use hyper::body::{Frame, Incoming};
 use hyper::header::{
     AUTHORIZATION, CONNECTION, CONTENT_LENGTH, HOST, HeaderName, HeaderValue, TRANSFER_ENCODING, UPGRADE, USER_AGENT,
 };
+use hyper::http::request::Parts;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response};
 use hyper_util::rt::TokioIo;
@@ -47,6 +48,10 @@ pub struct Call {
     pub method: String,
     /// Path and query.
     pub path: String,
+    /// The bearer token that the caller showed; empty without one.
+    pub token: String,
+    /// What it sends.
+    pub body: Bytes,
 }
 
 /// When the proxy asks what to do.
@@ -69,6 +74,8 @@ pub enum Act {
     Answer(StatusCode),
     /// Goes on after a while.
     Delay(Duration),
+    /// The answer begins and then nothing comes: a watch without events, a port-forward without bytes.
+    Silence,
 }
 
 /// Decides at each call.
@@ -90,6 +97,13 @@ struct Upstream {
     client: reqwest::Client,
     hook: Hook,
     changes: AtomicUsize,
+}
+
+/// What the hook made of a moment.
+enum Done {
+    Passed,
+    Answered(Response<Body>),
+    Silenced,
 }
 
 /// The hook wants no answer to be sent.
@@ -186,20 +200,27 @@ async fn accept(listener: TcpListener, upstream: Arc<Upstream>) {
 
 impl Upstream {
     async fn answer(&self, mut request: Request<Incoming>) -> Result<Response<Body>, Dropped> {
-        let call = self.call(&request);
-        if let Some(answer) = self.act(&call, Moment::Before).await? {
-            return Ok(answer);
-        }
         let upgrade = request
             .headers()
             .contains_key(UPGRADE)
             .then(|| hyper::upgrade::on(&mut request));
-        let answer = match self.forward(request).await {
+        let (head, body) = request.into_parts();
+        let body = body.collect().await.map_err(|_| Dropped)?.to_bytes();
+        let call = self.call(&head, body);
+        let mut is_silent = false;
+        match self.act(&call, Moment::Before).await? {
+            Done::Answered(answer) => return Ok(answer),
+            Done::Silenced => is_silent = true,
+            Done::Passed => {}
+        }
+        let answer = match self.forward(&head, call.body.clone()).await {
             Ok(answer) => answer,
             Err(error) => return Ok(own(StatusCode::BAD_GATEWAY, error.to_string())),
         };
-        if let Some(answer) = self.act(&call, Moment::After).await? {
-            return Ok(answer);
+        match self.act(&call, Moment::After).await? {
+            Done::Answered(answer) => return Ok(answer),
+            Done::Silenced => is_silent = true,
+            Done::Passed => {}
         }
         let status = answer.status();
         let mut response = Response::builder().status(status);
@@ -210,10 +231,15 @@ impl Upstream {
             }
         }
         let body = match upgrade {
+            Some(client) if is_upgrade && is_silent => {
+                tokio::spawn(keep_open(client));
+                empty()
+            }
             Some(client) if is_upgrade => {
                 tokio::spawn(tunnel(client, answer));
                 empty()
             }
+            _ if is_silent => StreamBody::new(futures::stream::pending()).boxed_unsync(),
             _ => {
                 let stream = answer.bytes_stream().map_ok(Frame::data).map_err(std::io::Error::other);
                 BodyExt::boxed_unsync(StreamBody::new(stream))
@@ -224,15 +250,18 @@ impl Upstream {
             .unwrap_or_else(|error| own(StatusCode::BAD_GATEWAY, error.to_string())))
     }
 
-    fn call(&self, request: &Request<Incoming>) -> Call {
-        let agent = request
-            .headers()
-            .get(USER_AGENT)
-            .and_then(|agent| agent.to_str().ok())
-            .unwrap_or_default();
-        let path = request.uri().to_string();
+    fn call(&self, head: &Parts, body: Bytes) -> Call {
+        let text = |name| {
+            let value = head
+                .headers
+                .get(name)
+                .and_then(|value: &HeaderValue| value.to_str().ok());
+            value.unwrap_or_default()
+        };
+        let agent = text(USER_AGENT);
+        let path = head.uri.to_string();
         let asks_only = path.contains("/selfsubject") || path.contains("dryRun=All") || path.contains("/portforward");
-        let changes = !matches!(*request.method(), Method::GET | Method::HEAD) && !asks_only;
+        let changes = !matches!(head.method, Method::GET | Method::HEAD) && !asks_only;
         Call {
             change: if changes {
                 self.changes.fetch_add(1, Ordering::SeqCst) + 1
@@ -244,32 +273,30 @@ impl Upstream {
                 agent if agent.to_ascii_lowercase().contains("helm") => Caller::Helm,
                 _ => Caller::Other,
             },
-            method: request.method().to_string(),
+            method: head.method.to_string(),
             path,
+            token: text(AUTHORIZATION).trim_start_matches("Bearer ").to_owned(),
+            body,
         }
     }
 
-    async fn act(&self, call: &Call, moment: Moment) -> Result<Option<Response<Body>>, Dropped> {
+    async fn act(&self, call: &Call, moment: Moment) -> Result<Done, Dropped> {
         match (self.hook)(call, moment) {
-            Act::Pass => Ok(None),
+            Act::Pass => Ok(Done::Passed),
             Act::Drop => Err(Dropped),
-            Act::Answer(status) => Ok(Some(failure(status))),
+            Act::Answer(status) => Ok(Done::Answered(failure(status))),
             Act::Delay(time) => {
                 tokio::time::sleep(time).await;
-                Ok(None)
+                Ok(Done::Passed)
             }
+            Act::Silence => Ok(Done::Silenced),
         }
     }
 
-    async fn forward(
-        &self,
-        request: Request<Incoming>,
-    ) -> Result<reqwest::Response, Box<dyn std::error::Error + Send + Sync>> {
-        let (head, body) = request.into_parts();
-        let body = body.collect().await?.to_bytes();
+    async fn forward(&self, head: &Parts, body: Bytes) -> Result<reqwest::Response, reqwest::Error> {
         let mut forwarded = self
             .client
-            .request(head.method, format!("{}{}", self.server, head.uri))
+            .request(head.method.clone(), format!("{}{}", self.server, head.uri))
             .bearer_auth(&self.token)
             .body(body);
         let is_upgrade = head.headers.contains_key(UPGRADE);
@@ -279,7 +306,7 @@ impl Upstream {
                 forwarded = forwarded.header(name, value);
             }
         }
-        Ok(forwarded.send().await?)
+        forwarded.send().await
     }
 }
 
@@ -288,6 +315,12 @@ async fn tunnel(client: hyper::upgrade::OnUpgrade, server: reqwest::Response) {
         return;
     };
     let _ = tokio::io::copy_bidirectional(&mut TokioIo::new(client), &mut server).await;
+}
+
+/// A connection on which nothing comes.
+async fn keep_open(client: hyper::upgrade::OnUpgrade) {
+    let _client = client.await;
+    std::future::pending::<()>().await;
 }
 
 /// Headers that concern one connection only.
@@ -302,12 +335,18 @@ fn own(status: StatusCode, text: String) -> Response<Body> {
 }
 
 fn failure(status: StatusCode) -> Response<Body> {
+    if status == StatusCode::TOO_MANY_REQUESTS {
+        // As the API server itself answers when it is busy: text, and how long to wait in the header alone.
+        let mut response = own(status, "Too many requests, please try again later.".to_owned());
+        let seconds = HeaderValue::from_static("2");
+        response.headers_mut().insert(hyper::header::RETRY_AFTER, seconds);
+        return response;
+    }
     let reason = match status.as_u16() {
         401 => "Unauthorized",
         403 => "Forbidden",
         409 => "Conflict",
         410 => "Expired",
-        429 => "TooManyRequests",
         503 => "ServiceUnavailable",
         _ => "InternalError",
     };
@@ -325,7 +364,7 @@ fn failure(status: StatusCode) -> Response<Body> {
         hyper::header::CONTENT_TYPE,
         HeaderValue::from_static("application/json"),
     );
-    if status == StatusCode::TOO_MANY_REQUESTS {
+    if status == StatusCode::SERVICE_UNAVAILABLE {
         headers.insert(hyper::header::RETRY_AFTER, HeaderValue::from_static("1"));
     }
     response

@@ -129,6 +129,8 @@ mod tests {
             by: Caller::Tool,
             method: method.to_owned(),
             path: path.to_owned(),
+            token: String::new(),
+            body: bytes::Bytes::new(),
         };
         needed(&call, "ml").iter().map(ToString::to_string).collect()
     }

@@ -51,6 +51,8 @@ enum MirrorState {
     Unread,
     /// At this version; none when it is not there yet.
     At(Option<String>),
+    /// As this run wrote it: others read there that it is at work.
+    Written(Option<String>),
     /// This user may not read or write it.
     Forbidden,
 }
@@ -88,6 +90,21 @@ impl<M: Mirror> KeptJournal<M> {
 
     fn set(&self, state: MirrorState) {
         *self.state.lock().unwrap_or_else(PoisonError::into_inner) = state;
+    }
+
+    fn is_written(&self) -> bool {
+        matches!(self.state(), MirrorState::Written(_))
+    }
+
+    /// A text may have been written although the answer did not arrive: look.
+    async fn found_after_all(&self, text: &str, failure: Failure) -> Result<(), Failure> {
+        match self.mirror.read().await {
+            Ok(now) if now.text.as_deref() == Some(text) => {
+                self.set(MirrorState::Written(now.version));
+                Ok(())
+            }
+            _ => Err(failure),
+        }
     }
 
     fn forbidden(&self, failure: &Failure) {
@@ -143,17 +160,22 @@ impl<M: Mirror> Journal for KeptJournal<M> {
         })?;
         let version = match self.state() {
             MirrorState::Forbidden => return Ok(()),
-            MirrorState::At(version) => version,
+            MirrorState::At(version) | MirrorState::Written(version) => version,
             MirrorState::Unread => self.mirror.read().await?.version,
         };
         match self.mirror.write(&text, version.as_deref()).await {
             Ok(version) => {
-                self.set(MirrorState::At(version));
+                self.set(MirrorState::Written(version));
                 Ok(())
             }
+            // What this run wrote there is no longer true, so the run must not go on as if nobody read it.
+            Err(failure) if failure.kind == FailureKind::Forbidden && self.is_written() => Err(failure),
             Err(failure) if failure.kind == FailureKind::Forbidden => {
                 self.forbidden(&failure);
                 Ok(())
+            }
+            Err(failure) if matches!(failure.kind, FailureKind::Unreachable | FailureKind::Timeout) => {
+                self.found_after_all(&text, failure).await
             }
             Err(failure) => Err(failure),
         }
@@ -168,7 +190,7 @@ impl<M: Mirror> Journal for KeptJournal<M> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
     use vllm_rollback_engine::journal::Rejected;
 
@@ -178,7 +200,9 @@ mod tests {
     #[derive(Default)]
     struct FakeMirror {
         shared: Mutex<Shared>,
-        forbidden: bool,
+        forbidden: AtomicBool,
+        /// The next answer to a write is lost.
+        loses_answer: AtomicBool,
     }
 
     #[async_trait]
@@ -198,6 +222,9 @@ mod tests {
                 text: Some(text.into()),
                 version: Some(next.to_string()),
             };
+            if self.loses_answer.swap(false, Ordering::SeqCst) {
+                return Err(Failure::new(FailureKind::Unreachable, "no answer"));
+            }
             Ok(shared.version.clone())
         }
         fn shown_by(&self) -> String {
@@ -207,7 +234,7 @@ mod tests {
 
     impl FakeMirror {
         fn allowed(&self) -> Result<(), Failure> {
-            if self.forbidden {
+            if self.forbidden.load(Ordering::SeqCst) {
                 Err(Failure::new(FailureKind::Forbidden, "no"))
             } else {
                 Ok(())
@@ -253,13 +280,32 @@ mod tests {
     #[tokio::test]
     async fn a_user_who_may_not_write_it_is_warned_once_and_keeps_it_locally() {
         let (journal, _home, warnings) = journal(FakeMirror {
-            forbidden: true,
+            forbidden: true.into(),
             ..FakeMirror::default()
         });
         assert_eq!(journal.memory().await.unwrap(), Memory::default());
         journal.remember(&memory(2)).await.unwrap();
         assert_eq!(journal.memory().await.unwrap(), memory(2));
         assert_eq!(warnings.load(Ordering::SeqCst), 1);
+    }
+
+    #[tokio::test]
+    async fn a_text_that_was_written_without_an_answer_is_found_again() {
+        let (journal, _home, _) = journal(FakeMirror::default());
+        for revision in [2, 3] {
+            journal.mirror.loses_answer.store(true, Ordering::SeqCst);
+            journal.remember(&memory(revision)).await.unwrap();
+            assert_eq!(journal.memory().await.unwrap(), memory(revision));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_user_who_may_no_longer_write_what_others_read_is_not_let_go_on() {
+        let (journal, _home, _) = journal(FakeMirror::default());
+        journal.remember(&memory(2)).await.unwrap();
+        journal.mirror.forbidden.store(true, Ordering::SeqCst);
+        let failure = journal.remember(&memory(3)).await.unwrap_err();
+        assert_eq!(failure.kind, FailureKind::Forbidden);
     }
 
     #[tokio::test]

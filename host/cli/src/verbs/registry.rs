@@ -121,7 +121,8 @@ async fn change(args: ChangeArgs, wish: TrafficWish, shell: &Shell) -> Result<Ex
     let speaker = Arc::clone(&terminal);
     let signals = Signals::listen(move |text| speaker.say(Mark::Attention, text))?;
     let connection = args.site.connection.clone().with_helm(shell.program, &shell.env);
-    let site = Site::open(shell, &args.site, connection, &args.release, &terminal, HelmUse::Never).await?;
+    let opening = Site::open(shell, &args.site, connection, &args.release, &terminal, HelmUse::Never);
+    let site = signals.unless_asked(opening).await?;
     let mut request = site.request(None);
     request.reason = args.reason;
     if !args.yes {

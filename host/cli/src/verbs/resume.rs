@@ -48,24 +48,22 @@ pub(crate) async fn run(args: ResumeArgs, shell: &Shell) -> Result<ExitCode, Fai
     let speaker = Arc::clone(&terminal);
     let signals = Signals::listen(move |text| speaker.say(Mark::Attention, text))?;
     let connection = args.change.site.connection.clone().with_helm(shell.program, &shell.env);
-    let site = Site::open(
+    let opening = Site::open(
         shell,
         &args.change.site,
         connection,
         &args.change.release,
         &terminal,
         HelmUse::Soon,
-    )
-    .await?;
+    );
+    let site = signals.unless_asked(opening).await?;
     let mut request = site.request(args.timeout);
     request.resumes = true;
     request.reason = args.change.reason;
     if args.accept_pending {
         request.accept.insert(Accept::PendingCurrent);
     }
-    if args.gitops == GitOps::Ignore {
-        request.accept.insert(Accept::GitOps);
-    }
+    request.accept.extend(args.gitops.accepted());
     let consent = Consent {
         verb: "resume",
         rest: String::new(),

@@ -81,6 +81,9 @@ pub(crate) struct WishArgs {
     /// Go to the named revision although it failed or was rolled back from
     #[arg(long)]
     pub(crate) to_rejected: bool,
+    /// Go on although Helm takes replicas away that an autoscaler or a person added
+    #[arg(long)]
+    pub(crate) accept_fewer_replicas: bool,
     /// What to do when a GitOps controller owns the release and is not suspended
     #[arg(long, value_enum, value_name = "WHAT", default_value = "refuse")]
     pub(crate) gitops: GitOps,
@@ -92,8 +95,21 @@ pub(crate) enum GitOps {
     /// Refuse: it would put the bad version back
     #[default]
     Refuse,
+    /// Suspend it before anything else, and leave it suspended
+    Suspend,
     /// Go on, and say it in the report
     Ignore,
+}
+
+impl GitOps {
+    /// What that accepts by name.
+    pub(crate) fn accepted(self) -> Option<Accept> {
+        match self {
+            Self::Refuse => None,
+            Self::Suspend => Some(Accept::SuspendGitOps),
+            Self::Ignore => Some(Accept::GitOps),
+        }
+    }
 }
 
 impl WishArgs {
@@ -112,11 +128,13 @@ impl WishArgs {
         let given = [
             (self.accept_pending, Accept::PendingCurrent),
             (self.to_rejected, Accept::BadTarget),
-            (self.gitops == GitOps::Ignore, Accept::GitOps),
+            (self.accept_fewer_replicas, Accept::FewerReplicas),
         ];
+        let gitops = self.gitops.accepted();
         given
             .into_iter()
             .filter_map(|(yes, what)| yes.then_some(what))
+            .chain(gitops)
             .collect()
     }
 }
@@ -130,15 +148,15 @@ pub(crate) async fn run(args: RollbackArgs, shell: &Shell) -> Result<ExitCode, F
     let speaker = Arc::clone(&terminal);
     let signals = Signals::listen(move |text| speaker.say(Mark::Attention, text))?;
     let connection = args.target.place(args.site.connection.clone(), shell)?;
-    let site = Site::open(
+    let opening = Site::open(
         shell,
         &args.site,
         connection,
         &args.target.release,
         &terminal,
         HelmUse::Soon,
-    )
-    .await?;
+    );
+    let site = signals.unless_asked(opening).await?;
     let mut request = args.wishes.apply(&args.target, site.request(args.wishes.timeout));
     request.reason.clone_from(&args.reason);
     let revision = args.target.wanted().map(|number| number.to_string());
@@ -174,7 +192,8 @@ pub(crate) async fn carry_out(
     signals: &Signals,
 ) -> Result<ExitCode, Failure> {
     let world = site.world(signals, terminal);
-    let plan = ticking(terminal, vllm_rollback_engine::plan(&world, &request)).await?;
+    let planning = signals.unless_asked(vllm_rollback_engine::plan(&world, &request));
+    let plan = ticking(terminal, planning).await?;
     request.planning = shell.age();
     // A plan that is refused needs no answer: the report says why.
     if !consent.given && vllm_rollback_engine::refusal(&plan).is_none() {

@@ -14,7 +14,7 @@ use vllm_rollback_engine::failure::{Failure, FailureKind};
 pub use identity::Identity;
 pub use options::{BearerToken, ConnectOptions};
 
-use crate::wire::{ApiError, Wire};
+use crate::wire::{ApiError, Credentials, Wire};
 
 /// Time for a TCP and TLS connection to the API server.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -42,14 +42,14 @@ impl Cluster {
         apply(&options, &mut config)?;
         let server = config.cluster_url.to_string().trim_end_matches('/').to_owned();
         let namespace = config.default_namespace.clone();
-        let client =
-            Client::try_from(config).map_err(|error| refuse(ApiError::from(error), &server, context.as_deref()))?;
+        let client = Client::try_from(config.clone())
+            .map_err(|error| refuse(ApiError::from(error), &server, context.as_deref()))?;
         let timeout = match options.request_timeout {
             None => Some(REQUEST_TIMEOUT),
             Some(Duration::ZERO) => None,
             Some(limit) => Some(limit),
         };
-        let wire = Wire::new(client, timeout, options.on_retry);
+        let wire = Wire::new(Credentials::new(client, config), timeout, options.on_retry);
         let uid = identity::cluster_uid(&wire, &server)
             .await
             .map_err(|error| refuse(error, &server, context.as_deref()))?;

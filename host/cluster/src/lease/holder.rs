@@ -54,14 +54,12 @@ impl Holder {
         })
     }
 
-    /// By our clock the lock outlived its holder. Clocks differ, so this only tells whether watching for a sign of life is
-    /// worth while; it is never enough to take the lock.
+    /// By our clock the last sign of life is further away than the lock lasts: the lock outlived its holder, or the two
+    /// clocks differ. So this only tells whether watching for a sign of life is worth while; it is never enough to take
+    /// the lock. A time in the future says no more: the holder's clock may have been ahead when it died.
     pub(super) fn looks_expired(&self, now: Timestamp) -> bool {
         let renewed = self.renewed.as_deref().and_then(|t| t.parse::<Timestamp>().ok());
-        renewed.is_none_or(|renewed| {
-            let age = now.duration_since(renewed);
-            age.as_secs() > i64::try_from(self.duration.as_secs()).unwrap_or(i64::MAX)
-        })
+        renewed.is_none_or(|renewed| now.duration_since(renewed).unsigned_abs() > self.duration)
     }
 
     /// Its process ran on this machine and is gone for certain.
@@ -198,6 +196,9 @@ mod tests {
         let holder = Holder::read(&lease).unwrap();
         assert!(!holder.looks_expired("2026-01-01T00:00:45Z".parse().unwrap()));
         assert!(holder.looks_expired("2026-01-01T00:00:47Z".parse().unwrap()));
+        // Its clock is ahead of ours: a little is no reason to doubt, five minutes are.
+        assert!(!holder.looks_expired("2025-12-31T23:59:30Z".parse().unwrap()));
+        assert!(holder.looks_expired("2025-12-31T23:55:00Z".parse().unwrap()));
     }
 
     #[test]

@@ -48,7 +48,7 @@ pub(super) struct Connection {
 
 impl Connection {
     pub(super) async fn open(cluster: &Cluster, pod: &str, port: u16, limit: Duration) -> Result<Self, Broken> {
-        let api: Api<Pod> = Api::namespaced(cluster.wire().client().clone(), cluster.namespace());
+        let api: Api<Pod> = Api::namespaced(cluster.wire().client(), cluster.namespace());
         let opening = async {
             let mut forwarder = api.portforward(pod, &[port]).await.map_err(|error| {
                 let error = ApiError::from(error);

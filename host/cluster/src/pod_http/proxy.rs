@@ -36,10 +36,8 @@ pub(super) async fn exchange(
         .parse()
         .map_err(|_| PodHttpError::Unreachable(format!("the path {path:?} cannot be sent")))?;
     let started = Instant::now();
-    let sending = cluster
-        .wire()
-        .client()
-        .send(request.map(|body| Body::from(body.to_vec())));
+    let client = cluster.wire().client();
+    let sending = client.send(request.map(|body| Body::from(body.to_vec())));
     let response = match tokio::time::timeout(deadlines.first_byte, sending).await {
         Err(_) => {
             return Err(PodHttpError::Timeout {

@@ -1,6 +1,6 @@
 //! Whether this user may make each call that the run will need, asked of the API server itself.
 
-use serde_json::json;
+use serde_json::{Value, json};
 use vllm_rollback_engine::workload::{Finding, Severity};
 
 use super::finding;
@@ -171,16 +171,37 @@ fn dry_run_calls(target: &Manifest) -> Vec<Call> {
 /// None: the question itself failed.
 async fn allowed(cluster: &Cluster, call: &Call) -> Option<bool> {
     let (resource, subresource) = call.resource.split_once('/').unwrap_or((&call.resource, ""));
+    let attributes = json!({
+        "namespace": cluster.namespace(),
+        "verb": call.verb,
+        "group": call.group,
+        "resource": resource,
+        "subresource": subresource,
+    });
+    ask(cluster, &attributes).await
+}
+
+/// Whether this user may patch the object at `/apis/GROUP/VERSION/namespaces/NAMESPACE/PLURAL/NAME`.
+pub(super) async fn may_patch(cluster: &Cluster, path: &str) -> Option<bool> {
+    let parts: Vec<&str> = path.split('/').collect();
+    let [_, "apis", group, _, "namespaces", namespace, plural, name] = parts[..] else {
+        return None;
+    };
+    let attributes = json!({
+        "namespace": namespace,
+        "verb": "patch",
+        "group": group,
+        "resource": plural,
+        "name": name,
+    });
+    ask(cluster, &attributes).await
+}
+
+async fn ask(cluster: &Cluster, attributes: &Value) -> Option<bool> {
     let question = json!({
         "apiVersion": "authorization.k8s.io/v1",
         "kind": "SelfSubjectAccessReview",
-        "spec": { "resourceAttributes": {
-            "namespace": cluster.namespace(),
-            "verb": call.verb,
-            "group": call.group,
-            "resource": resource,
-            "subresource": subresource,
-        }},
+        "spec": { "resourceAttributes": attributes },
     });
     let path = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews";
     let answer = cluster.wire().create(path, &question).await.ok()?;

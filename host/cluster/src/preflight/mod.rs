@@ -5,6 +5,7 @@ mod gate;
 mod images;
 mod owners;
 mod references;
+mod replicas;
 mod room;
 mod startup;
 
@@ -12,7 +13,6 @@ use serde_json::Value;
 use vllm_rollback_engine::failure::Failure;
 use vllm_rollback_engine::workload::{Finding, Preflight, Severity};
 
-use crate::autoscaler;
 use crate::connect::Cluster;
 use crate::manifest::{Manifest, Mapper, served_model};
 use crate::pods;
@@ -54,12 +54,13 @@ pub(crate) async fn look(
             false => Vec::new(),
         }
     };
-    let (owners, access, references, places, scaled, kinds, gate) = futures::join!(
-        owners::look(cluster, target, live.iter().map(|w| &w.object)),
+    let live_objects: Vec<&Value> = live.iter().map(|w| &w.object).collect();
+    let ((owners, gitops), access, references, places, scaled, kinds, gate) = futures::join!(
+        owners::look(cluster, target, &live_objects),
         access::look(cluster, &mapper, current, target, service_gate),
         references::look(cluster, target),
         places,
-        look_at_autoscalers(cluster, target, &live),
+        replicas::look(cluster, current, target, &live),
         look_at_kinds(&mapper, current, target),
         gate,
     );
@@ -93,6 +94,7 @@ pub(crate) async fn look(
         findings,
         startup_budget_seconds: budget,
         model: target.serving_workloads().iter().find_map(served_model),
+        gitops,
         services: target.services().iter().map(|s| s.object.name.clone()).collect(),
     })
 }
@@ -131,66 +133,6 @@ async fn look_at_kinds(mapper: &Mapper, current: &Manifest, target: &Manifest) -
     found
 }
 
-async fn look_at_autoscalers(cluster: &Cluster, target: &Manifest, live: &[LiveWorkload]) -> Vec<Finding> {
-    let scaled = match autoscaler::scaled(cluster).await {
-        Ok(scaled) => scaled,
-        Err(failure) => return vec![finding(Severity::Unknown, "autoscaler", failure.to_string())],
-    };
-    let mut found = Vec::new();
-    for workload in target.workloads() {
-        let label = workload.object.label();
-        let live = live.iter().find(|l| l.label == label);
-        let running = live.and_then(|l| l.object["spec"]["replicas"].as_u64());
-        let by = scaled
-            .iter()
-            .find(|s| s.is(workload.object))
-            .map(|s| (s.by.as_str(), s.min));
-        found.extend(judge_replicas(
-            &label,
-            running,
-            wanted_replicas(workload.object.json.get("spec")),
-            by,
-        ));
-    }
-    found
-}
-
-/// None when the manifest leaves the number to an autoscaler.
-fn wanted_replicas(spec: Option<&Value>) -> Option<u64> {
-    spec.and_then(|s| s["replicas"].as_u64())
-}
-
-fn judge_replicas(label: &str, running: Option<u64>, wanted: Option<u64>, by: Option<(&str, u64)>) -> Option<Finding> {
-    let (running, wanted) = (running?, wanted?);
-    if running <= wanted {
-        return None;
-    }
-    let mut found = match by {
-        Some((name, min)) => finding(
-            Severity::Warning,
-            "autoscaler",
-            format!(
-                "{label} has {running} replicas by the autoscaler {name}; the rollback sets them to {wanted} until it acts again (its minimum is {min})"
-            ),
-        ),
-        None => finding(
-            Severity::Warning,
-            "autoscaler",
-            format!(
-                "{label} has {running} replicas, the target's manifest says {wanted}, and no autoscaler would raise them again"
-            ),
-        ),
-    };
-    found.next.push(match by {
-        Some((name, _)) => format!("kubectl patch hpa {name} -p '{{\"spec\":{{\"minReplicas\":{running}}}}}'"),
-        None => format!(
-            "afterwards: kubectl scale {} --replicas={running}",
-            label.to_lowercase()
-        ),
-    });
-    Some(found)
-}
-
 /// The live objects of a manifest; absent ones are left out.
 pub(crate) async fn live_objects(cluster: &Cluster, manifest: &Manifest) -> Result<Vec<Value>, Failure> {
     let mapper = Mapper::new(cluster.wire().clone());
@@ -211,19 +153,4 @@ fn without_managers(mut object: Value) -> Value {
     }
     debug_assert!(!pods::name(&object).is_empty(), "every object has a name");
     object
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn replicas_that_a_rollback_would_take_away_are_warned_of() {
-        let warned = judge_replicas("Deployment/d", Some(4), Some(1), Some(("h", 2))).unwrap();
-        assert_eq!(warned.severity, Severity::Warning);
-        assert!(warned.next[0].contains("\"minReplicas\":4"), "{:?}", warned.next);
-        assert!(judge_replicas("Deployment/d", Some(4), Some(1), None).is_some());
-        assert!(judge_replicas("Deployment/d", Some(1), Some(1), None).is_none());
-        assert!(judge_replicas("Deployment/d", Some(4), None, None).is_none());
-    }
 }

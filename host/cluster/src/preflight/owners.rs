@@ -1,112 +1,60 @@
-//! Who else writes the release: GitOps controllers that would undo a rollback.
+//! Who else writes the release, and would undo a rollback: GitOps controllers at once, others when they are run again.
 
 use serde_json::Value;
-use vllm_rollback_engine::workload::{Finding, Severity};
+use vllm_rollback_engine::workload::{Finding, GitOpsOwner, Severity};
 
-use super::finding;
+use super::{access, finding};
 use crate::connect::Cluster;
+use crate::gitops::{self, Mark};
 use crate::manifest::Manifest;
-use crate::wire::Resource;
 
-/// Findings from the labels and annotations of the manifest and of the live objects, and from the controller's own object.
-pub(super) async fn look<'a>(
+/// Field managers of tools that write what their own configuration says whenever they are run.
+const TOOLS: [(&str, &str); 3] = [
+    ("terraform", "Terraform"),
+    ("hashicorp", "Terraform"),
+    ("pulumi", "Pulumi"),
+];
+
+/// Findings from the marks on the manifest's objects and the live ones, and from the controller's own object.
+pub(super) async fn look(
     cluster: &Cluster,
-    manifest: &'a Manifest,
-    live: impl Iterator<Item = &'a Value>,
-) -> Vec<Finding> {
+    manifest: &Manifest,
+    live: &[&Value],
+) -> (Vec<Finding>, Option<GitOpsOwner>) {
+    let mut found = tools(live);
     let written = manifest.objects.iter().map(|object| &object.json);
-    let Some(owner) = written.chain(live).find_map(owner) else {
+    let Some(mark) = written.chain(live.iter().copied()).find_map(gitops::mark) else {
         let text = "no Flux or Argo CD marks on the release's objects";
-        return vec![finding(Severity::Ok, "gitops", text)];
+        found.insert(0, finding(Severity::Ok, "gitops", text));
+        return (found, None);
     };
-    let is_suspended = is_suspended(cluster, &owner).await;
-    vec![judge(owner, is_suspended)]
-}
-
-/// Whether the controller leaves the release alone for now; none when its object cannot be read.
-async fn is_suspended(cluster: &Cluster, owner: &Owner) -> Option<bool> {
-    let wire = cluster.wire();
-    let flux = async |group: &str, version: &str, plural: &str, namespace: &str, name: &str| {
-        let object = wire
-            .find(&Resource::new(group, version, plural).object(namespace, name))
-            .await;
-        Some(object.ok()??["spec"]["suspend"] == true)
-    };
-    match owner {
-        Owner::Flux { name, namespace } => flux("helm.toolkit.fluxcd.io", "v2", "helmreleases", namespace, name).await,
-        Owner::FluxKustomize { name, namespace } => {
-            flux("kustomize.toolkit.fluxcd.io", "v1", "kustomizations", namespace, name).await
-        }
-        Owner::ArgoCd { application } => {
-            let applications = Resource::new("argoproj.io", "v1alpha1", "applications");
-            let listed = wire.list(&applications.collection(None), &[]).await.ok()?;
-            // The tracking id is "NAMESPACE_NAME" for Applications outside of Argo CD's own namespace.
-            let found = listed.items.iter().find(|object| {
-                let text = |key: &str| object["metadata"][key].as_str().unwrap_or_default();
-                *application == text("name") || *application == format!("{}_{}", text("namespace"), text("name"))
-            })?;
-            let automated = &found["spec"]["syncPolicy"]["automated"];
-            Some(automated.is_null() || automated["enabled"] == false)
-        }
+    let mut owner = mark.owner(cluster).await;
+    if owner.hindrance.is_none() && access::may_patch(cluster, &owner.path).await == Some(false) {
+        owner.hindrance = Some("this user may not patch it".to_owned());
     }
+    found.insert(0, judge(&mark, &owner));
+    (found, Some(owner))
 }
 
-#[derive(Debug, PartialEq, Eq)]
-enum Owner {
-    Flux { name: String, namespace: String },
-    FluxKustomize { name: String, namespace: String },
-    ArgoCd { application: String },
-}
-
-fn owner(object: &Value) -> Option<Owner> {
-    let metadata = &object["metadata"];
-    let label = |key: &str| metadata["labels"][key].as_str().map(str::to_owned);
-    let annotation = |key: &str| metadata["annotations"][key].as_str().map(str::to_owned);
-    if let Some(name) = label("helm.toolkit.fluxcd.io/name") {
-        let namespace = label("helm.toolkit.fluxcd.io/namespace").unwrap_or_default();
-        return Some(Owner::Flux { name, namespace });
-    }
-    if let Some(name) = label("kustomize.toolkit.fluxcd.io/name") {
-        let namespace = label("kustomize.toolkit.fluxcd.io/namespace").unwrap_or_default();
-        return Some(Owner::FluxKustomize { name, namespace });
-    }
-    // "app:group/Kind:namespace/name"; app.kubernetes.io/instance alone is set by plain charts too.
-    let application = annotation("argocd.argoproj.io/tracking-id")
-        .and_then(|id| id.split(':').next().map(str::to_owned))
-        .or_else(|| label("argocd.argoproj.io/instance"))?;
-    Some(Owner::ArgoCd { application })
-}
-
-fn judge(owner: Owner, is_suspended: Option<bool>) -> Finding {
-    let (what, stop, go_on) = match owner {
-        Owner::Flux { name, namespace } => (
-            format!("Flux's HelmRelease {namespace}/{name}"),
-            format!("flux suspend helmrelease {name} -n {namespace}"),
-            format!("flux resume helmrelease {name} -n {namespace}"),
-        ),
-        Owner::FluxKustomize { name, namespace } => (
-            format!("Flux's Kustomization {namespace}/{name}"),
-            format!("flux suspend kustomization {name} -n {namespace}"),
-            format!("flux resume kustomization {name} -n {namespace}"),
-        ),
-        Owner::ArgoCd { application } => (
-            format!("Argo CD's Application {application}"),
-            format!("argocd app set {application} --sync-policy none"),
-            format!("argocd app sync {application}"),
-        ),
-    };
-    let (severity, message, next) = if is_suspended == Some(true) {
+fn judge(mark: &Mark, owner: &GitOpsOwner) -> Finding {
+    let GitOpsOwner { what, go_on, .. } = owner;
+    let (severity, message, next) = if owner.is_suspended == Some(true) {
         (
             Severity::Warning,
             format!("{what} owns the release and is suspended; it puts the bad version back once it goes on"),
-            vec![format!("afterwards: revert the commit in Git, then {go_on}")],
+            vec![owner.afterwards()],
         )
     } else {
+        let by_the_run = match &owner.hindrance {
+            None => "or let the run suspend it: --gitops=suspend".to_owned(),
+            Some(why) => format!("the run itself could not suspend it ({why})"),
+        };
         (
             Severity::Refuse,
             format!("{what} owns the release and would put the bad version back at its next reconcile"),
             vec![
-                format!("{stop}, then run this again"),
+                format!("{}, then run this again", mark.suspend_command()),
+                by_the_run,
                 format!("revert the commit in Git, then {go_on}"),
                 "or go on in spite of it: --gitops=ignore".to_owned(),
             ],
@@ -118,10 +66,50 @@ fn judge(owner: Owner, is_suspended: Option<bool>) -> Finding {
     }
 }
 
+/// Tools that are known by their field managers alone. Helmfile is not among them: it runs helm.
+fn tools(live: &[&Value]) -> Vec<Finding> {
+    let mut found: Vec<Finding> = Vec::new();
+    for object in live {
+        let entries = object["metadata"]["managedFields"].as_array().into_iter().flatten();
+        for manager in entries.filter_map(|entry| entry["manager"].as_str()) {
+            let is_of = |(mark, _): &&(&str, &str)| manager.to_ascii_lowercase().contains(mark);
+            let Some((_, tool)) = TOOLS.iter().find(is_of) else {
+                continue;
+            };
+            let mut one = finding(
+                Severity::Warning,
+                "owner",
+                format!(
+                    "{tool} writes the release (field manager {manager}): it puts the bad version back when it is applied again"
+                ),
+            );
+            one.next.push(format!(
+                "afterwards: put the good version into {tool}'s configuration before the next apply"
+            ));
+            if !found.contains(&one) {
+                found.push(one);
+            }
+        }
+    }
+    found
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use serde_json::json;
+
+    fn owner(is_suspended: Option<bool>, hindrance: Option<&str>) -> GitOpsOwner {
+        GitOpsOwner {
+            what: "Flux's HelmRelease flux/llama".into(),
+            path: "/p".into(),
+            is_suspended,
+            stop: Value::Null,
+            restore: Value::Null,
+            hindrance: hindrance.map(str::to_owned),
+            go_on: "flux resume helmrelease llama -n flux".into(),
+        }
+    }
 
     #[test]
     fn marks_of_flux_and_argo_are_refused_with_the_commands_that_help() {
@@ -135,19 +123,23 @@ mod tests {
                 "argocd app set llama",
             ),
         ] {
-            let owner = || owner(&json!({ "metadata": metadata })).unwrap();
+            let mark = gitops::mark(&json!({ "metadata": metadata })).unwrap();
             for unsuspended in [None, Some(false)] {
-                let found = judge(owner(), unsuspended);
+                let found = judge(&mark, &owner(unsuspended, None));
                 assert_eq!((found.severity, found.subject.as_str()), (Severity::Refuse, "gitops"));
                 assert!(found.next[0].contains(word), "{:?}", found.next);
             }
-            assert_eq!(judge(owner(), Some(true)).severity, Severity::Warning);
+            assert_eq!(judge(&mark, &owner(Some(true), None)).severity, Severity::Warning);
+            let found = judge(&mark, &owner(Some(false), Some("this user may not patch it")));
+            assert!(found.next[1].contains("may not patch"), "{:?}", found.next);
         }
     }
 
     #[test]
-    fn a_label_that_plain_charts_set_is_no_owner() {
-        let live = json!({"metadata": {"labels": {"app.kubernetes.io/instance": "llama"}}});
-        assert_eq!(owner(&live), None);
+    fn terraform_is_named_by_its_field_manager() {
+        let managed = |manager: &str| json!({"metadata": {"managedFields": [{"manager": manager}]}});
+        let found = tools(&[&managed("terraform-provider-helm_v3.0.2")]);
+        assert!(found[0].message.contains("Terraform"), "{found:?}");
+        assert!(tools(&[&managed("helm"), &managed("kubectl-edit")]).is_empty());
     }
 }

@@ -4,19 +4,24 @@
 //! seconds of compile time. One client serves all: its credential plugin runs once, and each call that is not a
 //! stream has its own deadline, which drops the connection with it.
 
+mod credentials;
 pub(crate) mod error;
 pub(crate) mod path;
 pub(crate) mod retry;
 pub(crate) mod watch;
 
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
-use http::{Method, Request, header};
+use http::{HeaderMap, Method, Request, header};
+use http_body_util::BodyExt;
 use kube::Client;
+use kube::client::Body;
+use kube::core::Status;
 use serde_json::Value;
 use tokio::sync::Semaphore;
 
+pub(crate) use credentials::Credentials;
 pub(crate) use error::ApiError;
 pub(crate) use path::{Resource, escape, with_query};
 use retry::Pauses;
@@ -25,7 +30,8 @@ pub use retry::RetryListener;
 /// The field manager of all our writes; a `kubectl` or `helm` name would be stripped by Flux or conflict with Helm.
 pub(crate) const FIELD_MANAGER: &str = "vllm-rollback";
 
-/// How long reads are tried again during a run.
+/// How long reads are tried again during an outage. It is one budget for all of them: a run that waited for a server
+/// that does not answer must come to its end, and its last steps read too.
 const READ_BUDGET: Duration = Duration::from_secs(60);
 
 /// Calls at a time, so that a run is a polite client.
@@ -50,25 +56,33 @@ pub(crate) struct Listed {
 /// A connection to an API server.
 #[derive(Clone)]
 pub(crate) struct Wire {
-    client: Client,
+    credentials: Arc<Credentials>,
     timeout: Option<Duration>,
     listener: Option<RetryListener>,
     turns: Arc<Semaphore>,
+    /// Since when no call was answered; none while they are.
+    silent_since: Arc<Mutex<Option<Instant>>>,
 }
 
 impl Wire {
-    pub(crate) fn new(client: Client, timeout: Option<Duration>, listener: Option<RetryListener>) -> Self {
+    pub(crate) fn new(credentials: Credentials, timeout: Option<Duration>, listener: Option<RetryListener>) -> Self {
         Self {
-            client,
+            credentials: Arc::new(credentials),
             timeout,
             listener,
             turns: Arc::new(Semaphore::new(CONCURRENT)),
+            silent_since: Arc::default(),
         }
     }
 
     /// The client for streams: no deadline of its own.
-    pub(crate) fn client(&self) -> &Client {
-        &self.client
+    pub(crate) fn client(&self) -> Client {
+        self.credentials.client().1
+    }
+
+    /// The API server refused this call's credentials: whether there are new ones. Each call asks once.
+    async fn has_new_credentials(&self, error: &ApiError, refused: u32, asked: &mut bool) -> bool {
+        error.code == Some(401) && !std::mem::replace(asked, true) && self.credentials.renew(refused).await
     }
 
     /// Reads an object. Tried again on overload and broken connections.
@@ -179,7 +193,9 @@ impl Wire {
 
     async fn read(&self, path: &str, accept: Option<&str>, budget: Duration) -> Result<String, ApiError> {
         let mut pauses = Pauses::new(budget);
+        let mut has_asked = false;
         loop {
+            let (client_number, _) = self.credentials.client();
             let mut request = Request::get(path);
             if let Some(accept) = accept {
                 request = request.header(header::ACCEPT, accept);
@@ -189,6 +205,12 @@ impl Wire {
                 Ok(text) => return Ok(text),
                 Err(error) => error,
             };
+            if self.has_new_credentials(&error, client_number, &mut has_asked).await {
+                continue;
+            }
+            if self.silence() > budget {
+                return Err(error);
+            }
             let Some(pause) = pauses.after(&error) else {
                 return Err(error);
             };
@@ -201,19 +223,55 @@ impl Wire {
         }
     }
 
+    fn silence(&self) -> Duration {
+        let since = *self.silent_since.lock().unwrap_or_else(PoisonError::into_inner);
+        since.map_or(Duration::ZERO, |since| since.elapsed())
+    }
+
     async fn send(&self, request: Request<Vec<u8>>) -> Result<String, ApiError> {
+        let answer = self.send_in_turn(request).await;
+        let mut since = self.silent_since.lock().unwrap_or_else(PoisonError::into_inner);
+        match &answer {
+            Err(error) if error.code.is_none() => _ = since.get_or_insert_with(Instant::now),
+            _ => *since = None,
+        }
+        drop(since);
+        answer
+    }
+
+    async fn send_in_turn(&self, request: Request<Vec<u8>>) -> Result<String, ApiError> {
         // The semaphore is never closed.
         let _turn = self.turns.acquire().await;
-        let call = self.client.request_text(request);
-        let answer = match self.timeout {
+        let call = ask(self.client(), request);
+        match self.timeout {
             None => call.await,
-            Some(limit) => match tokio::time::timeout(limit, call).await {
-                Ok(answer) => answer,
-                Err(_) => return Err(ApiError::no_answer(limit)),
-            },
-        };
-        Ok(answer?)
+            Some(limit) => tokio::time::timeout(limit, call)
+                .await
+                .unwrap_or_else(|_| Err(ApiError::no_answer(limit))),
+        }
     }
+}
+
+/// kube's own `request_text` drops the answer's head, and with it the `Retry-After` of a busy server.
+async fn ask(client: Client, request: Request<Vec<u8>>) -> Result<String, ApiError> {
+    let answer = client.send(request.map(Body::from)).await?;
+    let (head, body) = answer.into_parts();
+    let text = String::from_utf8(body.collect().await?.to_bytes().to_vec())
+        .map_err(|_| ApiError::invalid("the API server's answer is not text"))?;
+    if !head.status.is_client_error() && !head.status.is_server_error() {
+        return Ok(text);
+    }
+    let status = serde_json::from_str::<Status>(&text)
+        .unwrap_or_else(|_| Status::failure(text.trim(), "").with_code(head.status.as_u16()));
+    let mut error = ApiError::from(kube::Error::Api(status.boxed()));
+    error.retry_after = error.retry_after.or_else(|| retry_after(&head.headers));
+    Err(error)
+}
+
+/// Seconds; the API server sends no dates here.
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let seconds = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
+    Some(Duration::from_secs(seconds))
 }
 
 fn parse(text: &str) -> Result<Value, ApiError> {

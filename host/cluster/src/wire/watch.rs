@@ -72,10 +72,13 @@ async fn run<T: Clone>(
         if out.send((tag.clone(), Change::All(items))).await.is_err() {
             return;
         }
+        let mut has_asked = false;
         loop {
+            let (client_number, _) = wire.credentials.client();
             match follow(wire, path, &query, &mut resource_version, tag, out).await {
                 // A server that ends each watch at once must not be asked in a tight loop.
                 Ok(()) => tokio::time::sleep(PAUSE).await,
+                Err(error) if wire.has_new_credentials(&error, client_number, &mut has_asked).await => {}
                 Err(error) if error.is_forbidden() || error.is_not_found() => {
                     let _ = out.send((tag.clone(), Change::Lost(error))).await;
                     return;

@@ -6,6 +6,7 @@ use futures::{join, try_join};
 
 use crate::check::{CheckSpec, Phase};
 use crate::failure::{Failure, FailureKind};
+use crate::gitops;
 use crate::journal::Memory;
 use crate::plan::{Plan, StepBack, digest};
 use crate::ports::World;
@@ -16,7 +17,7 @@ use crate::resume;
 use crate::run::Run;
 use crate::setback::Setback;
 use crate::target::{self, Choice, Wish};
-use crate::workload::{Finding, Severity};
+use crate::workload::{Finding, Preflight, Severity};
 
 /// Looks at everything that a run needs and says what it will do. Changes nothing. What stands in the way is among the
 /// findings: see [`refusal`].
@@ -59,9 +60,7 @@ pub async fn plan(world: &World<'_>, request: &Request) -> Result<Plan, Failure>
     let prior = resume::prior(&memory, found);
     let notes = choice.notes.iter().map(|note| warning("target", note.clone()));
     preflight.findings.extend(notes);
-    if request.accepts(Accept::GitOps) {
-        accept_gitops(&mut preflight.findings);
-    }
+    accept(request, &mut preflight);
     preflight.findings.extend(prior.taken_by.as_ref().map(|run| {
         let word = prior.state.status.word();
         warning(
@@ -194,11 +193,23 @@ pub(crate) fn enter(run: &mut Run<'_>, plan: &Plan) -> Result<(), Setback> {
 }
 
 /// What was accepted by name is still said.
-fn accept_gitops(findings: &mut [Finding]) {
-    let refusing = |f: &&mut Finding| f.subject == "gitops" && f.severity == Severity::Refuse;
-    for finding in findings.iter_mut().filter(refusing) {
+fn accept(request: &Request, preflight: &mut Preflight) {
+    let can_suspend = gitops::suspends(request, preflight).is_some();
+    let refusing = preflight.findings.iter_mut().filter(|f| f.severity == Severity::Refuse);
+    for finding in refusing {
+        // A resumed run goes where the one before went, and that one was let.
+        let accepts_fewer = request.accepts(Accept::FewerReplicas) || request.resumes;
+        let how = match finding.subject.as_str() {
+            "gitops" if can_suspend => "; this run suspends it first (--gitops=suspend)",
+            "gitops" if request.accepts(Accept::GitOps) => "; accepted by --gitops=ignore",
+            "autoscaler" if accepts_fewer => "; accepted by --accept-fewer-replicas",
+            _ => continue,
+        };
         finding.severity = Severity::Warning;
-        finding.message.push_str("; accepted by --gitops=ignore");
+        finding.message.push_str(how);
+        if let Some(owner) = preflight.gitops.as_ref().filter(|_| finding.subject == "gitops") {
+            finding.next = vec![owner.afterwards()];
+        }
     }
 }
 

@@ -19,7 +19,10 @@ pub(crate) async fn enter(mut run: Run<'_>, setback: Setback) -> RunReport {
     if run.report.next.is_empty() && failure.kind != FailureKind::Usage {
         run.report.next.push(run.request.release.command("", ""));
     }
-    let mut evidence = vec!["nothing was changed".to_owned()];
+    let mut evidence = vec![match &run.suspended {
+        None => "nothing was changed".to_owned(),
+        Some(owner) => format!("nothing was changed, except that {} may be suspended now", owner.what),
+    }];
     if let Some(traffic) = &run.report.traffic_after {
         evidence.push(format!(
             "the registry says {} ({})",

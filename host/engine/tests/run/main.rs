@@ -3,6 +3,7 @@
 
 mod cases;
 mod documents;
+mod gitops;
 mod holding;
 mod invariants;
 mod sim;

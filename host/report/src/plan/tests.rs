@@ -58,6 +58,7 @@ fn plan() -> Plan {
             startup_budget_seconds: 600,
             model: Some("llama-2-7b".into()),
             services: vec!["llama".into()],
+            gitops: None,
         },
         helm: HelmInfo {
             path: "/usr/bin/helm".into(),

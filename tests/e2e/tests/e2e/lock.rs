@@ -1,5 +1,7 @@
 //! One run at a time.
 
+use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use vllm_rollback_harness::helm::Major;
@@ -24,4 +26,63 @@ fn of_two_runs_one_goes_on_and_the_other_is_told_who_holds_the_lock_and_why() {
     assert_eq!(first.wait(Duration::from_secs(120)), Some(0));
     model.assert_serves(1);
     assert!(api.get(&lease).is_none(), "the lock is given back");
+}
+
+/// The time so many seconds from now, as the API writes it.
+fn in_seconds(offset: i32) -> String {
+    let at = format!("{offset} seconds");
+    let said = Command::new("date")
+        .args(["-u", "-d", &at, "+%Y-%m-%dT%H:%M:%S.000000Z"])
+        .output()
+        .expect("there is date");
+    String::from_utf8_lossy(&said.stdout).trim().to_owned()
+}
+
+/// A lock taken on another machine, whose clock is so many seconds away from ours.
+fn locked_elsewhere(hint: &str, offset: i32) -> Model {
+    let model = Model::crashed(hint, Major::Four);
+    let (namespace, now) = (&model.namespace.name, in_seconds(offset));
+    model.namespace.kubectl().apply(&format!(
+        "apiVersion: coordination.k8s.io/v1\nkind: Lease\nmetadata: {{name: vllm-rollback.{RELEASE}, namespace: {namespace}}}\n\
+         spec: {{holderIdentity: other/1, leaseDurationSeconds: 6, acquireTime: \"{now}\", renewTime: \"{now}\"}}\n"
+    ));
+    model
+}
+
+#[test]
+fn a_holder_that_gives_signs_of_life_keeps_its_lock_whatever_its_clock_says() {
+    for (hint, offset) in [("behind", -300), ("ahead", 300)] {
+        let model = locked_elsewhere(hint, offset);
+        let is_over = AtomicBool::new(false);
+        let ran = std::thread::scope(|scope| {
+            scope.spawn(|| {
+                let lease = format!("vllm-rollback.{RELEASE}");
+                while !is_over.load(Ordering::SeqCst) {
+                    let patch = format!(r#"{{"spec":{{"renewTime":"{}"}}}}"#, in_seconds(offset));
+                    let place = ["-n", &model.namespace.name, "--type=merge", "-p", &patch];
+                    model
+                        .namespace
+                        .kubectl()
+                        .run(&[&["patch", "lease", &lease], &place[..]].concat());
+                }
+            });
+            let ran = model.rollback(&[]);
+            is_over.store(true, Ordering::SeqCst);
+            ran
+        });
+        let ran = ran.expect_code(12);
+        assert!(ran.stderr.contains("other"), "{}", ran.stderr);
+        assert_eq!(model.statuses().len(), 2, "nothing was rolled back");
+    }
+}
+
+#[test]
+fn a_lock_without_signs_of_life_is_taken_after_its_duration_whatever_its_clock_says() {
+    for (hint, offset) in [("deadbehind", -300), ("deadahead", 300)] {
+        let model = locked_elsewhere(hint, offset);
+        let ran = model.rollback(&[]).expect_code(0);
+        assert!(ran.stdout.contains("no sign of life for 6 s"), "{}", ran.stdout);
+        assert!(ran.took > Duration::from_secs(6), "after {:?}", ran.took);
+        model.assert_serves(1);
+    }
 }

@@ -11,11 +11,14 @@ mod fixture;
 mod gitops;
 mod helm_plugin;
 mod lock;
+mod owners;
 mod permissions;
 mod postgres;
+mod roles;
 mod scenarios;
 mod secrets;
 mod service_gate;
+mod signals;
 mod targets;
 mod unfinished;
 

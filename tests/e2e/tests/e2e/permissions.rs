@@ -17,6 +17,7 @@ use vllm_rollback_harness::tool::{Ran, Tool};
 use vllm_rollback_harness::wait::until;
 
 use crate::fixture::{Model, RELEASE};
+use crate::roles::credentials;
 
 /// The verbs that only look.
 const READ: [&str; 5] = ["history", "plan", "registry-status", "status", "validate"];
@@ -241,14 +242,7 @@ fn user(namespace: &Namespace<'_>, name: &str, permissions: &BTreeSet<Permission
          subjects: [{{kind: ServiceAccount, name: {name}, namespace: {place}}}]\n",
         role.replace(&format!("  name: {name}\n"), &format!("  name: {name}\n  namespace: {place}\n"))
     ));
-    let token = kubectl.run(&["create", "token", name, "-n", place]);
-    let admin = kubectl.run(&["config", "view", "--raw", "--minify", "-o", "json"]);
-    let mut config: serde_json::Value = serde_json::from_str(&admin).unwrap();
-    config["users"][0]["user"] = serde_json::json!({ "token": token.trim() });
-    let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("kubeconfig");
-    std::fs::write(&path, config.to_string()).unwrap();
-    (dir, path)
+    credentials(namespace, name)
 }
 
 #[test]

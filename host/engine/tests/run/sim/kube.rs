@@ -11,7 +11,9 @@ use vllm_rollback_engine::release::{
     HelmInfo, ReleaseRecord, ReleaseStatus, Revision, RevisionSummary, RollbackOrder, RolledBack,
 };
 use vllm_rollback_engine::report::StateName;
-use vllm_rollback_engine::workload::{Cause, CauseReason, Drained, Drift, EvidenceItem, Preflight, Ready, ServingPod};
+use vllm_rollback_engine::workload::{
+    Cause, CauseReason, Drained, Drift, EvidenceItem, GitOpsOwner, Preflight, Ready, ServingPod,
+};
 
 use super::build;
 use super::client::Client;
@@ -143,7 +145,20 @@ impl Workloads for Client {
                 startup_budget_seconds: 60,
                 model: Some("llama".into()),
                 services: vec!["llama".into()],
+                gitops: world.gitops.clone(),
             })
+        })
+        .await
+    }
+
+    async fn suspend(&self, owner: &GitOpsOwner, _run_id: &str) -> Result<Vec<String>, Failure> {
+        let run_id = self.request.run_id.clone();
+        let what = owner.what.clone();
+        self.call("suspend", |world| {
+            world.changes(&run_id, "suspend");
+            world.is_written_down(&run_id, StateName::Locked);
+            world.suspensions += 1;
+            Ok(vec![format!("{what} is suspended")])
         })
         .await
     }

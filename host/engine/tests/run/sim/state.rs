@@ -9,7 +9,7 @@ use vllm_rollback_engine::journal::{Edge, Entry, Memory};
 use vllm_rollback_engine::release::{ReleaseRecord, RollbackOrder};
 use vllm_rollback_engine::report::StateName;
 use vllm_rollback_engine::traffic::TrafficStatus;
-use vllm_rollback_engine::workload::{Finding, ServingPod};
+use vllm_rollback_engine::workload::{Finding, GitOpsOwner, ServingPod};
 
 /// How a manifest behaves once it is applied.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -85,6 +85,9 @@ pub(crate) struct World {
     pub(crate) helm_ends: VecDeque<HelmEnd>,
     pub(crate) orders: Vec<RollbackOrder>,
     pub(crate) findings: Vec<Finding>,
+    pub(crate) gitops: Option<GitOpsOwner>,
+    /// Times that a run suspended the GitOps controller.
+    pub(crate) suspensions: u32,
     pub(crate) has_router: bool,
     pub(crate) direct_skipped: Option<String>,
     /// The checks end without a verdict.
