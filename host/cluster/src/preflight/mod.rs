@@ -3,6 +3,7 @@
 mod access;
 mod gate;
 mod images;
+mod immutable;
 mod owners;
 mod references;
 mod room;
@@ -54,13 +55,14 @@ pub(crate) async fn look(
             false => Vec::new(),
         }
     };
-    let (owners, access, references, places, scaled, kinds, gate) = futures::join!(
+    let (owners, access, references, places, scaled, kinds, fixed, gate) = futures::join!(
         owners::look(cluster, target, live.iter().map(|w| &w.object)),
         access::look(cluster, &mapper, current, target, service_gate),
         references::look(cluster, target),
         places,
         look_at_autoscalers(cluster, target, &live),
         look_at_kinds(&mapper, current, target),
+        immutable::look(&mapper, current, target, &live),
         gate,
     );
     let mut findings = Vec::new();
@@ -77,6 +79,7 @@ pub(crate) async fn look(
     findings.extend(gate);
     findings.extend(access);
     findings.extend(kinds);
+    findings.extend(fixed);
     findings.extend(places);
     findings.extend(references);
     findings.extend(scaled);

@@ -10,6 +10,8 @@ mod faults;
 mod fixture;
 mod gitops;
 mod helm_plugin;
+mod helm_traps;
+mod helm_writers;
 mod lock;
 mod permissions;
 mod postgres;
