@@ -51,6 +51,19 @@ fn is(call: &Call, by: Caller, method: &str, part: &str) -> bool {
     call.by == by && call.method == method && call.path.contains(part)
 }
 
+/// From Helm's last write on, which is its record of the rollback.
+fn once_back(
+    fits: impl Fn(&Call, Moment) -> bool + Send + Sync + 'static,
+) -> impl Fn(&Call, Moment) -> bool + Send + Sync + 'static {
+    let is_back = AtomicBool::new(false);
+    move |call, moment| {
+        if moment == Moment::After && is(call, Caller::Helm, "PUT", "/secrets/sh.helm.release.v1.llama.v3") {
+            is_back.store(true, Ordering::SeqCst);
+        }
+        is_back.load(Ordering::SeqCst) && fits(call, moment)
+    }
+}
+
 /// A crashed model is rolled back while somebody upgrades it.
 fn interfered(model: &Model, hook: Hook) -> Ran {
     let proxy = ApiProxy::start(model.namespace.testbed, hook);
@@ -98,15 +111,10 @@ on_both_helms!(
     an_upgrade_before_the_pods_are_ready_is_told_and_the_model_is_held,
     |major| {
         let model = Model::crashed("unready", major);
-        let is_back = AtomicBool::new(false);
-        let hook = upgrading(&model, move |call, moment| {
-            // Helm's last word is its record.
-            if moment == Moment::After && is(call, Caller::Helm, "PUT", "/secrets/sh.helm.release.v1.llama.v3") {
-                is_back.store(true, Ordering::SeqCst);
-            }
-            let is_watch = is(call, Caller::Tool, "GET", "watch=true");
-            moment == Moment::Before && is_watch && is_back.load(Ordering::SeqCst)
-        });
+        let hook = upgrading(
+            &model,
+            once_back(|call, moment| moment == Moment::Before && is(call, Caller::Tool, "GET", "watch=true")),
+        );
         let report = interfered(&model, hook).expect_code(11).report();
         assert_eq!(report.outcome, StateName::Held);
         assert_says(&report, &["revision 4"]);
@@ -116,12 +124,14 @@ on_both_helms!(
 
 on_both_helms!(an_upgrade_during_the_checks_is_told_and_the_model_is_held, |major| {
     let model = Model::crashed("checking", major);
-    let hook = upgrading(&model, |call, moment| {
-        moment == Moment::After && call.by == Caller::Tool && call.path.contains("/portforward")
-    });
-    let ran = interfered(&model, hook);
-    assert!([10, 11].contains(&ran.code), "{ran:?}");
-    let report = ran.report();
+    // Ready was seen, so the pods are asked now.
+    let hook = upgrading(
+        &model,
+        once_back(|call, moment| {
+            moment == Moment::After && call.by == Caller::Tool && call.path.contains("/portforward")
+        }),
+    );
+    let report = interfered(&model, hook).expect_code(11).report();
     assert_eq!(report.outcome, StateName::Held);
     assert_says(&report, &["revision 4"]);
     model.assert_out_of_traffic();
