@@ -186,6 +186,12 @@ fn read_back(record: &ReleaseRecord, made: Revision, basis: &Basis) -> Result<Ve
         };
         return Err(match record.status {
             ReleaseStatus::PendingRollback => left_pending(record, failure),
+            _ if record.description.contains("conflict with") => failure
+                .because("another field manager owns what the target sets, and Helm's server-side apply leaves it alone")
+                .next(format!(
+                    "make that manager give the field up, or let Helm write over it once: helm rollback {} {} -n {} --server-side=false",
+                    release.name, basis.target.revision, release.namespace
+                )),
             _ => failure.next(release.command("", "")),
         });
     }

@@ -2,6 +2,7 @@
 //! target, history that is pruned before the cluster is touched, records that say less than what happened.
 
 use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,20 +16,35 @@ use vllm_rollback_harness::proxy::{Act, ApiProxy, Caller, Moment, StatusCode};
 use crate::fixture::{CRASH, Model, RELEASE, assert_restored};
 use crate::on_both_helms;
 
-/// A hook Job of this event that fails.
-fn failing_hook(event: &str) -> [String; 2] {
-    [
-        format!("hookJob.events={event}"),
-        "hookJob.command={/bin/false}".to_owned(),
-    ]
+/// Good revision 1 with a hook of this event that fails while the file is missing, unready revision 2 without.
+fn hooked(hint: &str, major: Major, event: &str, file: &Path) -> Model {
+    let events = format!("hookJob.events={event}");
+    let command = format!("hookJob.command={{/bin/sh,-c,test -e {}}}", file.display());
+    let model = Model::good_with(hint, major, &[&events, &command]);
+    model.upgrade(2, &["image.tag=missing"]);
+    model
 }
 
-/// Good revision 1 with a failing hook, crash-looping revision 2 without.
-fn hooked(hint: &str, major: Major, event: &str) -> Model {
-    let hook = failing_hook(event);
-    let model = Model::good_with(hint, major, &hook.each_ref().map(String::as_str));
-    model.upgrade(2, &[CRASH]);
-    model
+/// Shown in the plan, named when it fails, and once its trouble is gone the command that was named ends the matter.
+fn assert_held_by_its_hook(hint: &str, major: Major, event: &str, objects: &str) {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let file = dir.path().join("there");
+    let model = hooked(hint, major, event, &file);
+    let plan = model.tool().run(&["plan", RELEASE]).expect_code(0);
+    let shown = format!("{event} Job/llama-vllm-deployment-pre-install-check");
+    assert!(plan.stdout.contains(&shown), "{}", plan.stdout);
+    let report = model.rollback(&[]).expect_code(11).report();
+    assert_eq!(report.outcome, StateName::Held);
+    assert_eq!(model.statuses().last().map(String::as_str), Some("pending-rollback"));
+    let named = format!("{event} hook Job/llama-vllm-deployment-pre-install-check did not succeed, and {objects}");
+    let logs = "kubectl logs job/llama-vllm-deployment-pre-install-check";
+    assert_says(&report, &[&named, logs, "--accept-pending"]);
+    model.assert_out_of_traffic();
+
+    model.rollback(&[]).expect_code(1);
+    std::fs::write(&file, "").expect("the temporary directory is writable");
+    assert_restored(&model.rollback(&["--accept-pending"]).expect_code(0).report(), 1);
+    model.assert_serves(1);
 }
 
 /// What is said in the end: what failed, why, and what to type.
@@ -46,54 +62,21 @@ fn assert_says(report: &RunReport, words: &[&str]) {
 }
 
 on_both_helms!(
-    a_pre_rollback_hook_that_fails_is_shown_before_named_after_and_the_model_is_held,
+    a_pre_rollback_hook_that_fails_is_named_and_the_model_is_held_until_it_succeeds,
     |major| {
-        let model = hooked("prehook", major, "pre-rollback");
-        let plan = model.tool().run(&["plan", RELEASE]).expect_code(0);
-        assert!(
-            plan.stdout
-                .contains("pre-rollback Job/llama-vllm-deployment-pre-install-check"),
-            "{}",
-            plan.stdout
-        );
-        let report = model.rollback(&[]).expect_code(11).report();
-        assert_eq!(report.outcome, StateName::Held);
-        assert_eq!(model.statuses().last().map(String::as_str), Some("pending-rollback"));
-        assert_says(
-            &report,
-            &[
-                "pre-rollback",
-                "Job/llama-vllm-deployment-pre-install-check",
-                "--accept-pending",
-            ],
-        );
-        model.assert_out_of_traffic();
+        assert_held_by_its_hook("prehook", major, "pre-rollback", "nothing of the target was applied");
     }
 );
 
 on_both_helms!(
-    a_post_rollback_hook_that_fails_leaves_the_model_held_although_the_pods_are_back,
+    a_post_rollback_hook_that_fails_is_named_and_the_model_is_held_although_its_pods_are_back,
     |major| {
-        let model = hooked("posthook", major, "post-rollback");
-        let plan = model.tool().run(&["plan", RELEASE]).expect_code(0);
-        assert!(
-            plan.stdout
-                .contains("post-rollback Job/llama-vllm-deployment-pre-install-check"),
-            "{}",
-            plan.stdout
+        assert_held_by_its_hook(
+            "posthook",
+            major,
+            "post-rollback",
+            "the target's objects were applied before it",
         );
-        let report = model.rollback(&[]).expect_code(11).report();
-        assert_eq!(report.outcome, StateName::Held);
-        assert_eq!(model.statuses().last().map(String::as_str), Some("pending-rollback"));
-        assert_says(
-            &report,
-            &[
-                "post-rollback",
-                "Job/llama-vllm-deployment-pre-install-check",
-                "--accept-pending",
-            ],
-        );
-        model.assert_out_of_traffic();
     }
 );
 

@@ -199,7 +199,15 @@ fn a_field_of_another_manager_that_server_side_apply_may_not_write_is_named_with
     taken_over(&model);
     let report = model.rollback(&["--registry", "none"]).expect_code(11).report();
     assert_eq!(model.statuses().last().map(String::as_str), Some("failed"));
-    assert_says(&report, &["fleet-autopilot", "progressDeadlineSeconds"]);
+    assert_says(
+        &report,
+        &[
+            "fleet-autopilot",
+            "progressDeadlineSeconds",
+            "helm rollback llama 1 -n conflict",
+            "--server-side=false",
+        ],
+    );
 }
 
 /// A volume of this namespace's own, and the values of a claim that takes it.

@@ -10,6 +10,7 @@ mod faults;
 mod fixture;
 mod gitops;
 mod helm_plugin;
+mod helm_records;
 mod helm_traps;
 mod helm_writers;
 mod lock;

@@ -1,0 +1,117 @@
+//! Helm keeps the whole chart in each record, and a record is a Secret: at most 1 MiB.
+
+use std::io::Read;
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::Value;
+use vllm_rollback_engine::report::StateName;
+use vllm_rollback_harness::helm::Major;
+use vllm_rollback_harness::paths;
+
+use crate::fixture::{CRASH, Model, RECREATE, RELEASE, assert_restored};
+use crate::on_both_helms;
+
+/// Kubernetes' limit for the data of a Secret.
+const LIMIT: usize = 1_048_576;
+
+/// The chart with a file that no compression makes smaller.
+struct BigChart {
+    dir: tempfile::TempDir,
+    noise: Vec<u8>,
+}
+
+impl BigChart {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let copied = Command::new("cp")
+            .arg("-r")
+            .arg(paths::chart())
+            .arg(dir.path())
+            .status();
+        assert!(copied.expect("cp starts").success());
+        let mut noise = vec![0; 800_000];
+        let mut source = std::fs::File::open("/dev/urandom").expect("the system has noise");
+        source.read_exact(&mut noise).expect("enough of it");
+        Self { dir, noise }
+    }
+
+    fn path(&self) -> std::path::PathBuf {
+        self.dir.path().join("vllm-deployment")
+    }
+
+    /// Upgrades to it with a file of so many bytes.
+    fn upgrade(&self, model: &Model, bytes: usize, set: &[&str]) {
+        write(&self.path().join("weights.bin"), &self.noise[..bytes]);
+        let set = set.iter().flat_map(|pair| ["--set", pair]);
+        let path = self.path();
+        let path = path.to_string_lossy();
+        let args = [
+            "upgrade",
+            RELEASE,
+            &path,
+            "--no-hooks",
+            "--set",
+            RECREATE,
+            "--wait=false",
+        ];
+        model.helm().run(&args.into_iter().chain(set).collect::<Vec<_>>());
+    }
+}
+
+fn write(path: &Path, bytes: &[u8]) {
+    std::fs::write(path, bytes).expect("the temporary directory is writable");
+}
+
+/// Bytes of the record's Secret, as the limit counts them.
+fn size(model: &Model, revision: u32) -> usize {
+    let path = format!(
+        "/api/v1/namespaces/{}/secrets/sh.helm.release.v1.{RELEASE}.v{revision}",
+        model.namespace.name
+    );
+    let secret: Value = model.namespace.testbed.api().get(&path).expect("the record exists");
+    let encoded = secret["data"]["release"].as_str().unwrap_or_default();
+    encoded.trim_end_matches('=').len() * 3 / 4
+}
+
+on_both_helms!(
+    a_record_of_nearly_a_megabyte_is_read_planned_and_rolled_back_to,
+    |major| {
+        let model = Model::good("big", major);
+        let chart = BigChart::new();
+        chart.upgrade(&model, 740_000, &["revisionLabel=2"]);
+        assert!((950_000..LIMIT).contains(&size(&model, 2)), "{}", size(&model, 2));
+        chart.upgrade(&model, 740_000, &["revisionLabel=3", CRASH]);
+        let history = model.tool().run(&["history", RELEASE]).expect_code(0);
+        assert!(history.stdout.contains("superseded"), "{}", history.stdout);
+        model.tool().run(&["plan", RELEASE]).expect_code(0);
+        assert_restored(&model.rollback(&[]).expect_code(0).report(), 2);
+        assert!(size(&model, 4) > 950_000);
+        model.assert_serves(2);
+    }
+);
+
+/// Helm 4 alone: what a reason adds to the record is what makes it too large.
+#[test]
+fn a_record_that_would_be_too_large_is_explained_and_a_shorter_reason_helps() {
+    let model = Model::good("toobig", Major::Four);
+    let chart = BigChart::new();
+    let first = 740_000;
+    chart.upgrade(&model, first, &["revisionLabel=2"]);
+    // Each byte of noise makes four thirds of a byte of the record.
+    let room = LIMIT - 100 - size(&model, 2);
+    chart.upgrade(&model, first + room * 3 / 4, &["revisionLabel=3"]);
+    let size = size(&model, 3);
+    assert!((LIMIT - 200..LIMIT).contains(&size), "{size}");
+    model.upgrade(4, &[CRASH]);
+    let reason: String = (0u32..60)
+        .map(|n| format!("{:x}", n.wrapping_mul(2_654_435_761)))
+        .collect();
+    let report = model.rollback(&["3", "--reason", &reason]).expect_code(11).report();
+    assert_eq!(report.outcome, StateName::Held);
+    let said = format!("{:?} {:?}", report.failure, report.next);
+    assert!(said.contains("larger than the cluster stores"), "{said}");
+    assert!(said.contains("shorter one"), "{said}");
+    assert_eq!(model.statuses().len(), 4, "helm made a revision");
+    model.assert_out_of_traffic();
+}
