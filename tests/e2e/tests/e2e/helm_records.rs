@@ -43,19 +43,12 @@ impl BigChart {
     /// Upgrades to it with a file of so many bytes.
     fn upgrade(&self, model: &Model, bytes: usize, set: &[&str]) {
         write(&self.path().join("weights.bin"), &self.noise[..bytes]);
-        let set = set.iter().flat_map(|pair| ["--set", pair]);
-        let path = self.path();
-        let path = path.to_string_lossy();
-        let args = [
-            "upgrade",
-            RELEASE,
-            &path,
-            "--no-hooks",
-            "--set",
-            RECREATE,
-            "--wait=false",
-        ];
-        model.helm().run(&args.into_iter().chain(set).collect::<Vec<_>>());
+        let path = self.path().to_string_lossy().into_owned();
+        let mut args = vec!["upgrade", RELEASE, path.as_str(), "--no-hooks", "--set", RECREATE];
+        for pair in set {
+            args.extend(["--set", pair]);
+        }
+        model.helm().run(&args);
     }
 }
 
@@ -98,15 +91,17 @@ fn a_record_that_would_be_too_large_is_explained_and_a_shorter_reason_helps() {
     let chart = BigChart::new();
     let first = 740_000;
     chart.upgrade(&model, first, &["revisionLabel=2"]);
-    // Each byte of noise makes four thirds of a byte of the record.
-    let room = LIMIT - 100 - size(&model, 2);
-    chart.upgrade(&model, first + room * 3 / 4, &["revisionLabel=3"]);
-    let size = size(&model, 3);
-    assert!((LIMIT - 200..LIMIT).contains(&size), "{size}");
+    let (small, large) = (size(&model, 1), size(&model, 2));
+    let more = (LIMIT - 200 - large) * first / (large - small);
+    chart.upgrade(&model, first + more, &["revisionLabel=3"]);
+    assert!(
+        (LIMIT - 260..LIMIT - 130).contains(&size(&model, 3)),
+        "{}",
+        size(&model, 3)
+    );
     model.upgrade(4, &[CRASH]);
-    let reason: String = (0u32..60)
-        .map(|n| format!("{:x}", n.wrapping_mul(2_654_435_761)))
-        .collect();
+    let letters = chart.noise.iter().map(|byte| char::from(*byte));
+    let reason: String = letters.filter(char::is_ascii_alphanumeric).take(240).collect();
     let report = model.rollback(&["3", "--reason", &reason]).expect_code(11).report();
     assert_eq!(report.outcome, StateName::Held);
     let said = format!("{:?} {:?}", report.failure, report.next);
@@ -114,4 +109,6 @@ fn a_record_that_would_be_too_large_is_explained_and_a_shorter_reason_helps() {
     assert!(said.contains("shorter one"), "{said}");
     assert_eq!(model.statuses().len(), 4, "helm made a revision");
     model.assert_out_of_traffic();
+    assert_restored(&model.rollback(&["3"]).expect_code(0).report(), 3);
+    model.assert_serves(3);
 }
