@@ -131,6 +131,18 @@ pub struct Hook {
     pub kind: String,
     /// Helm's words: `pre-rollback`, `post-rollback`, `pre-upgrade`, …
     pub events: Vec<String>,
+    /// Helm began it and did not write down that it succeeded: it failed, or Helm was cut off meanwhile.
+    #[serde(default)]
+    pub began_only: bool,
+}
+
+impl Hook {
+    /// `pre-rollback hook Job/x`, when Helm runs it in a rollback.
+    pub fn in_rollback(&self) -> Option<String> {
+        let mut events = self.events.iter().map(String::as_str);
+        let event = events.find(|event| matches!(*event, "pre-rollback" | "post-rollback"))?;
+        Some(format!("{event} hook {}/{}", self.kind, self.name))
+    }
 }
 
 /// A revision's record, decoded.

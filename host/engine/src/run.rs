@@ -7,10 +7,12 @@ use crate::gitops;
 use crate::journal::{Memory, RunSummary};
 use crate::plan::Plan;
 use crate::ports::World;
+use crate::release::ReleaseRecord;
 use crate::report::{ExitCode, RunReport, StateName, StateReached};
 use crate::request::Request;
 use crate::setback::Setback;
 use crate::states::locked::Basis;
+use crate::states::validated::Proof;
 use crate::states::{
     confirmed, done, fenced, held, locked, planned, ready, rolled_back, unchanged, unfenced, unknown, validated,
 };
@@ -36,11 +38,18 @@ async fn through_the_states(run: &mut Run<'_>, plan: &Plan) -> Result<Basis, Set
     gitops::suspend(run, plan).await?;
     let fence = fenced::enter(run, plan, &basis).await?;
     let record = rolled_back::enter(run, plan, &basis, &fence).await?;
-    let serving = ready::enter(run, plan, &record).await?;
-    let proof = validated::enter(run, plan, &basis, &record, serving).await?;
+    let proof = match proved(run, plan, &basis, &record).await {
+        Ok(proof) => proof,
+        Err(setback) => return Err(ready::blame_another_helm(run, &record, setback).await),
+    };
     unfenced::enter(run, &basis, &proof).await?;
     confirmed::enter(run, &basis, &proof).await?;
     Ok(basis)
+}
+
+async fn proved(run: &mut Run<'_>, plan: &Plan, basis: &Basis, record: &ReleaseRecord) -> Result<Proof, Setback> {
+    let serving = ready::enter(run, plan, record).await?;
+    validated::enter(run, plan, basis, record, serving).await
 }
 
 async fn after(run: Run<'_>, setback: Setback) -> RunReport {

@@ -3,6 +3,7 @@
 mod access;
 mod gate;
 mod images;
+mod immutable;
 mod owners;
 mod references;
 mod replicas;
@@ -55,13 +56,14 @@ pub(crate) async fn look(
         }
     };
     let live_objects: Vec<&Value> = live.iter().map(|w| &w.object).collect();
-    let ((owners, gitops), access, references, places, scaled, kinds, gate) = futures::join!(
+    let ((owners, gitops), access, references, places, scaled, kinds, fixed, gate) = futures::join!(
         owners::look(cluster, target, &live_objects),
         access::look(cluster, &mapper, current, target, service_gate),
         references::look(cluster, target),
         places,
         replicas::look(cluster, current, target, &live),
         look_at_kinds(&mapper, current, target),
+        immutable::look(&mapper, current, target, &live),
         gate,
     );
     let mut findings = Vec::new();
@@ -78,6 +80,7 @@ pub(crate) async fn look(
     findings.extend(gate);
     findings.extend(access);
     findings.extend(kinds);
+    findings.extend(fixed);
     findings.extend(places);
     findings.extend(references);
     findings.extend(scaled);

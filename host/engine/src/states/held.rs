@@ -42,7 +42,7 @@ pub(crate) async fn enter(mut run: Run<'_>, setback: Setback) -> RunReport {
     if is_interrupted {
         next.insert(0, format!("finish it: {}", release.command("resume", "")));
         next.insert(1, format!("or end it as it is: {}", release.command("abort", "")));
-    } else {
+    } else if !next.iter().any(|step| step.contains(&release.command("", ""))) {
         next.push(format!(
             "once the trouble is gone, continue: {}",
             release.command("", "")

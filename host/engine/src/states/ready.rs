@@ -88,6 +88,47 @@ pub(crate) async fn serving(run: &mut Run<'_>, record: &ReleaseRecord, deadline:
     Ok(ready)
 }
 
+/// No other helm wrote the release since: else what was seen may be its work, and what it wrote was not looked at. Helm
+/// has no lock of its own.
+pub(crate) async fn assert_newest(run: &Run<'_>, record: &ReleaseRecord) -> Result<String, Failure> {
+    let release = &record.release;
+    let history = run.world.releases.history().await?;
+    let newest = history.iter().max_by_key(|summary| summary.revision);
+    match newest.filter(|newest| newest.revision != record.revision) {
+        None => Ok(format!("revision {} is still the newest", record.revision)),
+        Some(other) => Err(Failure::new(
+            FailureKind::Conflict,
+            format!(
+                "revision {} ({}) was made while this run was under way",
+                other.revision, other.status
+            ),
+        )
+        .because(format!(
+            "this run was to prove revision {}, and another Helm operation wrote the release since",
+            record.revision
+        ))
+        .next(release.command("history", ""))
+        .next(format!(
+            "when that operation is over, check what it left: {}",
+            release.command("validate", "")
+        ))
+        .next(format!("or roll back again: {}", release.command("", "")))),
+    }
+}
+
+/// A setback on the way to the proof, explained by another helm where there was one.
+pub(crate) async fn blame_another_helm(run: &Run<'_>, record: &ReleaseRecord, setback: Setback) -> Setback {
+    let (Setback::Failed(failure) | Setback::CheckFailed(failure)) = &setback else {
+        return setback;
+    };
+    match assert_newest(run, record).await {
+        Err(other) if other.kind == FailureKind::Conflict && other != *failure => {
+            Setback::Failed(other.because(failure.to_string()))
+        }
+        _ => setback,
+    }
+}
+
 /// The line that proves equality, or the differences.
 ///
 /// # Errors

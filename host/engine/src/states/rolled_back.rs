@@ -7,7 +7,7 @@ use crate::failure::{Failure, FailureKind};
 use crate::journal::Rejected;
 use crate::journalling::{one_line, reject};
 use crate::plan::Plan;
-use crate::release::{ReleaseRecord, ReleaseStatus, Revision, RollbackOrder, RolledBack};
+use crate::release::{Hook, ReleaseRecord, ReleaseStatus, Revision, RollbackOrder, RolledBack};
 use crate::report::StateName;
 use crate::run::{Grip, Run, Step};
 use crate::setback::Setback;
@@ -184,6 +184,11 @@ async fn found_after_all(
     made: Revision,
     wanted: &ReleaseRecord,
 ) -> Result<ReleaseRecord, Failure> {
+    if failure.kind == FailureKind::Conflict {
+        // Somebody else's revision: whose pods run now is theirs to say.
+        let validate = run.request.release.command("validate", "");
+        return Err(failure.next(format!("when that operation is over, check what it left: {validate}")));
+    }
     if !matches!(failure.kind, FailureKind::Internal | FailureKind::Unreachable) {
         return Err(failure
             .because("Helm made no new revision, so the pods are still those of the bad one")
@@ -235,9 +240,13 @@ fn read_back(record: &ReleaseRecord, made: Revision, wanted: &ReleaseRecord) -> 
             description => failure.because(description),
         };
         return Err(match record.status {
-            ReleaseStatus::PendingRollback => failure
-                .because("a hook failed, the manifest is not understood by this cluster, or helm was cut off")
-                .next(format!("{} --accept-pending", release.command("", ""))),
+            ReleaseStatus::PendingRollback => left_pending(record, failure),
+            _ if record.description.contains("conflict with") => failure
+                .because("another field manager owns what the target sets, and Helm's server-side apply leaves it alone")
+                .next(format!(
+                    "make that manager give the field up, or let Helm write over it once: helm rollback {} {} -n {} --server-side=false",
+                    release.name, wanted.revision, release.namespace
+                )),
             _ => failure.next(release.command("", "")),
         });
     }
@@ -251,4 +260,31 @@ fn read_back(record: &ReleaseRecord, made: Revision, wanted: &ReleaseRecord) -> 
         "revision {made} is {} with the manifest of revision {}, sha256:{}",
         record.status, wanted.revision, record.manifest_sha256
     )])
+}
+
+/// Helm leaves its record pending where it did not come to its end (helm v4.3 `pkg/action/rollback.go`).
+fn left_pending(record: &ReleaseRecord, failure: Failure) -> Failure {
+    let release = &record.release;
+    let began = |hook: &&Hook| hook.began_only && hook.in_rollback().is_some();
+    let failure = match record.hooks.iter().find(began) {
+        Some(hook) => {
+            let is_before = hook.events.iter().any(|event| event == "pre-rollback");
+            let objects = if is_before {
+                "nothing of the target was applied"
+            } else {
+                "the target's objects were applied before it"
+            };
+            let what = hook.in_rollback().unwrap_or_default();
+            let object = format!("{}/{}", hook.kind.to_lowercase(), hook.name);
+            let look = if hook.kind == "Job" { "logs" } else { "describe" };
+            failure
+                .because(format!("its {what} did not succeed, and {objects}"))
+                .next(format!("kubectl {look} {object} -n {}", release.namespace))
+        }
+        None => failure.because("the manifest is not understood by this cluster, or helm was cut off"),
+    };
+    failure.next(format!(
+        "once the trouble is gone, continue: {} --accept-pending",
+        release.command("", "")
+    ))
 }

@@ -12,7 +12,7 @@ use crate::request::Request;
 use crate::run::Run;
 use crate::setback::Setback;
 use crate::states::locked::Basis;
-use crate::states::ready::Serving;
+use crate::states::ready::{Serving, assert_newest};
 use crate::traffic::{TrafficState, TrafficStatus};
 use crate::wait::unless_asked_to_stop;
 use crate::workload::ServingPod;
@@ -55,6 +55,7 @@ pub(crate) async fn enter(
         return Err(Setback::CheckFailed(changed));
     }
     evidence.push(format!("the same {} serve as before the checks", pods(now.len())));
+    evidence.push(unless_asked_to_stop(world.interrupt, assert_newest(run, record)).await??);
     run.reached(step, evidence).await;
     Ok(Proof { context })
 }

@@ -227,6 +227,18 @@ fn a_pod_that_restarts_while_it_is_checked_does_not_count_as_checked() {
 }
 
 #[test]
+fn a_revision_that_another_helm_makes_during_the_checks_is_told_and_nothing_is_let_in() {
+    let sim = crashed();
+    sim.world().upgraded_meanwhile = true;
+    let report = Client::new(&sim, "run-1").report();
+    assert_eq!(report.exit_code, ExitCode::HeldRollbackFailed);
+    let failure = report.failure.unwrap();
+    assert_eq!(failure.kind, FailureKind::Conflict);
+    assert!(failure.what.starts_with("revision 4 (deployed) was made"), "{failure}");
+    assert_eq!(sim.world().openings, 0);
+}
+
+#[test]
 fn what_the_preflight_refuses_ends_before_anything_changes() {
     let sim = crashed();
     sim.world()

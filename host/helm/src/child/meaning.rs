@@ -73,6 +73,17 @@ pub fn meaning(release: &ReleaseRef, to: Revision, stderr: &[String]) -> Meaning
         ];
         return known(FailureKind::External, why, next);
     }
+    if has("too long") || has("too large") {
+        let why = format!(
+            "the record of the rollback would be larger than the cluster stores, since the target's chart is nearly that large: {}",
+            said(&lines)
+        );
+        let next = vec![
+            "when --reason was given, run it again with a shorter one: it becomes part of the record".to_owned(),
+            format!("else go forward with a smaller chart (.helmignore): helm upgrade {name} CHART -n {namespace}"),
+        ];
+        return known(FailureKind::External, why, next);
+    }
     if has("conflict") {
         let why = format!(
             "another field manager owns fields that the target sets: {}",
@@ -169,6 +180,11 @@ mod tests {
                 "Error: secrets is forbidden: User \"x\" cannot list",
                 FailureKind::Forbidden,
                 "does not let",
+            ),
+            (
+                "Error: create: failed to create: Secret \"x\" is invalid: data: Too long: may not be more than 1048576 bytes",
+                FailureKind::External,
+                "larger than the cluster stores",
             ),
             ("Error: something new", FailureKind::External, "something new"),
             ("", FailureKind::External, "nothing"),

@@ -56,6 +56,23 @@ struct RecordHook {
     kind: String,
     #[serde(default)]
     events: Option<Vec<String>>,
+    #[serde(default)]
+    last_run: Option<HookRun>,
+}
+
+#[derive(Deserialize)]
+struct HookRun {
+    #[serde(default)]
+    phase: Option<String>,
+}
+
+impl RecordHook {
+    /// Helm writes the record when a hook begins, and again only after the next step, which a failure prevents (helm
+    /// v4.3 `pkg/action/hooks.go`).
+    fn began_only(&self) -> bool {
+        let phase = self.last_run.as_ref().and_then(|run| run.phase.as_deref());
+        matches!(phase, Some("Running" | "Failed"))
+    }
 }
 
 /// Helm 3 writes `""` for no time, Helm 4 leaves it out; Go's zero time is year 1.
@@ -79,6 +96,7 @@ pub(super) fn parse(text: &[u8]) -> Result<ReleaseRecord, String> {
     let chart = record.chart.unwrap_or_default().metadata.unwrap_or_default();
     let description = record.info.description.unwrap_or_default();
     let hooks = record.hooks.unwrap_or_default().into_iter().map(|hook| Hook {
+        began_only: hook.began_only(),
         name: hook.name,
         kind: hook.kind,
         events: hook.events.unwrap_or_default(),

@@ -63,6 +63,7 @@ fn a_record_of_helm_3_is_read() {
         name: "h".into(),
         kind: "Job".into(),
         events: vec!["pre-rollback".into()],
+        began_only: false,
     };
     assert_eq!(record.hooks, [hook]);
     assert_eq!(record.manifest, "kind: Service\n");
@@ -80,6 +81,19 @@ fn a_record_of_helm_4_tells_its_apply_method_and_its_source_revision() {
     assert_eq!(record.rolled_back_to, Some(Revision(2)));
     assert_eq!(record.last_deployed, None);
     assert!(record.status.is_pending());
+}
+
+#[test]
+fn a_hook_that_began_and_did_not_succeed_is_told() {
+    for (phase, began_only) in [("Running", true), ("Failed", true), ("Succeeded", false), ("", false)] {
+        let mut record = v3();
+        record["hooks"][0]["last_run"] = json!({"started_at": "2026-01-02T00:00:00Z", "phase": phase});
+        assert_eq!(
+            decode_as(3, &pack(&record)).unwrap().hooks[0].began_only,
+            began_only,
+            "{phase}"
+        );
+    }
 }
 
 #[test]

@@ -92,6 +92,8 @@ pub(crate) struct World {
     pub(crate) direct_skipped: Option<String>,
     /// The checks end without a verdict.
     pub(crate) checks_are_silent: bool,
+    /// Another helm makes a revision while the checks run, and leaves the pods alone.
+    pub(crate) upgraded_meanwhile: bool,
     /// UIDs of the pods that passed the direct check, while they are the same pods.
     pub(crate) proved: BTreeSet<String>,
     /// The routed check failed since the model was last let into traffic.

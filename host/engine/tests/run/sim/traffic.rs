@@ -7,6 +7,7 @@ use vllm_rollback_engine::check::{CheckContext, CheckSpec, Outcome, Phase, Verdi
 use vllm_rollback_engine::event::{Event, Observer};
 use vllm_rollback_engine::failure::{Failure, FailureKind};
 use vllm_rollback_engine::ports::{Checks, Registry};
+use vllm_rollback_engine::release::ReleaseStatus;
 use vllm_rollback_engine::report::StateName;
 use vllm_rollback_engine::traffic::{TrafficState, TrafficStatus};
 
@@ -126,6 +127,11 @@ impl Checks for Client {
                 }
                 if health.restarts {
                     world.proved.clear();
+                }
+                if std::mem::take(&mut world.upgraded_meanwhile) {
+                    let number = world.newest().revision.0 + 1;
+                    let record = build::record(number, ReleaseStatus::Deployed, "other");
+                    world.records.push(record);
                 }
             } else {
                 world.routed_failed = outcome != Outcome::Pass;
