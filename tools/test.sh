@@ -14,6 +14,9 @@ echo "==> the test bed's address map" >&2
 
 cargo build --release --locked --workspace --bins
 
+echo "==> a sample of the crash matrix (make crash runs all of it)" >&2
+"${CARGO_TARGET_DIR:-$PWD/target}/release/crash" 12
+
 echo "==> unit, integration and end-to-end tests" >&2
 # The end-to-end cases mostly wait for the cluster, so more of them run at a time than there are cores.
 RUST_TEST_THREADS=6 cargo test --release --locked --workspace --no-fail-fast

@@ -180,6 +180,9 @@ pub trait Lock: Send + Sync {
     /// Fails with kind `Locked` when another run holds it and may be alive. Takes nothing.
     async fn assert_free(&self) -> Result<(), Failure>;
 
+    /// As [`Self::assert_free`], by signs of life and not by clocks: waits for one as long as the lock lasts.
+    async fn assert_dead(&self) -> Result<(), Failure>;
+
     /// Removes it, whoever holds it. Says who held it; nothing when nobody did.
     async fn break_open(&self) -> Result<Vec<String>, Failure>;
 }

@@ -28,9 +28,10 @@ pub async fn unlock(world: &World<'_>, request: &Request, force: bool) -> RunRep
 
 async fn remove(run: &mut Run<'_>, force: bool) -> Result<String, Failure> {
     let release = &run.request.release;
-    if let Err(failure) = run.world.lock.assert_free().await
-        && !(force && failure.kind == FailureKind::Locked)
-    {
+    if !force && let Err(failure) = run.world.lock.assert_dead().await {
+        if failure.kind != FailureKind::Locked {
+            return Err(failure);
+        }
         let by_force = release.command("unlock", "") + " --force --reason \"…\"";
         return Err(failure.next(format!("when that run is dead for sure: {by_force}")));
     }

@@ -263,6 +263,20 @@ impl Lock for ReleaseLock {
         }
     }
 
+    async fn assert_dead(&self) -> Result<(), Failure> {
+        let Some(lease) = self.read().await.map_err(|e| self.cannot("read", e))? else {
+            return Ok(());
+        };
+        match Holder::read(&lease) {
+            None => Ok(()),
+            Some(holder) if holder.is_dead() => Ok(()),
+            Some(holder) if holder.looks_expired(Timestamp::now()) => {
+                self.watch_for_life(lease, &holder).await.map(drop)
+            }
+            Some(holder) => Err(holder.refuse(&self.release, self.cluster.namespace())),
+        }
+    }
+
     async fn break_open(&self) -> Result<Vec<String>, Failure> {
         let holder = self.break_lock().await?;
         Ok(holder.map(|holder| holder.sentence()).into_iter().collect())

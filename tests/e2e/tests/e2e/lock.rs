@@ -28,6 +28,28 @@ fn of_two_runs_one_goes_on_and_the_other_is_told_who_holds_the_lock_and_why() {
     assert!(api.get(&lease).is_none(), "the lock is given back");
 }
 
+#[test]
+fn of_eight_operators_at_once_exactly_one_proceeds() {
+    let model = Model::crashed("eight", Major::Three);
+    let homes: Vec<_> = (0..8).map(|_| tempfile::tempdir().expect("a directory")).collect();
+    let start = |home: &tempfile::TempDir| {
+        let tool = model.tool().env("XDG_STATE_HOME", &home.path().to_string_lossy());
+        tool.start(&["rollback", RELEASE, "--yes", "-o", "json"])
+    };
+    let mut running: Vec<_> = homes.iter().map(start).collect();
+    let codes: Vec<_> = running
+        .iter_mut()
+        .map(|one| one.wait(Duration::from_secs(180)))
+        .collect();
+    let proceeded = codes.iter().filter(|code| **code == Some(0)).count();
+    assert_eq!(proceeded, 1, "{codes:?}");
+    // Locked, the plan is stale, or all was done before this one looked.
+    let is_turned_away = |code: &Option<i32>| matches!(code, Some(0 | 1 | 12 | 15));
+    assert!(codes.iter().all(is_turned_away), "{codes:?}");
+    assert_eq!(model.statuses().len(), 3, "Helm rolled back once");
+    model.assert_serves(1);
+}
+
 /// The time so many seconds from now, as the API writes it.
 fn in_seconds(offset: i32) -> String {
     let at = format!("{offset} seconds");
@@ -67,7 +89,9 @@ fn a_holder_that_gives_signs_of_life_keeps_its_lock_whatever_its_clock_says() {
                 }
             });
             let ran = model.rollback(&[]);
+            let unlocked = model.tool().run(&["unlock", RELEASE]);
             is_over.store(true, Ordering::SeqCst);
+            unlocked.expect_code(12);
             ran
         });
         let ran = ran.expect_code(12);

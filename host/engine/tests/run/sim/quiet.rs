@@ -56,6 +56,14 @@ impl Lock for Client {
         .await
     }
 
+    async fn assert_dead(&self) -> Result<(), Failure> {
+        let run_id = self.request.run_id.clone();
+        self.call("assert_dead", |world| {
+            held_by_another(world, &run_id).map_or(Ok(()), Err)
+        })
+        .await
+    }
+
     async fn break_open(&self) -> Result<Vec<String>, Failure> {
         self.call("break_open", |world| {
             let held = world.lock.take();
