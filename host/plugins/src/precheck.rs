@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use vllm_rollback_engine::failure::{Failure, FailureKind};
 use wasmparser::{Parser, Payload};
 
-use crate::grants::Capability;
+use crate::capability::Capability;
 
 /// The contract that this host speaks; the patch level adds only functions and interfaces.
 pub const CONTRACT: &str = "0.1";

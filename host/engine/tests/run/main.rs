@@ -3,6 +3,7 @@
 
 mod cases;
 mod documents;
+mod failures;
 mod holding;
 mod invariants;
 mod sim;
