@@ -212,7 +212,10 @@ fn pods_that_cannot_be_asked_do_not_keep_a_bad_revision() {
 
 #[test]
 fn a_hold_says_what_the_registry_said() {
-    let report = Client::new(&crashed_with(Health::CRASHING), "run-1").report();
+    let client = Client::new(&crashed_with(Health::CRASHING), "run-1");
+    let report = client.report();
+    let stops = client.calls.lock().unwrap().iter().filter(|call| **call == "stop").count();
+    assert_eq!(stops, 1, "it was out already");
     let seen = evidence(&report, StateName::Held);
     assert_said(seen, "the registry says disabled (sim)");
     assert!(seen.iter().all(|line| !line.contains("not proved")), "{seen:?}");

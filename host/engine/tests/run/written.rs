@@ -253,3 +253,27 @@ fn a_lock_that_cannot_be_asked_for_is_not_a_lost_one() {
     let world = sim.world();
     assert_eq!((&world.lock, world.traffic()), (&None, TrafficStatus::Enabled));
 }
+
+#[test]
+fn what_was_written_ahead_is_taken_back_only_when_the_registry_said_no() {
+    use FailureKind::{Conflict, Forbidden, Internal, Invalid, NotFound, Refused, Timeout, Unreachable, Usage};
+    for (kind, may_still_come) in [
+        (Refused, false),
+        (Forbidden, false),
+        (Conflict, false),
+        (NotFound, false),
+        (Invalid, false),
+        (Usage, false),
+        (Unreachable, true),
+        (Timeout, true),
+        (Internal, true),
+    ] {
+        let sim = crashed();
+        let report = Client::new(&sim, "run-1")
+            .with(Trouble::Every("stop"), Fault::Fails(kind))
+            .report();
+        assert_eq!(report.outcome, StateName::Unchanged, "{kind:?}");
+        let world = sim.world();
+        assert_eq!(world.memory.held.is_some(), may_still_come, "{kind:?}");
+    }
+}

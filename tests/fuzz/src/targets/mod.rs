@@ -2,8 +2,8 @@
 
 mod answers;
 mod component;
-mod configuration;
-mod journal;
+pub mod configuration;
+pub mod journal;
 mod manifest;
 mod metrics;
 mod record;
