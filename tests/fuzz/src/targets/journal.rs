@@ -16,14 +16,14 @@ pub fn journal(data: &[u8]) {
     let texts: Vec<_> = again.entries.iter().map(|entry| line(entry).unwrap()).collect();
     assert_eq!(read(&texts.concat()).entries, again.entries);
 
-    // Six bytes for each of up to three changes, the rest is what the records say.
+    // Four bytes for each of up to three changes, the rest is what the records say.
     let count = data.first().map_or(0, |byte| usize::from(byte % 4));
     let Some((changes, said)) = data.split_at_checked(1 + count * 4) else {
         return;
     };
     let changes: Vec<_> = changes[1..]
         .chunks(4)
-        .map(|four| (usize::from(u16::from_be_bytes([four[0], four[1]])), four[2], four[3]))
+        .map(|four| (i16::from_be_bytes([four[0], four[1]]).into(), four[2], four[3]))
         .collect();
     let texts: Vec<_> = said
         .split(|byte| *byte == 0)
@@ -33,16 +33,18 @@ pub fn journal(data: &[u8]) {
     damaged(&texts, &changes);
 }
 
-/// Records with these texts, with bytes changed: at a place, by an exclusive or, and whether the text ends there.
+/// Records with these texts, with bytes changed: at a place, where -1 is the last, by an exclusive or, and whether the text
+/// ends there.
 ///
 /// - Nothing but the records that were written is read, in their order from the first.
-pub fn damaged(texts: &[String], changes: &[(usize, u8, u8)]) {
+pub fn damaged(texts: &[String], changes: &[(i64, u8, u8)]) {
     let entries: Vec<_> = texts.iter().zip(1..).map(|(text, seq)| entry(seq, text)).collect();
     let whole = written(&entries);
     assert_eq!(read(&whole).entries, entries);
     let mut bytes = whole.clone();
     for (at, flip, end) in changes {
-        let at = at % bytes.len().max(1);
+        let length = i64::try_from(bytes.len().max(1)).unwrap();
+        let at = usize::try_from(at.rem_euclid(length)).unwrap();
         if let Some(byte) = bytes.get_mut(at) {
             *byte ^= flip;
         }

@@ -78,14 +78,25 @@ fn long_lines_names_and_lists() {
     quickly("many samples", targets::metrics, "a 1\n".repeat(250_000).as_bytes());
     let names = format!(
         "{{\"data\":[{}]}}",
-        "{\"id\":\"m\"},".repeat(100_000).trim_end_matches(',')
+        "{\"id\":\"m\"},".repeat(10_000).trim_end_matches(',')
     );
     quickly("many models", targets::answers, names.as_bytes());
-    let name = format!("{{\"name\":\"{}\"}}", "n".repeat(1 << 20));
+    let name = "n".repeat(1 << 20);
+    let name =
+        format!("{{\"name\":\"{name}\",\"version\":3,\"namespace\":\"ml\",\"info\":{{\"status\":\"deployed\"}}}}");
     quickly("a long name", targets::record, name.as_bytes());
     quickly(
         "a long path",
         targets::request,
         format!("pod\nGET\n/{}", "%25".repeat(1 << 18)).as_bytes(),
     );
+}
+
+#[test]
+fn counters_whose_sum_is_beyond_what_a_number_holds() {
+    let largest = 1_u64 << 53;
+    let line = format!(
+        "http_requests_total{{handler=\"/v1/x\",status=\"5xx\"}} {largest}\nvllm:request_success_total{{finished_reason=\"stop\"}} {largest}\n"
+    );
+    quickly("the largest counters", targets::metrics, line.repeat(2100).as_bytes());
 }

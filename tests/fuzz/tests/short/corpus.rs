@@ -1,5 +1,6 @@
 //! The inputs that libFuzzer found worth keeping, and those that once broke something.
 
+use std::ffi::OsString;
 use std::fs;
 use std::path::Path;
 
@@ -13,7 +14,7 @@ fn every_kept_input_keeps_its_promise() {
         .map(|entry| entry.unwrap().file_name())
         .collect();
     names.sort();
-    let known: Vec<_> = targets::ALL.iter().map(|(name, _)| (*name).into()).collect();
+    let known: Vec<_> = targets::ALL.iter().map(|(name, _)| OsString::from(name)).collect();
     assert_eq!(names, known, "a folder for each target, and none beside");
     for (name, target) in targets::ALL {
         let files: Vec<_> = fs::read_dir(root.join(name)).unwrap().collect();
