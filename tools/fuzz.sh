@@ -17,23 +17,23 @@ if ! cargo-fuzz --version 2>/dev/null | grep -q " $version$"; then
 fi
 
 # No sanitizer: the code is safe Rust, so there is nothing for one to see, and the stable toolchain does.
-build=(--fuzz-dir tests/fuzz/fuzz --sanitizer none --target-dir "$out/build")
 targets=("$@")
 [ $# -gt 0 ] || mapfile -t targets < <(cargo fuzz list --fuzz-dir tests/fuzz/fuzz)
 
-cargo fuzz build "${build[@]}"
+cargo fuzz build --fuzz-dir tests/fuzz/fuzz --sanitizer none --target-dir "$out/build"
+programs=$out/build/$(rustc -vV | sed -n 's/^host: //p')/release
 failed=()
 for name in "${targets[@]}"; do
   kept=tests/fuzz/corpus/$name
   mkdir -p "$out/corpus/$name" "$out/broken/$name"
   echo "==> $name for $seconds s" >&2
-  cargo fuzz run "${build[@]}" "$name" "$out/corpus/$name" "$kept" -- -max_total_time="$seconds" -timeout=20 \
+  "$programs/$name" "$out/corpus/$name" "$kept" -max_total_time="$seconds" -timeout=20 \
     -rss_limit_mb=1024 -max_len=65536 -print_final_stats=1 -artifact_prefix="$out/broken/$name/" >"$out/$name.log" 2>&1 ||
     failed+=("$name")
   grep -E "stat::number_of_executed_units|panicked|ERROR|SUMMARY" "$out/$name.log" >&2 || true
   if [ -n "${KEEP:-}" ]; then
     # Small inputs only: they are for people to read and for git to keep.
-    cargo fuzz run "${build[@]}" "$name" "$kept" "$out/corpus/$name" -- -merge=1 -max_len=4096 >>"$out/$name.log" 2>&1
+    "$programs/$name" "$kept" "$out/corpus/$name" -merge=1 -max_len=4096 >>"$out/$name.log" 2>&1
   fi
 done
 [ ${#failed[@]} -eq 0 ] || { echo "broken: ${failed[*]}; see $out/broken and $out/NAME.log" >&2; exit 1; }

@@ -1,4 +1,4 @@
-//! Stand-ins for the types that the SDK generates from `wit/`, with the fields that `openai.rs` names.
+//! Stand-ins for the types that the SDK generates from `wit/`, with the fields that `openai.rs` and its tests name.
 
 use serde_json::Value;
 
@@ -15,5 +15,11 @@ pub(crate) struct Target<'a>(#[expect(dead_code, reason = "it only has the lifet
 
 pub(crate) struct Response {
     pub(crate) status: u16,
+    #[allow(dead_code)]
+    pub(crate) headers: Vec<(String, String)>,
     pub(crate) body: Vec<u8>,
+    #[allow(dead_code)]
+    pub(crate) first_byte_ms: f64,
+    #[allow(dead_code)]
+    pub(crate) total_ms: f64,
 }

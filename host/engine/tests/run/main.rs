@@ -16,6 +16,7 @@ mod switching;
 mod targets;
 mod told;
 mod unfinished;
+mod unknowing;
 mod validating;
 mod values;
 mod written;

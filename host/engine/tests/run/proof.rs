@@ -7,11 +7,11 @@ use vllm_rollback_engine::traffic::TrafficStatus;
 use vllm_rollback_engine::workload::{Cause, CauseReason};
 
 use crate::sim::build::crashed;
-use crate::sim::state::World;
+use crate::sim::state::Happening;
 use crate::sim::{Client, Sim};
 
 /// A release with two pods, and what happens while they are checked.
-fn two_pods(happens: fn(&mut World)) -> Sim {
+fn two_pods(happens: Happening) -> Sim {
     let sim = crashed();
     sim.world().replicas = 2;
     sim.world().during_checks = Some(happens);
@@ -29,7 +29,7 @@ fn held_because(sim: &Sim) -> Failure {
 
 #[test]
 fn pods_that_are_not_those_that_were_checked_do_not_get_traffic() {
-    let cases: [(fn(&mut World), &str); 5] = [
+    let cases: [(Happening, &str); 5] = [
         (|world| drop(world.pods.pop()), "pod llama-4 is gone"),
         (
             |world| world.pods[1].revision_hash = "hash-other".into(),

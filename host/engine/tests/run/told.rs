@@ -214,7 +214,13 @@ fn pods_that_cannot_be_asked_do_not_keep_a_bad_revision() {
 fn a_hold_says_what_the_registry_said() {
     let client = Client::new(&crashed_with(Health::CRASHING), "run-1");
     let report = client.report();
-    let stops = client.calls.lock().unwrap().iter().filter(|call| **call == "stop").count();
+    let stops = client
+        .calls
+        .lock()
+        .unwrap()
+        .iter()
+        .filter(|call| **call == "stop")
+        .count();
     assert_eq!(stops, 1, "it was out already");
     let seen = evidence(&report, StateName::Held);
     assert_said(seen, "the registry says disabled (sim)");
@@ -317,9 +323,16 @@ fn helms_last_words_and_exit_code_are_told_beside_what_its_record_says() {
         Client::new(&sim, "run-1").report()
     };
     let report = failing(HelmEnd::FailedWithoutMark);
+    assert!(
+        report.next.iter().all(|step| !step.contains("--accept-pending")),
+        "{:?}",
+        report.next
+    );
     let text = report.failure.unwrap().to_string();
     assert!(text.contains("revision 3 is failed: cannot patch \"llama\""), "{text}");
-    let failure = failing(HelmEnd::Pending).failure.unwrap();
+    let report = failing(HelmEnd::Pending);
+    assert_said(&report.next, "kubectl vllm-rollback llama -n prod --accept-pending");
+    let failure = report.failure.unwrap();
     assert!(
         failure.to_string().contains("revision 3 is pending-rollback"),
         "{failure}"
@@ -345,4 +358,40 @@ fn a_registry_that_cannot_be_read_once_more_is_no_longer_reported() {
     let report = client.report();
     assert_eq!((report.outcome, report.traffic_after), (StateName::Done, None));
     assert_said(&report.notes, "the registry could not be read once more: read failed");
+}
+
+#[test]
+fn an_exit_code_of_helm_is_a_note_only_where_it_is_not_zero() {
+    let report = Client::new(&crashed(), "run-1").report();
+    assert!(
+        report.notes.iter().all(|note| !note.contains("helm ended with")),
+        "{:?}",
+        report.notes
+    );
+    let sim = crashed();
+    sim.world().helm_exit_code = Some(1);
+    let report = Client::new(&sim, "run-1").report();
+    assert_eq!(report.outcome, StateName::Done);
+    assert_said(
+        &report.notes,
+        "helm ended with exit code 1, but its record says that the rollback was done",
+    );
+}
+
+#[test]
+fn a_helm_that_nobody_could_follow_made_a_revision_or_did_not() {
+    let lost = |kind| {
+        let client = Client::new(&crashed(), "run-1").with(Trouble::Every("rollback"), Fault::Fails(kind));
+        let failure = client.report().failure.unwrap();
+        assert_eq!(client.sim.world().records.len(), 2);
+        failure.to_string()
+    };
+    // The newest record is looked at, and is the one from before.
+    for kind in [FailureKind::Unreachable, FailureKind::Internal, FailureKind::External] {
+        let text = lost(kind);
+        assert!(
+            text.ends_with("Helm made no new revision, so the pods are still those of the bad one"),
+            "{text}"
+        );
+    }
 }

@@ -238,7 +238,8 @@ fn a_lock_whose_answer_is_lost_is_given_back_and_anothers_never() {
     sim.world().lock = Some(("run-0".into(), "first come".into()));
     let client = Client::new(&sim, "run-1");
     assert_eq!(client.report().exit_code, ExitCode::Locked);
-    assert!(!client.calls.lock().unwrap().contains(&"release"));
+    let calls = client.calls.lock().unwrap();
+    assert!(!calls.contains(&"release") && !calls.contains(&"append"), "{calls:?}");
 }
 
 #[test]
@@ -273,6 +274,13 @@ fn what_was_written_ahead_is_taken_back_only_when_the_registry_said_no() {
             .with(Trouble::Every("stop"), Fault::Fails(kind))
             .report();
         assert_eq!(report.outcome, StateName::Unchanged, "{kind:?}");
+        // The same command again helps, unless it was wrong.
+        let again: &[_] = if kind == Usage {
+            &[]
+        } else {
+            &["kubectl vllm-rollback llama -n prod"]
+        };
+        assert_eq!(report.next, again, "{kind:?}");
         let world = sim.world();
         assert_eq!(world.memory.held.is_some(), may_still_come, "{kind:?}");
     }

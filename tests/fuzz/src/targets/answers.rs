@@ -38,7 +38,10 @@ pub fn answers(data: &[u8]) {
     for status in [200, 302, 400, 401, 402, 404, 405, 429, 500, 501, 503] {
         let response = Response {
             status,
+            headers: Vec::new(),
             body: data.to_vec(),
+            first_byte_ms: 1.0,
+            total_ms: 1.0,
         };
         assert_is_a_line(&refusal(&response), text::LINE + 20);
         let whose = Refusal::of(&response);

@@ -18,8 +18,11 @@ pub use metrics::metrics;
 pub use record::record;
 pub use request::request;
 
+/// Panics when these bytes break a promise.
+pub type Target = fn(&[u8]);
+
 /// All of them, by the name of their corpus.
-pub const ALL: [(&str, fn(&[u8])); 8] = [
+pub const ALL: [(&str, Target); 8] = [
     ("answers", answers),
     ("component", component),
     ("configuration", configuration),

@@ -113,7 +113,11 @@ fn helm_rollback(world: &mut World, order: &RollbackOrder) -> Result<RolledBack,
     }
     world.records.push(record.clone());
     Ok(RolledBack {
-        exit_code: Some(i32::from(record.status != ReleaseStatus::Deployed)),
+        exit_code: Some(
+            world
+                .helm_exit_code
+                .unwrap_or(i32::from(record.status != ReleaseStatus::Deployed)),
+        ),
         record,
         stderr_tail: Vec::new(),
     })

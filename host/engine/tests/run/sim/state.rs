@@ -58,6 +58,9 @@ pub(crate) enum HelmEnd {
     Pending,
 }
 
+/// Something that happens by itself.
+pub(crate) type Happening = fn(&mut World);
+
 /// All that is true.
 #[derive(Debug, Default)]
 pub(crate) struct World {
@@ -89,7 +92,7 @@ pub(crate) struct World {
     /// What a check at the pods finds that is not required, where there is one.
     pub(crate) optional: Option<Outcome>,
     /// What else happens while the pods are checked.
-    pub(crate) during_checks: Option<fn(&mut World)>,
+    pub(crate) during_checks: Option<Happening>,
     /// What the checks were told.
     pub(crate) contexts: Vec<(Phase, CheckContext)>,
     /// Pods that a manifest asks for; 0 stands for 1.
@@ -100,6 +103,8 @@ pub(crate) struct World {
     pub(crate) causes: Vec<Cause>,
     /// Requests that the drain deadline cuts off.
     pub(crate) late_requests: u64,
+    /// The exit code of a Helm whose record says that all went well, where it is not 0.
+    pub(crate) helm_exit_code: Option<i32>,
     /// Helm has no server-side apply.
     pub(crate) is_helm_3: bool,
     /// UIDs of the pods that passed the direct check, while they are the same pods.
