@@ -191,6 +191,8 @@ impl Effective {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn effective(declared: &[Capability], flags: &[&str]) -> Effective {
@@ -264,5 +266,32 @@ mod tests {
         let table = GrantTable::parse(["prob=pod"]).unwrap();
         assert_eq!(table.stray(&["probe"]), Some("prob"));
         assert_eq!(table.stray(&["prob"]), None);
+    }
+
+    proptest! {
+        #[test]
+        fn a_flag_grants_what_it_names_or_is_refused(
+            flag in "(?s).{0,40}|[a-z]{1,6}=((pod|router|cluster|registry|metrics|host)(,|:|=|[a-z]|://){0,2}){0,4}",
+        ) {
+            match GrantTable::parse([&flag]) {
+                Ok(table) => {
+                    let (name, words) = flag.split_once('=').unwrap();
+                    prop_assert_eq!(table.stray(&[name]), None);
+                    let effective = Effective::new(name, &Capability::ALL.into_iter().collect(), table.of(name));
+                    let is_host = words.starts_with("host:");
+                    for capability in Capability::ALL {
+                        let named = match capability {
+                            Capability::Host => is_host,
+                            other => !is_host && words.split(',').any(|word| word == other.word()),
+                        };
+                        prop_assert_eq!(effective.allow(capability).is_ok(), named, "{}", capability);
+                    }
+                }
+                Err(failure) => {
+                    prop_assert_eq!(failure.kind, FailureKind::Usage);
+                    prop_assert!(!failure.what.is_empty());
+                }
+            }
+        }
     }
 }

@@ -365,3 +365,19 @@ fn a_rollback_that_lost_its_mark_is_looked_for_among_the_last_ten_revisions() {
     assert_eq!(lost(9).unwrap(), Revision(1));
     assert_eq!(lost(1).unwrap(), Revision(1));
 }
+
+#[test]
+fn an_upgrade_to_an_older_manifest_is_no_rollback() {
+    let sim = history(&[
+        (Superseded, "a"),
+        (Superseded, "b"),
+        (Superseded, "a"),
+        (Superseded, "d"),
+        (Deployed, "e"),
+    ]);
+    let choice = exact(&sim, 2, &[]).unwrap();
+    assert_eq!(
+        (choice.target.revision, choice.notes),
+        (Revision(2), Vec::<String>::new())
+    );
+}
