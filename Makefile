@@ -85,6 +85,14 @@ crash: build testbed sim ## Kill a run at every point, and see it finished or en
 race: build testbed sim ## Two operators at once, 200 times: exactly one proceeds; RACES=n
 	@"$(TARGET)/release/race" $(or $(RACES),200)
 
+.PHONY: mutants
+mutants: ## Sabotage the engine in every way cargo-mutants knows, and count how often its tests notice; JOBS=n
+	@tools/mutants.sh
+
+.PHONY: fuzz
+fuzz: ## libFuzzer on all that is read from outside, FUZZ_SECONDS for each target (60); KEEP=1 keeps what it learns
+	@tools/fuzz.sh
+
 .PHONY: clean
 clean: ## Remove everything that was built
 	@rm -rf "$(TARGET)" plugins/target

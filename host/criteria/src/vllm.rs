@@ -60,8 +60,7 @@ impl VllmMetrics {
         self.http
             .iter()
             .filter(|counter| counter.handler.starts_with("/v1/") && counter.status.starts_with(digit))
-            .map(|counter| counter.count)
-            .sum()
+            .fold(0, |sum: u64, counter| sum.saturating_add(counter.count))
     }
 }
 
@@ -70,7 +69,8 @@ impl From<&Exposition> for VllmMetrics {
         let mut finished = BTreeMap::new();
         for sample in exposition.named(FINISHED) {
             if let Some(reason) = sample.label("finished_reason") {
-                *finished.entry(reason.to_owned()).or_default() += whole(sample.value).unwrap_or(0);
+                let sum: &mut u64 = finished.entry(reason.to_owned()).or_default();
+                *sum = sum.saturating_add(whole(sample.value).unwrap_or(0));
             }
         }
         Self {

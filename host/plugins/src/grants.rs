@@ -5,66 +5,11 @@
 //! The built-in checks are granted what [`crate::builtin`] says, not what they say themselves.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 
 use vllm_rollback_engine::failure::{Failure, FailureKind};
 
+pub use crate::capability::Capability;
 use crate::egress::Endpoint;
-
-/// Something that a check can be granted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Capability {
-    /// HTTP to the pod under check.
-    Pod,
-    /// HTTP to the configured router.
-    Router,
-    /// The release's pods, events and logs.
-    Cluster,
-    /// The model's state in the traffic registry.
-    Registry,
-    /// Samples of a pod's `/metrics`.
-    Metrics,
-    /// HTTP to another host, which the grant names.
-    Host,
-}
-
-impl Capability {
-    /// All of them.
-    pub const ALL: [Self; 6] = [
-        Self::Pod,
-        Self::Router,
-        Self::Cluster,
-        Self::Registry,
-        Self::Metrics,
-        Self::Host,
-    ];
-
-    /// The word in manifests and on the command line.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Pod => "pod",
-            Self::Router => "router",
-            Self::Cluster => "cluster",
-            Self::Registry => "registry",
-            Self::Metrics => "metrics",
-            Self::Host => "host",
-        }
-    }
-
-    /// What to write after `--grant NAME=`.
-    fn grant_form(self) -> &'static str {
-        match self {
-            Self::Host => "host:NAME=URL",
-            other => other.word(),
-        }
-    }
-}
-
-impl fmt::Display for Capability {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.word())
-    }
-}
 
 /// What one check is granted.
 #[derive(Debug, Clone, Default)]
@@ -246,6 +191,8 @@ impl Effective {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn effective(declared: &[Capability], flags: &[&str]) -> Effective {
@@ -319,5 +266,32 @@ mod tests {
         let table = GrantTable::parse(["prob=pod"]).unwrap();
         assert_eq!(table.stray(&["probe"]), Some("prob"));
         assert_eq!(table.stray(&["prob"]), None);
+    }
+
+    proptest! {
+        #[test]
+        fn a_flag_grants_what_it_names_or_is_refused(
+            flag in "(?s).{0,40}|[a-z]{1,6}=((pod|router|cluster|registry|metrics|host)(,|:|=|[a-z]|://){0,2}){0,4}",
+        ) {
+            match GrantTable::parse([&flag]) {
+                Ok(table) => {
+                    let (name, words) = flag.split_once('=').unwrap();
+                    prop_assert_eq!(table.stray(&[name]), None);
+                    let effective = Effective::new(name, &Capability::ALL.into_iter().collect(), table.of(name));
+                    let is_host = words.starts_with("host:");
+                    for capability in Capability::ALL {
+                        let named = match capability {
+                            Capability::Host => is_host,
+                            other => !is_host && words.split(',').any(|word| word == other.word()),
+                        };
+                        prop_assert_eq!(effective.allow(capability).is_ok(), named, "{}", capability);
+                    }
+                }
+                Err(failure) => {
+                    prop_assert_eq!(failure.kind, FailureKind::Usage);
+                    prop_assert!(!failure.what.is_empty());
+                }
+            }
+        }
     }
 }

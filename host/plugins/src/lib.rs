@@ -15,6 +15,7 @@
 
 mod budget;
 mod builtin;
+mod capability;
 mod checks;
 mod compile;
 mod egress;

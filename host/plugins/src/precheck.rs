@@ -9,13 +9,16 @@ use std::collections::BTreeSet;
 use vllm_rollback_engine::failure::{Failure, FailureKind};
 use wasmparser::{Parser, Payload};
 
-use crate::grants::Capability;
+use crate::capability::Capability;
 
 /// The contract that this host speaks; the patch level adds only functions and interfaces.
 pub const CONTRACT: &str = "0.1";
 
 const PACKAGE: &str = "vllm-rollback:plugin";
 const PREVIEW: &str = "0.2";
+
+/// Longest name of an import, bytes.
+const MAX_NAME: usize = 120;
 
 /// What the outside of a component shows.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,7 +69,7 @@ pub(crate) fn look(name: &str, wasm: &[u8], max: usize) -> Result<Outside, Failu
             "is damaged"
         };
         invalid(what.to_owned())
-            .because(error.to_string())
+            .because(crate::untrusted::line(&error.to_string(), 200))
             .next("build or download it again")
     })?;
     for import in &imports {
@@ -140,6 +143,10 @@ fn check_import(import: &str) -> Result<(), String> {
         "wasi:sockets",
     ];
     let shown = crate::untrusted::line(import, 120);
+    // A name is shown to people, and no interface of ours or of WASI needs more.
+    if import.len() > MAX_NAME || !import.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err(format!("imports {shown}, which this tool does not have"));
+    }
     if let Some((interface, version)) = interface_of(import, PACKAGE) {
         return match (is_of(version, CONTRACT), OURS.contains(&interface)) {
             (true, true) => Ok(()),

@@ -32,7 +32,7 @@ pub fn models(body: &[u8]) -> Result<Vec<Model>, String> {
     }
     serde_json::from_slice::<List>(body)
         .map(|list| list.data)
-        .map_err(|error| format!("{MODELS} answered no model list ({error})"))
+        .map_err(|error| format!("{MODELS} answered no model list ({})", text::line(&error.to_string())))
 }
 
 /// The two forms of asking for text.

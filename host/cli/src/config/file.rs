@@ -13,6 +13,9 @@ use crate::{duration, exit};
 /// A configuration is a page, not a book.
 const MAX_BYTES: u64 = 256 * 1024;
 
+/// Characters of a complaint, which may name a key of any length.
+const MAX_COMPLAINT: usize = 300;
+
 /// The whole file.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -199,7 +202,10 @@ impl File {
     /// Place and reason, in one line.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
         // The text names the place itself. The snippet is left out, since it may show a secret.
-        let line = |text: String| text.lines().next().unwrap_or_default().to_owned();
+        let line = |text: String| {
+            let first = text.lines().next().unwrap_or_default();
+            first.chars().filter(|c| !c.is_control()).take(MAX_COMPLAINT).collect()
+        };
         serde_saphyr::from_str::<Option<Self>>(text)
             .map(Option::unwrap_or_default)
             .map_err(|error| line(error.without_snippet().to_string()))

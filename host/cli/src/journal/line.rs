@@ -8,6 +8,9 @@ const FIELD: &str = ",\"crc32\":\"";
 /// What stands behind it.
 const END: &str = "\"}";
 
+/// Fields of a record.
+const FIELDS: usize = 5;
+
 /// The line, with its line break.
 ///
 /// # Errors
@@ -48,8 +51,9 @@ pub(crate) fn read(text: &[u8]) -> Journalled {
 fn record(line: &[u8]) -> Option<Entry> {
     let line = std::str::from_utf8(line).ok()?.trim_end_matches('\n');
     let Some((record, sum)) = line.rsplit_once(FIELD) else {
-        // Before checksums.
-        return serde_json::from_str(line).ok();
+        // Before checksums. In a line that has one, whose name was damaged, there is a field too many.
+        let fields: serde_json::Map<_, _> = serde_json::from_str(line).ok()?;
+        return (fields.len() == FIELDS).then(|| serde_json::from_value(fields.into()).ok())?;
     };
     let sum = u32::from_str_radix(sum.strip_suffix(END)?, 16).ok()?;
     let record = format!("{record}}}");

@@ -10,7 +10,7 @@ use vllm_rollback_engine::traffic::TrafficStatus;
 use vllm_rollback_engine::workload::{Finding, Severity};
 use vllm_rollback_engine::{plan, rollback};
 
-use crate::sim::build::{crashed, crashed_with, history};
+use crate::sim::build::{crashed, crashed_with, history, record};
 use crate::sim::{Client, Fault, Health, HelmEnd, Sim, Trouble, finish};
 
 fn refuses(subject: &str, message: &str) -> Finding {
@@ -229,7 +229,10 @@ fn a_pod_that_restarts_while_it_is_checked_does_not_count_as_checked() {
 #[test]
 fn a_revision_that_another_helm_makes_during_the_checks_is_told_and_nothing_is_let_in() {
     let sim = crashed();
-    sim.world().upgraded_meanwhile = true;
+    sim.world().during_checks = Some(|world| {
+        let number = world.newest().revision.0 + 1;
+        world.records.push(record(number, ReleaseStatus::Deployed, "other"));
+    });
     let report = Client::new(&sim, "run-1").report();
     assert_eq!(report.exit_code, ExitCode::HeldRollbackFailed);
     let failure = report.failure.unwrap();

@@ -2,11 +2,12 @@
 
 use vllm_rollback_engine::check::Outcome;
 use vllm_rollback_engine::failure::FailureKind;
+use vllm_rollback_engine::journal::Edge;
 use vllm_rollback_engine::report::{ExitCode, RunReport, StateName};
 use vllm_rollback_engine::traffic::TrafficStatus::{self, Disabled, Enabled};
 use vllm_rollback_engine::{TrafficWish, set_traffic};
 
-use crate::sim::build::{crashed, crashed_with};
+use crate::sim::build::{crashed, crashed_with, traffic};
 use crate::sim::{Client, Fault, Health, Sim, Trouble, UNMANAGED, finish};
 
 fn operator(sim: &Sim, id: &str) -> Client {
@@ -129,5 +130,131 @@ fn a_locked_release_is_left_to_the_run_that_holds_it() {
     assert_eq!(
         (report.outcome, report.exit_code),
         (StateName::Unchanged, ExitCode::Locked)
+    );
+}
+
+/// A model that is out of traffic, held by a run that found this.
+fn held(found: TrafficStatus, driver: &str, is_half_out: bool) -> Sim {
+    let sim = crashed_with(Health::CRASHING);
+    Client::new(&sim, "run-1").report();
+    {
+        let mut world = sim.world();
+        let prior = &mut world.memory.held.as_mut().unwrap().prior;
+        *prior = traffic(found, is_half_out);
+        prior.driver = driver.into();
+    }
+    sim
+}
+
+#[test]
+fn enabling_gives_back_exactly_what_a_run_found_where_that_was_traffic_of_the_same_driver() {
+    // The token says of one gate that it was closed before.
+    for (found, driver, is_given_back) in [
+        (Enabled, "sim", true),
+        (Enabled, "other", false),
+        (Disabled, "sim", false),
+    ] {
+        let sim = held(found, driver, true);
+        assert_eq!(
+            set(&operator(&sim, "op-1"), TrafficWish::Enable).outcome,
+            StateName::Done
+        );
+        assert_eq!(state(&sim), (Enabled, false));
+        assert_eq!(sim.world().is_half_out, is_given_back, "{driver}");
+    }
+}
+
+#[test]
+fn a_model_that_is_enabled_already_is_wanted_as_it_is() {
+    let sim = held(Enabled, "sim", false);
+    sim.world().traffic = Some(Enabled);
+    sim.world().is_half_out = true;
+    set(&operator(&sim, "op-1"), TrafficWish::Enable);
+    let world = sim.world();
+    let wanted = world.journal.iter().rev().find_map(|entry| match &entry.edge {
+        Edge::Intent { key, data } if key == "enable op-1" => Some(data["wanted"]["token"]["half"].clone()),
+        _ => None,
+    });
+    assert_eq!(wanted, Some(true.into()));
+}
+
+#[test]
+fn disabling_a_model_that_got_traffic_since_keeps_what_it_was_a_moment_ago() {
+    let sim = held(Enabled, "sim", true);
+    sim.world().traffic = Some(Enabled);
+    sim.world().is_half_out = false;
+    set(&operator(&sim, "op-1"), TrafficWish::Disable);
+    let world = sim.world();
+    assert_eq!(
+        world.memory.held.as_ref().unwrap().prior,
+        traffic(Enabled, false),
+        "not what the run found long before"
+    );
+}
+
+#[test]
+fn a_change_that_was_interrupted_is_unknown_even_where_the_registry_looks_untouched() {
+    let count = operator(&crashed(), "count");
+    set(&count, TrafficWish::Disable);
+    let stop = count
+        .calls
+        .lock()
+        .unwrap()
+        .iter()
+        .position(|call| *call == "stop")
+        .unwrap();
+    let sim = crashed();
+    let mut client = operator(&sim, "op-1");
+    client.interrupt_at = Some(u32::try_from(stop + 1).unwrap());
+    let report = set(&client, TrafficWish::Disable);
+    assert_eq!(
+        (report.outcome, report.exit_code),
+        (StateName::Unknown, ExitCode::Unknown)
+    );
+    assert!(
+        report
+            .next
+            .iter()
+            .any(|step| step.contains("registry status llama -n prod"))
+    );
+}
+
+#[test]
+fn what_the_operator_is_told_after_a_change() {
+    let sim = crashed();
+    let report = set(&operator(&sim, "op-1"), TrafficWish::Disable);
+    let fenced = report
+        .states
+        .iter()
+        .find(|state| state.name == StateName::Fenced)
+        .unwrap();
+    assert_eq!(fenced.evidence, ["no endpoint"]);
+    assert_eq!(report.next, ["kubectl vllm-rollback registry enable llama -n prod"]);
+    assert_eq!(report.traffic_after.unwrap().status, Disabled);
+    assert_eq!(sim.world().memory.held.as_ref().unwrap().reason, "reason of op-1");
+    let again = set(&operator(&sim, "op-2"), TrafficWish::Disable);
+    assert!(
+        again.notes.contains(&"the model was disabled already".to_owned()),
+        "{:?}",
+        again.notes
+    );
+    let report = set(&operator(&sim, "op-3"), TrafficWish::Enable);
+    let unfenced = report
+        .states
+        .iter()
+        .find(|state| state.name == StateName::Unfenced)
+        .unwrap();
+    assert_eq!(unfenced.evidence, ["as before: enabled"]);
+    assert!(report.next[0].contains("no check ran"), "{:?}", report.next);
+    let finished = sim.world().journal.last().cloned().unwrap();
+    assert!(
+        matches!(&finished.edge, Edge::Finished { summary, .. } if summary == "the model is in traffic"),
+        "{finished:?}"
+    );
+    let again = set(&operator(&sim, "op-4"), TrafficWish::Enable);
+    assert!(
+        again.notes.contains(&"the model was enabled already".to_owned()),
+        "{:?}",
+        again.notes
     );
 }

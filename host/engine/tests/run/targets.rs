@@ -258,3 +258,126 @@ fn only_the_records_that_are_needed_are_read() {
     assert_eq!(choice.target.revision, Revision(10));
     assert_eq!(client.calls.lock().unwrap().len(), 3, "the history and two records");
 }
+
+#[test]
+fn a_named_revision_that_somebody_left_long_ago_is_refused_too() {
+    let revisions = [
+        (Superseded, "a"),
+        (Superseded, "bad"),
+        (Superseded, "a"),
+        (Superseded, "d"),
+        (Deployed, "e"),
+    ];
+    let sim = with_returns(&revisions, &[(3, 1)]);
+    let failure = exact(&sim, 2, &[]).unwrap_err();
+    assert_eq!(failure.why, ["revision 3 rolled back from it to revision 1"]);
+    assert_eq!(
+        failure.next,
+        [
+            "to the last good one: kubectl vllm-rollback llama -n prod",
+            "to it all the same: kubectl vllm-rollback llama 2 -n prod --to-rejected"
+        ]
+    );
+    // What the return went to, and what came after it, is not what it left.
+    assert_eq!(exact(&sim, 1, &[]).unwrap().target.revision, Revision(1));
+    assert_eq!(exact(&sim, 3, &[]).unwrap().target.revision, Revision(3));
+    let choice = exact(&sim, 2, &[Accept::BadTarget]).unwrap();
+    assert_eq!(
+        choice.notes,
+        ["revision 2 is accepted as the target although revision 3 rolled back from it to revision 1"]
+    );
+}
+
+#[test]
+fn a_revision_that_is_not_there_is_told_from_one_that_helm_pruned() {
+    let sim = history(&[(Superseded, "a"), (Superseded, "b"), (Deployed, "c")]);
+    sim.world().records.remove(0);
+    let why = |revision| exact(&sim, revision, &[]).unwrap_err().why;
+    assert_eq!(why(1).len(), 2);
+    assert!(why(1)[1].contains("Helm pruned the older ones"), "{:?}", why(1));
+    assert_eq!(why(9), ["it has 2, 3"]);
+}
+
+#[test]
+fn the_only_revision_that_helm_kept_has_nothing_before_it() {
+    let sim = history(&[(Superseded, "a"), (Deployed, "b")]);
+    sim.world().records.remove(0);
+    let failure = last_good(&sim).unwrap_err();
+    assert_eq!(
+        failure.what,
+        "revision 2 is the only one of prod/llama that Helm kept: there is nothing to go back to"
+    );
+}
+
+#[test]
+fn a_release_that_is_being_uninstalled_is_not_rolled_back_either() {
+    for (status, word) in [
+        (Uninstalled, "uninstalled"),
+        (ReleaseStatus::Uninstalling, "uninstalling"),
+    ] {
+        let failure = last_good(&history(&[(Superseded, "a"), (status, "b")])).unwrap_err();
+        assert_eq!(failure.kind, FailureKind::Refused);
+        assert!(failure.what.starts_with(&format!("prod/llama is {word}")), "{failure}");
+        assert_eq!(
+            failure.next[0],
+            "bring it back with Helm first: helm rollback llama REVISION -n prod"
+        );
+    }
+}
+
+#[test]
+fn a_failed_or_pending_rollback_may_be_repeated_and_a_done_one_helps_no_further() {
+    // 3 went back to 1 and did not get there: 1 has its manifest, and is still where to go.
+    for status in [Failed, ReleaseStatus::PendingRollback] {
+        let revisions = [(Superseded, "good"), (Superseded, "bad"), (status, "good")];
+        let sim = with_returns(&revisions, &[(3, 1)]);
+        sim.world().records[2].last_deployed = Some("2020-01-01T00:00:00Z".into());
+        let choice = last_good(&sim).unwrap();
+        assert_eq!(choice.target.revision, Revision(1));
+        assert!(
+            choice.notes.iter().any(|note| note.contains("it is applied again")),
+            "{:?}",
+            choice.notes
+        );
+    }
+    let revisions = [(Superseded, "good"), (Superseded, "bad"), (Deployed, "good")];
+    let failure = last_good(&with_returns(&revisions, &[(3, 1)])).unwrap_err();
+    assert_eq!(
+        failure.why,
+        [
+            "revision 2: revision 3 rolled back from it to revision 1",
+            "revision 1: same manifest as the current revision 3"
+        ]
+    );
+    // A failed upgrade to an older manifest returned to nothing.
+    let sim = history(&[(Superseded, "a"), (Superseded, "b"), (Failed, "b")]);
+    assert_eq!(last_good(&sim).unwrap().notes, [] as [String; 0]);
+}
+
+#[test]
+fn a_rollback_that_lost_its_mark_is_looked_for_among_the_last_ten_revisions() {
+    let lost = |between: usize| {
+        let mut revisions = vec![(Superseded, "good")];
+        revisions.extend((0..between).map(|_| (Superseded, "bad")));
+        revisions.push((Failed, "good"));
+        last_good(&history(&revisions)).map(|choice| choice.target.revision)
+    };
+    assert_eq!(lost(9).unwrap(), Revision(1));
+    assert_eq!(lost(1).unwrap(), Revision(1));
+}
+
+#[test]
+fn an_upgrade_to_an_older_manifest_is_no_rollback() {
+    let sim = history(&[
+        (Superseded, "a"),
+        (Superseded, "b"),
+        (Superseded, "a"),
+        (Superseded, "d"),
+        (Deployed, "e"),
+    ]);
+    let choice = exact(&sim, 2, &[]).unwrap();
+    assert_eq!(
+        (choice.target.revision, choice.notes),
+        (Revision(2), Vec::<String>::new())
+    );
+}

@@ -14,7 +14,7 @@ use crate::sim::build::{crashed, record};
 use crate::sim::{Client, Fault, HelmEnd, Sim, Trouble, finish};
 
 /// A world in which `run-1` died right before or after the last call of this name.
-fn cut_off(call: &str, death: Fault) -> Sim {
+pub(crate) fn cut_off(call: &str, death: Fault) -> Sim {
     let count = Client::new(&crashed(), "count");
     count.report();
     let at = count

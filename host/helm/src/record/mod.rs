@@ -9,6 +9,9 @@ use vllm_rollback_engine::release::{ReleaseRecord, ReleaseRef, Revision};
 pub use envelope::{INFLATED_CAP, unwrap_payload};
 pub(crate) use json::sha256_hex;
 
+/// Characters of a foreign name that are shown: longer than any that Helm allows.
+const SHOWN: usize = 60;
+
 /// The object that holds a record, and what its labels promise of it.
 #[derive(Debug, Clone, Copy)]
 pub struct Origin<'a> {
@@ -25,7 +28,7 @@ pub struct Origin<'a> {
 /// Decodes a payload and checks that it is the record its object claims to be.
 ///
 /// # Errors
-/// `Invalid` that names the object and the layer that is broken. No part of the payload is in the text.
+/// `Invalid` that names the object and the layer that is broken. Of the payload only the start of a foreign name is in the text.
 pub fn decode(origin: Origin<'_>, payload: &[u8]) -> Result<ReleaseRecord, Failure> {
     let text = unwrap_payload(payload).map_err(|why| broken(origin, why))?;
     let record = json::parse(&text).map_err(|why| broken(origin, why))?;
@@ -35,7 +38,8 @@ pub fn decode(origin: Origin<'_>, payload: &[u8]) -> Result<ReleaseRecord, Failu
         ("revision", &record.revision.to_string(), &origin.revision.to_string()),
     ] {
         if said != wanted {
-            let why = format!("the record inside says {field} {said:?}, its object {wanted:?}");
+            let start: String = said.chars().take(SHOWN).collect();
+            let why = format!("the record inside says {field} {start:?}, its object {wanted:?}");
             return Err(broken(origin, why));
         }
     }

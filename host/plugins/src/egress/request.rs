@@ -87,28 +87,44 @@ fn check_path(path: &str) -> Result<&str, Refusal> {
     }
     let before_query = path.split('?').next().unwrap_or(path);
     if decoded(before_query)
-        .split(['/', '\\', ';'])
-        .any(|segment| segment == ".." || segment == ".")
+        .split(|byte| matches!(byte, b'/' | b'\\' | b';'))
+        .any(|segment| matches!(segment, b"." | b".."))
     {
         return invalid("has a `.` or `..` segment");
     }
     Ok(path)
 }
 
-/// Undoes the percent-encoding of what separates and moves between segments, as often as it was applied.
-fn decoded(path: &str) -> String {
-    let mut path = path.to_ascii_lowercase();
+/// Undoes the percent-encoding, as often as it was applied, of every character: `%25%32%65` is `%2e` after one round.
+fn decoded(path: &str) -> Vec<u8> {
+    let mut path = path.as_bytes().to_vec();
     loop {
-        let next = path
-            .replace("%2e", ".")
-            .replace("%2f", "/")
-            .replace("%5c", "\\")
-            .replace("%25", "%");
-        if next == path {
+        let next = decoded_once(&path);
+        // Each round that finds something makes the path shorter.
+        if next.len() == path.len() {
             return path;
         }
         path = next;
     }
+}
+
+fn decoded_once(path: &[u8]) -> Vec<u8> {
+    let digit = |at: usize| path.get(at).and_then(|byte| char::from(*byte).to_digit(16));
+    let mut out = Vec::with_capacity(path.len());
+    let mut at = 0;
+    while let Some(byte) = path.get(at) {
+        match (byte, digit(at + 1), digit(at + 2)) {
+            (b'%', Some(high), Some(low)) => {
+                out.extend(u8::try_from(high * 16 + low));
+                at += 3;
+            }
+            _ => {
+                out.push(*byte);
+                at += 1;
+            }
+        }
+    }
+    out
 }
 
 fn parse_headers(headers: &[(String, String)]) -> Result<HeaderMap, Refusal> {

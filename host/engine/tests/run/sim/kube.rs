@@ -42,13 +42,14 @@ impl Releases for Client {
     }
 
     async fn helm(&self) -> Result<HelmInfo, Failure> {
-        self.call("helm", |_| {
+        self.call("helm", |world| {
+            let is_helm_3 = world.is_helm_3;
             Ok(HelmInfo {
                 path: "helm".into(),
-                version: "v4.3.1".into(),
-                major: 4,
+                version: if is_helm_3 { "v3.22.0" } else { "v4.3.1" }.into(),
+                major: if is_helm_3 { 3 } else { 4 },
                 has_description: true,
-                has_server_side: true,
+                has_server_side: !is_helm_3,
             })
         })
         .await
@@ -130,7 +131,11 @@ fn helm_rollback(world: &mut World, order: &RollbackOrder) -> Result<RolledBack,
     }
     world.records.push(record.clone());
     Ok(RolledBack {
-        exit_code: Some(i32::from(record.status != ReleaseStatus::Deployed)),
+        exit_code: Some(
+            world
+                .helm_exit_code
+                .unwrap_or(i32::from(record.status != ReleaseStatus::Deployed)),
+        ),
         record,
         stderr_tail: Vec::new(),
     })
@@ -173,11 +178,12 @@ impl Workloads for Client {
         _deadline: Duration,
         _observer: &dyn Observer,
     ) -> Result<Drained, Failure> {
-        self.call("drain", |_| {
+        self.call("drain", |world| {
+            let count = world.late_requests;
             Ok(Drained {
-                in_flight: Some(0),
-                deadline_passed: false,
-                evidence: vec!["llama-1: 0 running, 0 waiting".into()],
+                in_flight: Some(count),
+                deadline_passed: count > 0,
+                evidence: vec![format!("llama-1: {count} running, 0 waiting")],
             })
         })
         .await
@@ -199,14 +205,19 @@ impl Workloads for Client {
     ) -> Result<Ready, NotReady> {
         let watched = self.call("watch_ready", |world| {
             let serves = world.live == target.manifest && world.pods.iter().all(|pod| pod.ready);
-            Ok(serves.then(|| world.pods.clone()))
+            Ok(if serves {
+                Ok(world.pods.clone())
+            } else {
+                Err(world.causes.clone())
+            })
         });
         match watched.await {
-            Ok(Some(pods)) => Ok(Ready {
+            Ok(Ok(pods)) => Ok(Ready {
                 pods,
                 evidence: vec!["Deployment/llama: 1/1 updated and available".into()],
             }),
-            Ok(None) => {
+            Ok(Err(causes)) if !causes.is_empty() => Err(NotReady::Caused(causes)),
+            Ok(Err(_)) => {
                 let cause = Cause {
                     reason: CauseReason::CrashLoop,
                     object: "Pod/llama-1 container vllm".into(),
@@ -224,13 +235,16 @@ impl Workloads for Client {
 
     async fn drift(&self, _target: &ReleaseRecord) -> Result<Vec<Drift>, Failure> {
         self.call("drift", |world| {
-            let drift = Drift {
+            let drift = |path: String| Drift {
                 object: "Deployment/llama".into(),
-                path: "spec.template.spec.containers[vllm].env[LEFTOVER].value".into(),
+                path,
                 wanted: None,
                 live: Some("1".into()),
             };
-            Ok(if world.has_leftover { vec![drift] } else { Vec::new() })
+            let leftover = "spec.template.spec.containers[vllm].env[LEFTOVER].value";
+            let by_hand = (0..world.drifted).map(|number| drift(format!("metadata.labels[by-hand-{number}]")));
+            let leftover = world.has_leftover.then(|| drift(leftover.into()));
+            Ok(leftover.into_iter().chain(by_hand).collect())
         })
         .await
     }

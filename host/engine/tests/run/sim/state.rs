@@ -3,13 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use vllm_rollback_engine::check::Outcome;
+use vllm_rollback_engine::check::{CheckContext, Outcome, Phase};
 use vllm_rollback_engine::failure::FailureKind;
 use vllm_rollback_engine::journal::{Edge, Entry, Memory};
 use vllm_rollback_engine::release::{ReleaseRecord, RollbackOrder};
 use vllm_rollback_engine::report::StateName;
 use vllm_rollback_engine::traffic::TrafficStatus;
-use vllm_rollback_engine::workload::{Finding, GitOpsOwner, ServingPod};
+use vllm_rollback_engine::workload::{Cause, Finding, GitOpsOwner, ServingPod};
 
 /// How a manifest behaves once it is applied.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,6 +61,9 @@ pub(crate) enum HelmEnd {
     Pending,
 }
 
+/// Something that happens by itself.
+pub(crate) type Happening = fn(&mut World);
+
 /// All that is true.
 #[derive(Debug, Default)]
 pub(crate) struct World {
@@ -92,8 +95,24 @@ pub(crate) struct World {
     pub(crate) direct_skipped: Option<String>,
     /// The checks end without a verdict.
     pub(crate) checks_are_silent: bool,
-    /// Another helm makes a revision while the checks run, and leaves the pods alone.
-    pub(crate) upgraded_meanwhile: bool,
+    /// What a check at the pods finds that is not required, where there is one.
+    pub(crate) optional: Option<Outcome>,
+    /// What else happens while the pods are checked.
+    pub(crate) during_checks: Option<Happening>,
+    /// What the checks were told.
+    pub(crate) contexts: Vec<(Phase, CheckContext)>,
+    /// Pods that a manifest asks for; 0 stands for 1.
+    pub(crate) replicas: u32,
+    /// Fields that differ from the manifest, beside a leftover.
+    pub(crate) drifted: usize,
+    /// Why pods do not get ready; a crash loop where nothing is said.
+    pub(crate) causes: Vec<Cause>,
+    /// Requests that the drain deadline cuts off.
+    pub(crate) late_requests: u64,
+    /// The exit code of a Helm whose record says that all went well, where it is not 0.
+    pub(crate) helm_exit_code: Option<i32>,
+    /// Helm has no server-side apply.
+    pub(crate) is_helm_3: bool,
     /// UIDs of the pods that passed the direct check, while they are the same pods.
     pub(crate) proved: BTreeSet<String>,
     /// The routed check failed since the model was last let into traffic.
@@ -147,10 +166,10 @@ impl World {
         if is_same {
             return;
         }
-        self.pods_made += 1;
+        let before = self.pods_made;
+        self.pods_made += self.replicas.max(1);
         self.proved.clear();
-        let number = self.pods_made;
-        self.pods = vec![ServingPod {
+        let pod = |number| ServingPod {
             name: format!("llama-{number}"),
             uid: format!("uid-{number}"),
             revision_hash: format!("hash-{manifest}"),
@@ -159,7 +178,8 @@ impl World {
             port: 8000,
             images: Vec::new(),
             ip: None,
-        }];
+        };
+        self.pods = (before + 1..=self.pods_made).map(pod).collect();
     }
 
     /// Only the holder of the lock may change the world (invariant I3).
@@ -188,7 +208,10 @@ impl World {
         let newest = self.newest();
         let checks = [
             (newest.manifest == self.live, "another manifest is live"),
-            (!self.has_leftover, "live objects differ from the manifest"),
+            (
+                !self.has_leftover && self.drifted == 0,
+                "live objects differ from the manifest",
+            ),
             (!self.pods.is_empty(), "no pod serves"),
             (self.pods.iter().all(|pod| pod.ready), "a pod is not ready"),
             (

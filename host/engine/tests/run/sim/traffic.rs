@@ -7,7 +7,6 @@ use vllm_rollback_engine::check::{CheckContext, CheckSpec, Outcome, Phase, Verdi
 use vllm_rollback_engine::event::{Event, Observer};
 use vllm_rollback_engine::failure::{Failure, FailureKind};
 use vllm_rollback_engine::ports::{Checks, Registry};
-use vllm_rollback_engine::release::ReleaseStatus;
 use vllm_rollback_engine::report::StateName;
 use vllm_rollback_engine::traffic::{TrafficState, TrafficStatus};
 
@@ -100,16 +99,22 @@ impl Checks for Client {
     async fn specs(&self) -> Result<Vec<CheckSpec>, Failure> {
         self.call("specs", |world| {
             let no_router = (!world.has_router).then(|| "no router is known".to_owned());
-            Ok(vec![
+            let mut specs = vec![
                 build::spec("completion", Phase::Direct, world.direct_skipped.clone()),
                 build::spec("router-e2e", Phase::Routed, no_router),
-            ])
+            ];
+            specs.extend(world.optional.map(|_| CheckSpec {
+                required: false,
+                ..build::spec("style", Phase::Direct, None)
+            }));
+            Ok(specs)
         })
         .await
     }
 
     async fn run(&self, phase: Phase, context: &CheckContext, observer: &dyn Observer) -> Vec<Verdict> {
         let ran = self.call("checks", |world| {
+            world.contexts.push((phase, context.clone()));
             if world.checks_are_silent {
                 return Ok(Vec::new());
             }
@@ -119,7 +124,13 @@ impl Checks for Client {
                 _ if !world.has_router => return Ok(Vec::new()),
                 _ => health.routed,
             };
+            let mut verdicts = vec![build::verdict(phase, outcome)];
             if phase == Phase::Direct {
+                verdicts.extend(world.optional.map(|outcome| Verdict {
+                    check: "style".into(),
+                    required: false,
+                    ..build::verdict(phase, outcome)
+                }));
                 let passed = outcome == Outcome::Pass;
                 world.proved = context.pods.iter().filter(|_| passed).map(|p| p.uid.clone()).collect();
                 for pod in &mut world.pods {
@@ -128,15 +139,13 @@ impl Checks for Client {
                 if health.restarts {
                     world.proved.clear();
                 }
-                if std::mem::take(&mut world.upgraded_meanwhile) {
-                    let number = world.newest().revision.0 + 1;
-                    let record = build::record(number, ReleaseStatus::Deployed, "other");
-                    world.records.push(record);
+                if let Some(happens) = world.during_checks {
+                    happens(world);
                 }
             } else {
                 world.routed_failed = outcome != Outcome::Pass;
             }
-            Ok(vec![build::verdict(phase, outcome)])
+            Ok(verdicts)
         });
         // A check that cannot run is a verdict, never silence.
         let verdicts = ran

@@ -1,0 +1,181 @@
+//! Words and numbers that others rely on: Helm's statuses, exit codes, states, the plan's digest, a driver's defaults.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use vllm_rollback_engine::failure::Failure;
+use vllm_rollback_engine::plan::{Plan, digest};
+use vllm_rollback_engine::ports::Registry;
+use vllm_rollback_engine::release::{ReleaseStatus, Revision};
+use vllm_rollback_engine::report::{ExitCode, StateName};
+use vllm_rollback_engine::resume::Decision;
+use vllm_rollback_engine::traffic::{TrafficState, TrafficStatus};
+use vllm_rollback_engine::{plan, unlock};
+
+use crate::sim::build::{crashed, traffic};
+use crate::sim::{Client, finish};
+
+#[test]
+fn helms_words_for_a_status_are_read_and_written_alike() {
+    use ReleaseStatus::{
+        Deployed, Failed, PendingInstall, PendingRollback, PendingUpgrade, Superseded, Uninstalled, Uninstalling,
+        Unknown,
+    };
+    for (word, status) in [
+        ("deployed", Deployed),
+        ("superseded", Superseded),
+        ("failed", Failed),
+        ("pending-install", PendingInstall),
+        ("pending-upgrade", PendingUpgrade),
+        ("pending-rollback", PendingRollback),
+        ("uninstalling", Uninstalling),
+        ("uninstalled", Uninstalled),
+        ("unknown", Unknown),
+    ] {
+        assert_eq!(ReleaseStatus::parse(word), status);
+        assert_eq!((status.word(), status.to_string().as_str()), (word, word));
+        assert_eq!(status.is_pending(), word.starts_with("pending-"), "{word}");
+    }
+    assert_eq!(
+        ReleaseStatus::parse("Deployed"),
+        Unknown,
+        "Helm writes it in lower case"
+    );
+}
+
+#[test]
+fn an_exit_code_and_its_number_name_each_other() {
+    let numbers: Vec<_> = ExitCode::ALL.iter().map(|code| code.number()).collect();
+    assert_eq!(numbers, [0, 1, 2, 10, 11, 12, 13, 14, 15]);
+    for code in ExitCode::ALL {
+        assert_eq!(
+            (i32::from(code), ExitCode::try_from(code.number())),
+            (code.number(), Ok(code))
+        );
+    }
+    assert_eq!(ExitCode::try_from(3).unwrap_err(), "no exit code 3");
+}
+
+#[test]
+fn states_and_decisions_are_shown_by_their_words() {
+    assert_eq!(
+        format!("{}, {}", StateName::RolledBack, StateName::Held),
+        "rolled-back, held"
+    );
+    let words = [Decision::Done, Decision::Redo, Decision::Compensate].map(Decision::word);
+    assert_eq!(words, ["done", "redo", "compensate"]);
+    let words = [
+        TrafficStatus::Enabled,
+        TrafficStatus::Disabled,
+        TrafficStatus::Other("degraded".into()),
+    ];
+    assert_eq!(
+        words.each_ref().map(TrafficStatus::word),
+        ["enabled", "disabled", "degraded"]
+    );
+}
+
+#[test]
+fn a_plan_has_another_digest_when_anything_changes_that_it_rests_on() {
+    let client = Client::new(&crashed(), "run-1");
+    let first = finish(&client, plan(&client.world(), &client.request))
+        .unwrap()
+        .unwrap();
+    assert_eq!((first.digest.len(), digest(&first)), (64, first.digest.clone()));
+    let changes: [fn(&mut Plan); 9] = [
+        |plan| plan.release.name.push('x'),
+        |plan| plan.current.revision = Revision(9),
+        |plan| plan.current.status = ReleaseStatus::Failed,
+        |plan| plan.target = Revision(9),
+        |plan| plan.target_manifest_sha256.push('x'),
+        |plan| plan.client_side = !plan.client_side,
+        |plan| plan.traffic.status = TrafficStatus::Disabled,
+        |plan| plan.continues = Some("run-0".into()),
+        |plan| plan.checks[0].required = false,
+    ];
+    for change in changes {
+        let mut other = first.clone();
+        change(&mut other);
+        assert_ne!(digest(&other), first.digest);
+    }
+    let mut other = first.clone();
+    other.preflight.findings.clear();
+    other.traffic.evidence.push("read a second later".into());
+    assert_eq!(digest(&other), first.digest, "what changes by itself is left out");
+}
+
+/// A driver that says nothing of its own where it need not.
+struct Terse;
+
+#[async_trait]
+impl Registry for Terse {
+    fn driver(&self) -> &'static str {
+        "terse"
+    }
+
+    fn needs_client_side_rollback(&self) -> bool {
+        false
+    }
+
+    async fn read(&self) -> Result<TrafficState, Failure> {
+        Ok(traffic(TrafficStatus::Disabled, false))
+    }
+
+    async fn stop(&self, _: &TrafficState) -> Result<(), Failure> {
+        Ok(())
+    }
+
+    async fn confirm_stopped(&self, _: Duration) -> Result<Vec<String>, Failure> {
+        Ok(Vec::new())
+    }
+
+    async fn resume_to(&self, _: &TrafficState) -> Result<(), Failure> {
+        Ok(())
+    }
+
+    async fn confirm_resumed(&self, _: &TrafficState, _: Duration) -> Result<Vec<String>, Failure> {
+        Ok(Vec::new())
+    }
+}
+
+#[test]
+fn a_driver_that_says_no_more_than_it_must_can_enable_and_adds_nothing_to_the_report() {
+    let client = Client::new(&crashed(), "run-1");
+    let enabled = Terse.enabled(&traffic(TrafficStatus::Disabled, true)).unwrap();
+    assert_eq!(enabled.status, TrafficStatus::Enabled);
+    assert_eq!(enabled.token, traffic(TrafficStatus::Disabled, true).token);
+    assert_eq!(finish(&client, Terse.afterwards()), Some(Vec::new()));
+    assert_eq!(Terse.driver(), "terse");
+}
+
+#[test]
+fn unlocking_says_who_was_put_out_or_that_nobody_was() {
+    use vllm_rollback_engine::failure::FailureKind;
+
+    use crate::sim::{Fault, Trouble};
+    let sim = crashed();
+    let client = Client::new(&sim, "run-1");
+    let unlocked = |client: &Client, force| finish(client, unlock(&client.world(), &client.request, force)).unwrap();
+    let last = |report: &vllm_rollback_engine::report::RunReport| report.states.last().unwrap().evidence.clone();
+    let report = unlocked(&client, false);
+    assert_eq!(
+        (report.outcome, last(&report)),
+        (StateName::Done, vec!["nobody held the lock".to_owned()])
+    );
+    sim.world().lock = Some(("run-0".into(), "first come".into()));
+    sim.world().dead.insert("run-0".into());
+    let report = unlocked(&client, false);
+    assert_eq!(
+        (report.outcome, last(&report)),
+        (StateName::Done, vec!["run run-0 held it".to_owned()])
+    );
+    // One that nobody could look at stays where it is.
+    sim.world().lock = Some(("run-0".into(), "first come".into()));
+    let blind = Client::new(&sim, "run-2").with(Trouble::Every("assert_dead"), Fault::Fails(FailureKind::Unreachable));
+    let report = unlocked(&blind, false);
+    assert_eq!(
+        (report.outcome, report.exit_code),
+        (StateName::Unchanged, ExitCode::Refused)
+    );
+    assert!(sim.world().lock.is_some());
+}
