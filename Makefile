@@ -90,7 +90,7 @@ mutants: ## Sabotage the engine in every way cargo-mutants knows, and count how 
 	@tools/mutants.sh
 
 .PHONY: fuzz
-fuzz: ## libFuzzer on all that is read from outside, FUZZ_SECONDS for each target (60); KEEP=1 keeps what it learns
+fuzz: ## libFuzzer on all that is read from outside, FUZZ_SECONDS for each target (60); KEEP=n keeps n inputs
 	@tools/fuzz.sh
 
 .PHONY: clean

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # libFuzzer on each target of tests/fuzz, for FUZZ_SECONDS each (60), or on the targets that are named.
-# What it finds worth knowing gathers in target/fuzz/corpus; `KEEP=1` merges the smallest set of it into tests/fuzz/corpus,
-# which `make test` replays. An input that breaks a promise is left in target/fuzz/broken, and the run fails.
+# What it finds worth knowing gathers in target/fuzz/corpus; `KEEP=n` takes n inputs, small and large, of the smallest set that
+# covers the same into tests/fuzz/corpus, which `make test` replays. An input that breaks a promise is left in target/fuzz/broken, and the run fails.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 target=${CARGO_TARGET_DIR:-$PWD/target}
@@ -32,8 +32,14 @@ for name in "${targets[@]}"; do
     failed+=("$name")
   grep -E "stat::number_of_executed_units|panicked|ERROR|SUMMARY" "$out/$name.log" >&2 || true
   if [ -n "${KEEP:-}" ]; then
-    # Small inputs only: they are for people to read and for git to keep.
-    "$programs/$name" "$kept" "$out/corpus/$name" -merge=1 -max_len=4096 >>"$out/$name.log" 2>&1
+    rm -rf "$out/least/$name" && mkdir -p "$out/least/$name"
+    "$programs/$name" "$out/least/$name" "$kept" "$out/corpus/$name" -set_cover_merge=1 -max_len=4096 >>"$out/$name.log" 2>&1
+    # From the smallest to the largest, since small ones alone do not reach far.
+    find "$out/least/$name" -type f -printf '%s %p\n' | sort -n |
+      awk -v n="$KEEP" '{ path[NR] = $2 } END { for (i = 0; i < n && i < NR; i++) print path[int(i * NR / (n < NR ? n : NR)) + 1] }' | while read -r input; do
+      # What has a name already is not kept twice.
+      sha1sum "$kept"/* | grep -q "^$(sha1sum <"$input" | cut -c1-40)" || cp -n "$input" "$kept/"
+    done
   fi
 done
 [ ${#failed[@]} -eq 0 ] || { echo "broken: ${failed[*]}; see $out/broken and $out/NAME.log" >&2; exit 1; }

@@ -368,16 +368,36 @@ fn a_rollback_that_lost_its_mark_is_looked_for_among_the_last_ten_revisions() {
 
 #[test]
 fn an_upgrade_to_an_older_manifest_is_no_rollback() {
-    let sim = history(&[
-        (Superseded, "a"),
-        (Superseded, "b"),
-        (Superseded, "a"),
-        (Superseded, "d"),
-        (Deployed, "e"),
-    ]);
+    // Only a failed or pending record may have lost its mark.
+    let sim = history(&[(Superseded, "a"), (Superseded, "b"), (Superseded, "a"), (Failed, "c")]);
     let choice = exact(&sim, 2, &[]).unwrap();
     assert_eq!(
         (choice.target.revision, choice.notes),
         (Revision(2), Vec::<String>::new())
+    );
+}
+
+#[test]
+fn a_revision_that_an_earlier_run_left_is_told_from_one_with_its_manifest() {
+    let sim = history(&[
+        (Superseded, "a"),
+        (Superseded, "bad"),
+        (Superseded, "bad"),
+        (Deployed, "c"),
+    ]);
+    let mut memory = Memory::default();
+    memory.rejected.push(Rejected {
+        revision: 2,
+        manifest_sha256: "sha-bad".into(),
+        reason: "slow".into(),
+    });
+    let choice = choose_from(&sim, &memory, TargetWish::LastGood, &[]).unwrap();
+    let reasons: Vec<_> = choice.skipped.iter().map(|one| one.reason.as_str()).collect();
+    assert_eq!(
+        reasons,
+        [
+            "an earlier run rolled back from revision 2, which has the same manifest: slow",
+            "an earlier run rolled back from it: slow"
+        ]
     );
 }
