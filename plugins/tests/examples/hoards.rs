@@ -23,7 +23,10 @@ impl Check for Plugin {
     }
 
     fn run(world: &impl World, context: &Context, _parameters: &NoParameters) -> Finding {
-        let mut hoard = vec![format!("{context:?}"), format!("{:?}", std::env::vars().collect::<Vec<_>>())];
+        let mut hoard = vec![
+            format!("{context:?}"),
+            format!("{:?}", std::env::vars().collect::<Vec<_>>()),
+        ];
         hoard.push(format!("{:?}", std::env::args().collect::<Vec<_>>()));
         hoard.push(format!("{:?}", world.registry()));
         hoard.push(format!("{:?}", world.events()));
