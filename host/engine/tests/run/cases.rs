@@ -385,19 +385,13 @@ fn an_interruption_before_the_fence_changes_nothing_and_after_it_holds_the_model
     let calls = Client::new(&crashed(), "count");
     calls.report();
     let total = calls.calls_made();
-    let stop_at = calls
-        .calls
-        .lock()
-        .unwrap()
-        .iter()
-        .position(|call| *call == "stop")
-        .unwrap();
+    let stop_at = calls.first_call("stop");
     for at in 0..total {
         let sim = crashed();
         let mut client = Client::new(&sim, "run-1");
         client.interrupt_at = Some(at);
         let report = client.report();
-        let is_before = usize::try_from(at).unwrap() <= stop_at;
+        let is_before = at <= stop_at;
         match report.outcome {
             StateName::Unchanged => {
                 assert!(is_before, "call {at}");

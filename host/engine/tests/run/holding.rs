@@ -258,7 +258,5 @@ fn a_run_that_loses_its_lock_after_the_fence_touches_nothing_more() {
 fn number_of(name: &str) -> u32 {
     let counted = Client::new(&crashed(), "count");
     counted.report();
-    let calls = counted.calls.lock().unwrap();
-    let at = calls.iter().position(|call| *call == name).unwrap();
-    u32::try_from(at).unwrap()
+    counted.first_call(name)
 }

@@ -122,10 +122,9 @@ fn a_run_that_died_between_the_two_steps_is_known_by_its_step() {
     let at = {
         let counting = client(&half_rolled_back(ReleaseStatus::PendingRollback), "count");
         counting.report();
-        let calls = counting.calls.lock().unwrap();
-        calls.iter().position(|call| *call == "rollback").unwrap()
+        counting.first_call("rollback")
     };
-    let dead = client(&sim, "run-1").with(Trouble::Call(u32::try_from(at).unwrap()), Fault::DiesAfter);
+    let dead = client(&sim, "run-1").with(Trouble::Call(at), Fault::DiesAfter);
     assert!(dead.run().is_none());
     assert_eq!(sim.world().newest().manifest, "bad");
     assert_eq!(decisions(&sim)[1], (StateName::RolledBack, Decision::Redo));

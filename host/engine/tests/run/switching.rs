@@ -196,16 +196,10 @@ fn disabling_a_model_that_got_traffic_since_keeps_what_it_was_a_moment_ago() {
 fn a_change_that_was_interrupted_is_unknown_even_where_the_registry_looks_untouched() {
     let count = operator(&crashed(), "count");
     set(&count, TrafficWish::Disable);
-    let stop = count
-        .calls
-        .lock()
-        .unwrap()
-        .iter()
-        .position(|call| *call == "stop")
-        .unwrap();
+    let stop = count.first_call("stop");
     let sim = crashed();
     let mut client = operator(&sim, "op-1");
-    client.interrupt_at = Some(u32::try_from(stop + 1).unwrap());
+    client.interrupt_at = Some(stop + 1);
     let report = set(&client, TrafficWish::Disable);
     assert_eq!(
         (report.outcome, report.exit_code),

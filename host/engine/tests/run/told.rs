@@ -239,19 +239,10 @@ fn a_hold_says_what_the_registry_said() {
 /// A run in which Helm fails and the registry cannot be read when the model is to be held.
 fn blind_at_the_end(first: &Client) -> Client {
     first.report();
-    let at = first
-        .calls
-        .lock()
-        .unwrap()
-        .iter()
-        .rposition(|call| *call == "read")
-        .unwrap();
+    let at = first.last_call("read");
     let mut blind = Client::new(&crashed(), "run-1");
     blind.faults.clone_from(&first.faults);
-    blind.with(
-        Trouble::Call(u32::try_from(at).unwrap()),
-        Fault::Fails(FailureKind::Unreachable),
-    )
+    blind.with(Trouble::Call(at), Fault::Fails(FailureKind::Unreachable))
 }
 
 #[test]
@@ -343,18 +334,9 @@ fn helms_last_words_and_exit_code_are_told_beside_what_its_record_says() {
 fn a_registry_that_cannot_be_read_once_more_is_no_longer_reported() {
     let count = Client::new(&crashed(), "count");
     count.report();
-    let at = count
-        .calls
-        .lock()
-        .unwrap()
-        .iter()
-        .rposition(|call| *call == "read")
-        .unwrap();
+    let at = count.last_call("read");
     let sim: Sim = crashed();
-    let client = Client::new(&sim, "run-1").with(
-        Trouble::Call(u32::try_from(at).unwrap()),
-        Fault::Fails(FailureKind::Unreachable),
-    );
+    let client = Client::new(&sim, "run-1").with(Trouble::Call(at), Fault::Fails(FailureKind::Unreachable));
     let report = client.report();
     assert_eq!((report.outcome, report.traffic_after), (StateName::Done, None));
     assert_said(&report.notes, "the registry could not be read once more: read failed");

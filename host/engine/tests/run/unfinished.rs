@@ -17,15 +17,9 @@ use crate::sim::{Client, Fault, HelmEnd, Sim, Trouble, finish};
 pub(crate) fn cut_off(call: &str, death: Fault) -> Sim {
     let count = Client::new(&crashed(), "count");
     count.report();
-    let at = count
-        .calls
-        .lock()
-        .unwrap()
-        .iter()
-        .rposition(|made| *made == call)
-        .unwrap();
+    let at = count.last_call(call);
     let sim = crashed();
-    let dead = Client::new(&sim, "run-1").with(Trouble::Call(u32::try_from(at).unwrap()), death);
+    let dead = Client::new(&sim, "run-1").with(Trouble::Call(at), death);
     assert!(dead.run().is_none(), "it dies at {call}");
     sim
 }

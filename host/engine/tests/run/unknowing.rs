@@ -11,8 +11,7 @@ use crate::sim::{Client, Fault, Health, Sim, Trouble};
 fn last(world: fn() -> Sim, name: &str) -> u32 {
     let count = Client::new(&world(), "count");
     count.report();
-    let at = count.calls.lock().unwrap().iter().rposition(|call| *call == name);
-    u32::try_from(at.unwrap()).unwrap()
+    count.last_call(name)
 }
 
 fn unknown(report: &RunReport) -> &str {

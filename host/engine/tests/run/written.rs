@@ -50,17 +50,8 @@ fn an_observation_that_cannot_be_written_down_is_still_true_and_is_told() {
     let sim = crashed();
     let count = Client::new(&crashed(), "count");
     count.report();
-    let last = count
-        .calls
-        .lock()
-        .unwrap()
-        .iter()
-        .rposition(|call| *call == "append")
-        .unwrap();
-    let client = Client::new(&sim, "run-1").with(
-        Trouble::Call(u32::try_from(last).unwrap()),
-        Fault::Fails(FailureKind::External),
-    );
+    let last = count.last_call("append");
+    let client = Client::new(&sim, "run-1").with(Trouble::Call(last), Fault::Fails(FailureKind::External));
     let report = client.report();
     assert_eq!(report.outcome, StateName::Done);
     assert!(
@@ -107,14 +98,8 @@ fn a_run_that_lost_its_lock_writes_into_the_memory_no_more() {
     let sim = crashed();
     let count = Client::new(&crashed(), "count");
     count.report();
-    let at = count
-        .calls
-        .lock()
-        .unwrap()
-        .iter()
-        .position(|call| *call == "watch_ready")
-        .unwrap();
-    let client = Client::new(&sim, "run-1").with(Trouble::Call(u32::try_from(at).unwrap()), Fault::LosesLock);
+    let at = count.first_call("watch_ready");
+    let client = Client::new(&sim, "run-1").with(Trouble::Call(at), Fault::LosesLock);
     let report = client.report();
     assert_eq!(report.outcome, StateName::Unknown);
     assert_eq!(sim.world().violations, [] as [String; 0]);

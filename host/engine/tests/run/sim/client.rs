@@ -170,6 +170,22 @@ impl Client {
         self.made.load(Ordering::Relaxed)
     }
 
+    /// The number of the first call of this name among those made.
+    #[track_caller]
+    pub(crate) fn first_call(&self, name: &str) -> u32 {
+        let calls = self.calls.lock().unwrap();
+        let at = calls.iter().position(|call| *call == name);
+        u32::try_from(at.unwrap_or_else(|| panic!("{name} was not called"))).unwrap()
+    }
+
+    /// The number of the last call of this name among those made.
+    #[track_caller]
+    pub(crate) fn last_call(&self, name: &str) -> u32 {
+        let calls = self.calls.lock().unwrap();
+        let at = calls.iter().rposition(|call| *call == name);
+        u32::try_from(at.unwrap_or_else(|| panic!("{name} was not called"))).unwrap()
+    }
+
     pub(crate) fn happened(&self) -> Vec<Event> {
         self.events.lock().unwrap().clone()
     }

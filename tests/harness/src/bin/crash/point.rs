@@ -202,7 +202,8 @@ impl Scene<'_> {
         problems
     }
 
-    /// Again while Helm's operation may still be alive, as the tool asks for; at once where this harness killed it.
+    /// Again while Helm's operation may still be alive, or ended just between plan and lock, as the tool asks for; at once
+    /// where this harness killed it.
     fn patiently(&self, tool: &Tool, verb: &str) -> Ran {
         let accepted: &[&str] = if self.point.with_helm {
             &["--accept-pending"]
@@ -211,7 +212,7 @@ impl Scene<'_> {
         };
         until("Helm's operation to be over", HANG, || {
             let ran = self.run(tool, verb, accepted);
-            let waits = ran.code == 1 && ran.stderr.contains("may still be at work");
+            let waits = ran.code == 15 || (ran.code == 1 && ran.stderr.contains("may still be at work"));
             (!waits).then_some(ran)
         })
     }
