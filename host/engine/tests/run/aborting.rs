@@ -7,6 +7,7 @@ use vllm_rollback_engine::traffic::TrafficStatus;
 
 use crate::sim::build::{crashed, crashed_with};
 use crate::sim::{Client, Fault, Health, HelmEnd, Sim, Trouble};
+use crate::told::evidence;
 use crate::unfinished::cut_off;
 
 fn abort(sim: &Sim) -> RunReport {
@@ -40,18 +41,10 @@ fn it_says_what_that_run_made_of_the_release() {
         "{:?}",
         report.notes
     );
-    let locked = report
-        .states
-        .iter()
-        .find(|state| state.name == StateName::Locked)
-        .unwrap();
+    let locked = evidence(&report, StateName::Locked);
     assert!(
-        locked
-            .evidence
-            .contains(&"run run-1 of ann-run-1 did not end; it was last seen rolled-back".to_owned())
-            || locked
-                .evidence
-                .contains(&"run run-1 of ann-run-1 did not end; it was last seen fenced".to_owned()),
+        locked.contains(&"run run-1 of ann-run-1 did not end; it was last seen rolled-back".to_owned())
+            || locked.contains(&"run run-1 of ann-run-1 did not end; it was last seen fenced".to_owned()),
         "{locked:?}"
     );
 }

@@ -12,6 +12,7 @@ use vllm_rollback_engine::{plan, rollback};
 
 use crate::sim::build::{crashed, crashed_with, history, record};
 use crate::sim::{Client, Fault, Health, HelmEnd, Sim, Trouble, finish};
+use crate::told::evidence;
 
 fn refuses(subject: &str, message: &str) -> Finding {
     Finding {
@@ -292,12 +293,8 @@ fn routed_checks_without_a_router_are_said_to_be_skipped() {
     sim.world().has_router = false;
     let report = Client::new(&sim, "run-1").report();
     assert_eq!(report.outcome, StateName::Done);
-    let confirmed = report
-        .states
-        .iter()
-        .find(|state| state.name == StateName::Confirmed)
-        .unwrap();
-    assert!(confirmed.evidence[0].contains("no router is known"), "{confirmed:?}");
+    let confirmed = evidence(&report, StateName::Confirmed);
+    assert!(confirmed[0].contains("no router is known"), "{confirmed:?}");
 }
 
 #[test]

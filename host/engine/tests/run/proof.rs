@@ -9,6 +9,7 @@ use vllm_rollback_engine::workload::{Cause, CauseReason};
 use crate::sim::build::crashed;
 use crate::sim::state::Happening;
 use crate::sim::{Client, Sim};
+use crate::told::evidence;
 
 /// A release with two pods, and what happens while they are checked.
 fn two_pods(happens: Happening) -> Sim {
@@ -60,15 +61,9 @@ fn pods_that_stay_as_they_were_are_counted() {
     // They restarted long before, and that is no matter now.
     let report = Client::new(&sim, "run-1").report();
     assert_eq!(report.outcome, StateName::Done);
-    let validated = report
-        .states
-        .iter()
-        .find(|state| state.name == StateName::Validated)
-        .unwrap();
+    let validated = evidence(&report, StateName::Validated);
     assert!(
-        validated
-            .evidence
-            .contains(&"the same 2 pods serve as before the checks".to_owned()),
+        validated.contains(&"the same 2 pods serve as before the checks".to_owned()),
         "{validated:?}"
     );
 }
@@ -79,15 +74,8 @@ fn a_check_that_is_not_required_is_told_and_decides_nothing() {
     sim.world().optional = Some(Outcome::Fail);
     let report = Client::new(&sim, "run-1").report();
     assert_eq!(report.outcome, StateName::Done);
-    let validated = report
-        .states
-        .iter()
-        .find(|state| state.name == StateName::Validated)
-        .unwrap();
-    assert!(
-        validated.evidence.contains(&"style failed: Fail".to_owned()),
-        "{validated:?}"
-    );
+    let validated = evidence(&report, StateName::Validated);
+    assert!(validated.contains(&"style failed: Fail".to_owned()), "{validated:?}");
     // Alone it proves nothing either.
     let sim = crashed();
     sim.world().optional = Some(Outcome::Pass);

@@ -9,6 +9,7 @@ use vllm_rollback_engine::{TrafficWish, set_traffic};
 
 use crate::sim::build::{crashed, crashed_with, traffic};
 use crate::sim::{Client, Fault, Health, Sim, Trouble, UNMANAGED, finish};
+use crate::told::evidence;
 
 fn operator(sim: &Sim, id: &str) -> Client {
     let mut client = Client::new(sim, id);
@@ -217,12 +218,8 @@ fn a_change_that_was_interrupted_is_unknown_even_where_the_registry_looks_untouc
 fn what_the_operator_is_told_after_a_change() {
     let sim = crashed();
     let report = set(&operator(&sim, "op-1"), TrafficWish::Disable);
-    let fenced = report
-        .states
-        .iter()
-        .find(|state| state.name == StateName::Fenced)
-        .unwrap();
-    assert_eq!(fenced.evidence, ["no endpoint"]);
+    let fenced = evidence(&report, StateName::Fenced);
+    assert_eq!(fenced, ["no endpoint"]);
     assert_eq!(report.next, ["kubectl vllm-rollback registry enable llama -n prod"]);
     assert_eq!(report.traffic_after.unwrap().status, Disabled);
     assert_eq!(sim.world().memory.held.as_ref().unwrap().reason, "reason of op-1");
@@ -233,12 +230,8 @@ fn what_the_operator_is_told_after_a_change() {
         again.notes
     );
     let report = set(&operator(&sim, "op-3"), TrafficWish::Enable);
-    let unfenced = report
-        .states
-        .iter()
-        .find(|state| state.name == StateName::Unfenced)
-        .unwrap();
-    assert_eq!(unfenced.evidence, ["as before: enabled"]);
+    let unfenced = evidence(&report, StateName::Unfenced);
+    assert_eq!(unfenced, ["as before: enabled"]);
     assert!(report.next[0].contains("no check ran"), "{:?}", report.next);
     let finished = sim.world().journal.last().cloned().unwrap();
     assert!(

@@ -11,7 +11,8 @@ use vllm_rollback_engine::traffic::TrafficStatus;
 use crate::sim::build::{crashed, crashed_with};
 use crate::sim::{Client, Fault, Health, HelmEnd, Sim, Trouble};
 
-fn evidence(report: &RunReport, name: StateName) -> &[String] {
+/// What was reported for a state.
+pub(crate) fn evidence(report: &RunReport, name: StateName) -> &[String] {
     let state = report.states.iter().find(|state| state.name == name);
     &state
         .unwrap_or_else(|| panic!("{name} was not reached: {:?}", report.failure))
