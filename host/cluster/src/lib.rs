@@ -41,6 +41,7 @@ mod wire;
 
 pub use connect::{BearerToken, Cluster, ConnectOptions, Identity};
 pub use lease::ReleaseLock;
+pub use serving::PodIp;
 pub use snapshot::ReleaseView;
 pub use wire::RetryListener;
 pub use workloads::ReleaseWorkloads;

@@ -2,12 +2,63 @@
 
 use serde_json::Value;
 use vllm_rollback_engine::failure::Failure;
+use vllm_rollback_engine::release::ReleaseRecord;
 use vllm_rollback_engine::workload::ServingPod;
 
 use crate::connect::Cluster;
 use crate::manifest::Manifest;
 use crate::pods;
 use crate::view;
+use crate::wire::Resource;
+
+/// A pod of a release, of whatever revision.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PodIp {
+    /// Its address.
+    pub ip: String,
+    /// It is of the revision that its workload works towards, ready, and stays.
+    pub serves: bool,
+}
+
+impl Cluster {
+    /// The pods of the record's serving workloads that have an address now.
+    ///
+    /// # Errors
+    /// `Invalid` when the manifest cannot be read; `Forbidden`, `Unreachable`.
+    pub async fn pod_ips(&self, record: &ReleaseRecord) -> Result<Vec<PodIp>, Failure> {
+        let manifest = Manifest::of(record)?;
+        let workloads = manifest.serving_workloads();
+        let live = futures::future::try_join_all(workloads.iter().map(|w| view::read(self, w))).await?;
+        let mut found = Vec::new();
+        for live in live.iter().flatten() {
+            let target = live.target_hash();
+            let with_address = live.pods.iter().filter(|pod| !pods::is_finished(pod));
+            found.extend(with_address.filter_map(|pod| {
+                Some(PodIp {
+                    ip: pods::ip(pod)?.to_owned(),
+                    serves: Some(pods::revision_hash(pod)) == target
+                        && pods::is_ready(pod)
+                        && !pods::is_terminating(pod),
+                })
+            }));
+        }
+        Ok(found)
+    }
+
+    /// Command and arguments of a pod's containers, one after the other.
+    ///
+    /// # Errors
+    /// `NotFound`, `Forbidden`, `Unreachable`.
+    pub async fn pod_arguments(&self, pod: &str) -> Result<Vec<String>, Failure> {
+        let path = Resource::core("pods").object(self.namespace(), pod);
+        let read = self.wire().get(&path).await;
+        let object = read.map_err(|e| e.into_failure(format!("cannot read Pod/{pod}")))?;
+        let containers = object["spec"]["containers"].as_array().into_iter().flatten();
+        let words = containers.flat_map(|container| ["command", "args"].map(|key| &container[key]));
+        let texts = words.filter_map(Value::as_array).flatten().filter_map(Value::as_str);
+        Ok(texts.map(str::to_owned).collect())
+    }
+}
 
 /// Pods of the revision that each serving workload works towards, without those that are terminating.
 pub(crate) async fn pods(cluster: &Cluster, manifest: &Manifest) -> Result<Vec<ServingPod>, Failure> {

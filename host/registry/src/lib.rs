@@ -3,13 +3,26 @@
 //!
 //! - [`service`]: the default, needs nothing but the cluster. The release's Services select no pod until released.
 //! - [`postgres`]: the runbook's table, with an optional Redis cache and an optional proof at the router.
+//! - [`exec`]: commands of the site's own tool.
+//! - [`litellm`]: the deployments of a LiteLLM proxy.
+//! - [`vllm_router`]: the worker lists of vllm-router's replicas.
 //! - [`none`]: traffic is left alone, and that is said loudly.
 
+pub mod exec;
+pub mod litellm;
 pub mod none;
+mod owner;
 pub mod postgres;
+mod router;
 pub mod service;
 mod token;
+pub mod vllm_router;
 
+pub use exec::ExecRegistry;
+pub use litellm::LiteLlm;
 pub use none::Unmanaged;
+pub use owner::{Owner, PodAddress, ServiceAddress};
 pub use postgres::PostgresRegistry;
+pub use router::{Ask, Reply, RouterLink};
 pub use service::ServiceGate;
+pub use vllm_router::VllmRouter;

@@ -21,6 +21,20 @@ pub struct Answer {
 }
 
 impl Answer {
+    /// Out of status and body, or of why there were none.
+    pub fn of(got: Result<(u16, String), String>) -> Self {
+        match got {
+            Ok((status, body)) => Self {
+                status: Some(status),
+                text: text_of(&body),
+            },
+            Err(error) => Self {
+                status: None,
+                text: error,
+            },
+        }
+    }
+
     /// A completion came back.
     pub fn is_served(&self) -> bool {
         self.status == Some(200)
@@ -67,21 +81,12 @@ impl ModelClient {
             };
         };
         let body = json!({"model": model, "prompt": "Who are you?", "max_tokens": 16, "temperature": 0});
-        match http::post(
+        Answer::of(http::post(
             &format!("http://{address}/v1/completions"),
             None,
             &body,
             Duration::from_secs(10),
-        ) {
-            Ok((status, body)) => Answer {
-                status: Some(status),
-                text: text_of(&body),
-            },
-            Err(error) => Answer {
-                status: None,
-                text: error,
-            },
-        }
+        ))
     }
 }
 

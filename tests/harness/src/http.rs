@@ -41,6 +41,20 @@ pub fn post(url: &str, key: Option<&str>, body: &Value, timeout: Duration) -> Re
     })
 }
 
+/// Gets status and body.
+///
+/// # Errors
+/// As [`post`].
+pub fn get(url: &str, timeout: Duration) -> Result<(u16, String), String> {
+    block_on(async {
+        let client = client(timeout).build().map_err(|e| e.to_string())?;
+        let response = client.get(url).send().await.map_err(|e| short(&e))?;
+        let status = response.status().as_u16();
+        let text = response.text().await.map_err(|e| short(&e))?;
+        Ok((status, text))
+    })
+}
+
 fn short(error: &reqwest::Error) -> String {
     if error.is_timeout() {
         "no answer in time".to_owned()

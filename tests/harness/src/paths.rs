@@ -44,6 +44,12 @@ pub fn test_plugin(name: &str) -> PathBuf {
     )
 }
 
+/// A program from PyPI in a virtual environment of its own, set up by `tools/python.sh`. None where it could not be.
+pub fn python(name: &str) -> Option<PathBuf> {
+    let program = target().join("python").join(name).join("bin").join(name);
+    program.exists().then_some(program)
+}
+
 fn existing(path: PathBuf, how: &str) -> PathBuf {
     assert!(path.exists(), "{} is not built; run `{how}` first", path.display());
     path

@@ -1,8 +1,10 @@
 //! Child processes that end when their holder does.
 
-use std::io::Read;
+use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
+
+use serde_json::Value;
 
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
@@ -27,6 +29,22 @@ impl Running {
             .spawn()
             .unwrap_or_else(|e| panic!("cannot start {command:?}: {e}"));
         Self { child }
+    }
+
+    /// Starts a server that announces itself on its first line, `{"listening": "127.0.0.1:41234"}`; with its address.
+    ///
+    /// # Panics
+    /// When it does not.
+    pub fn announced(command: &mut Command) -> (Self, String) {
+        let mut running = Self::start(command.stdin(Stdio::null()).stdout(Stdio::piped()));
+        let mut line = String::new();
+        let stdout = running.child.stdout.take().expect("stdout is piped");
+        BufReader::new(stdout)
+            .read_line(&mut line)
+            .expect("the server announces itself");
+        let announced: Value = serde_json::from_str(&line).expect("the server announces itself in JSON");
+        let address = announced["listening"].as_str().expect("an address").to_owned();
+        (running, address)
     }
 
     /// The child itself, to take its pipes.

@@ -7,6 +7,7 @@ use clap::{Args, ValueEnum};
 use serde::Deserialize;
 use vllm_rollback_engine::failure::Failure;
 
+use crate::config::settings::RouterService;
 use crate::{duration, exit};
 
 /// How the model is taken out of traffic.
@@ -18,6 +19,12 @@ pub(crate) enum Driver {
     Service,
     /// The registry table of the runbook
     Postgres,
+    /// A tool of the site; its commands are in the configuration
+    Exec,
+    /// The deployments of a LiteLLM proxy
+    Litellm,
+    /// The worker lists of a vllm-router's replicas
+    VllmRouter,
     /// Nothing: clients reach the model during the whole rollback
     None,
 }
@@ -64,6 +71,12 @@ pub(crate) struct TrafficArgs {
     /// Router that clients use; without it routed checks do not run
     #[arg(long, value_name = "URL")]
     pub(crate) router_url: Option<String>,
+    /// A replica of that router, asked by itself; repeatable
+    #[arg(long, value_name = "URL")]
+    pub(crate) router_replica: Vec<String>,
+    /// Service of that router, whose pods are its replicas, asked through the API server: [NAMESPACE/]NAME[:PORT]
+    #[arg(long, value_name = "SERVICE", conflicts_with = "router_replica")]
+    pub(crate) router_service: Option<RouterService>,
     /// Environment variable that holds the router's API key
     #[arg(long, value_name = "NAME", conflicts_with = "router_key_file")]
     pub(crate) router_key_env: Option<String>,
@@ -141,7 +154,10 @@ impl TrafficArgs {
                 return Err(secret_in_argument(flag, safe).because(format!("{flag} takes the path of a file")));
             }
         }
-        self.router_url.as_deref().map_or(Ok(()), router_url)
+        self.router_url
+            .iter()
+            .chain(&self.router_replica)
+            .try_for_each(|url| router_url(url))
     }
 }
 

@@ -6,8 +6,10 @@ use std::time::Duration;
 
 use serde::{Deserialize, Deserializer};
 use vllm_rollback_engine::failure::Failure;
+use vllm_rollback_registry::exec::Template;
 
 use crate::args::traffic::{Driver, RedisMode};
+use crate::config::settings::RouterService;
 use crate::{duration, exit};
 
 /// A configuration is a page, not a book.
@@ -44,6 +46,8 @@ pub(crate) struct Registry {
     pub(crate) postgres: Postgres,
     /// The routers' cache.
     pub(crate) redis: Redis,
+    /// The site's own tool.
+    pub(crate) exec: Exec,
 }
 
 /// `registry.postgres:`
@@ -77,6 +81,33 @@ pub(crate) struct Redis {
     password: Refused,
 }
 
+/// `registry.exec:`
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Exec {
+    /// Prints the registry's entries as JSON.
+    #[serde(deserialize_with = "command")]
+    pub(crate) read: Option<Template>,
+    /// Takes the model out of traffic.
+    #[serde(deserialize_with = "command")]
+    pub(crate) disable: Option<Template>,
+    /// Puts it into traffic.
+    #[serde(deserialize_with = "command")]
+    pub(crate) enable: Option<Template>,
+    /// Sets another status.
+    #[serde(deserialize_with = "command")]
+    pub(crate) restore: Option<Template>,
+    /// Variables that the commands get.
+    #[serde(deserialize_with = "variables")]
+    pub(crate) env: Vec<String>,
+    /// How long a command may take.
+    #[serde(deserialize_with = "time")]
+    pub(crate) timeout: Option<Duration>,
+    /// How long routers may go on as before.
+    #[serde(deserialize_with = "time_or_none")]
+    pub(crate) visible_after: Option<Duration>,
+}
+
 /// `router:`
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -84,6 +115,12 @@ pub(crate) struct Router {
     /// Its URL.
     #[serde(deserialize_with = "plain_url")]
     pub(crate) url: Option<String>,
+    /// Its replicas, where they can be asked one by one.
+    #[serde(deserialize_with = "plain_urls")]
+    pub(crate) replicas: Vec<String>,
+    /// Its Service, where the replicas are the pods behind it.
+    #[serde(deserialize_with = "service")]
+    pub(crate) service: Option<RouterService>,
     /// Variable that holds its API key.
     #[serde(deserialize_with = "variable")]
     pub(crate) key_env: Option<String>,
@@ -146,20 +183,51 @@ impl<'de> Deserialize<'de> for Refused {
 }
 
 fn variable<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
-    let name = String::deserialize(deserializer)?;
+    variable_name(String::deserialize(deserializer)?).map(Some)
+}
+
+fn variables<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    let names = Vec::<String>::deserialize(deserializer)?;
+    names.into_iter().map(variable_name).collect()
+}
+
+fn variable_name<E: serde::de::Error>(name: String) -> Result<String, E> {
     if crate::args::traffic::is_variable_name(&name) {
-        Ok(Some(name))
+        Ok(name)
     } else {
-        Err(serde::de::Error::custom(
+        Err(E::custom(
             "this key takes the name of an environment variable, not its value",
         ))
     }
+}
+
+fn command<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Template>, D::Error> {
+    let words = Vec::<String>::deserialize(deserializer)?;
+    Template::new(words).map(Some).map_err(serde::de::Error::custom)
 }
 
 fn plain_url<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
     let url = String::deserialize(deserializer)?;
     crate::args::traffic::router_url(&url).map_err(serde::de::Error::custom)?;
     Ok(Some(url))
+}
+
+fn service<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<RouterService>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    text.parse().map(Some).map_err(serde::de::Error::custom)
+}
+
+fn plain_urls<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    let urls = Vec::<String>::deserialize(deserializer)?;
+    for url in &urls {
+        crate::args::traffic::router_url(url).map_err(serde::de::Error::custom)?;
+    }
+    Ok(urls)
+}
+
+fn time_or_none<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    duration::parse(&text).map(Some).map_err(serde::de::Error::custom)
 }
 
 fn time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
@@ -216,6 +284,10 @@ impl File {
         for plugin in &mut self.checks.plugins {
             plugin.file = directory.join(&plugin.file);
         }
+        let exec = &mut self.registry.exec;
+        for command in [&mut exec.read, &mut exec.disable, &mut exec.enable, &mut exec.restore] {
+            *command = command.take().map(|command| command.anchored(directory));
+        }
         for file in [
             &mut self.registry.postgres.dsn_file,
             &mut self.registry.redis.url_file,
@@ -238,7 +310,7 @@ mod tests {
         let file = File::parse(
             "model: llama-2-7b\n\
              environment: production\n\
-             registry:\n  driver: postgres\n  postgres: {dsn_env: REGISTRY_DSN, table: model_registry}\n  redis: {url_env: REDIS, mode: wait}\n\
+             registry:\n  driver: postgres\n  exec: {read: [./tool, list], env: [DSN], visible_after: 0s}\n  postgres: {dsn_env: REGISTRY_DSN, table: model_registry}\n  redis: {url_env: REDIS, mode: wait}\n\
              router: {url: 'http://api-router:8080', key_env: ROUTER_KEY}\n\
              checks:\n  plugins:\n  - file: mine.wasm\n    grants: [pod]\n  params: {completion: {max_tokens: 5}}\n\
              timeouts: {drain: 45s, ready: 20m}\n",
@@ -249,6 +321,9 @@ mod tests {
         assert!(file.checks.plugins[0].required);
         assert_eq!(file.checks.params["completion"]["max_tokens"], serde_json::json!(5));
         assert_eq!(file.timeouts.ready, Some(Duration::from_secs(1200)));
+        let exec = &file.registry.exec;
+        assert_eq!(exec.read.as_ref().map(Template::program), Some("./tool"));
+        assert_eq!((exec.env.len(), exec.visible_after), (1, Some(Duration::ZERO)));
     }
 
     #[test]
@@ -283,6 +358,10 @@ mod tests {
         for text in [
             "registry:\n  driver: mysql\n",
             "timeouts: {ready: 10}\n",
+            "registry: {exec: {read: []}}\n",
+            "registry: {exec: {read: [tool, '{modle}']}}\n",
+            "registry: {exec: {env: ['A=b']}}\n",
+            "router: {replicas: ['api-router:8080']}\n",
             "model: [\n",
             "- a\n",
         ] {

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use vllm_rollback_engine::failure::Failure;
+use vllm_rollback_registry::exec::{Commands, Surroundings, Template};
 use vllm_rollback_registry::postgres::{Dsn, Table};
 
 use crate::args::checks::ChecksArgs;
@@ -17,6 +18,9 @@ use crate::secret::{Secret, Source};
 
 /// Requests in flight get this long where nothing else is said.
 const DRAIN: Duration = Duration::from_secs(30);
+
+/// A command of the registry's tool gets this long where nothing else is said.
+const COMMAND: Duration = Duration::from_secs(30);
 
 /// What a verb works with.
 #[derive(Debug, Clone)]
@@ -55,8 +59,25 @@ pub(crate) enum Registry {
         /// The routers' cache.
         redis: Option<Redis>,
     },
+    /// The site's own tool.
+    Exec(Exec),
+    /// The deployments of the router, a LiteLLM proxy.
+    LiteLlm,
+    /// The worker lists of the router.
+    VllmRouter,
     /// Nothing.
     None,
+}
+
+/// The site's own tool.
+#[derive(Debug, Clone)]
+pub(crate) struct Exec {
+    /// Its commands.
+    pub(crate) commands: Commands,
+    /// What they get.
+    pub(crate) surroundings: Surroundings,
+    /// How long routers may go on as before after a change.
+    pub(crate) visible_after: Option<Duration>,
 }
 
 /// The routers' cache.
@@ -71,10 +92,62 @@ pub(crate) struct Redis {
 /// The router that clients use.
 #[derive(Debug, Clone)]
 pub(crate) struct Router {
-    /// Its URL, without secrets.
-    pub(crate) url: String,
+    /// Its URL for clients, without secrets; routed checks use it.
+    pub(crate) url: Option<String>,
+    /// Where its replicas are asked.
+    pub(crate) place: Place,
     /// Its API key.
     pub(crate) key: Option<Secret>,
+}
+
+/// Where a router's replicas are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// At these URLs.
+    Urls(Vec<String>),
+    /// Behind a Service of the cluster.
+    Service(RouterService),
+}
+
+/// `[NAMESPACE/]NAME[:PORT]`: a Service whose pods are the router's replicas.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct RouterService {
+    /// Its namespace, where it is not the release's.
+    pub(crate) namespace: Option<String>,
+    /// Its name.
+    pub(crate) name: String,
+    /// The pods' port, where it is not the Service's first.
+    pub(crate) port: Option<u16>,
+}
+
+impl std::str::FromStr for RouterService {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (namespace, rest) = match text.split_once('/') {
+            Some((namespace, rest)) => (Some(namespace.to_owned()), rest),
+            None => (None, text),
+        };
+        let (name, port) = match rest.split_once(':') {
+            Some((name, port)) => (name, Some(port.parse().map_err(|_| format!("\"{port}\" is no port"))?)),
+            None => (rest, None),
+        };
+        let is_name = |name: &str| {
+            !name.is_empty()
+                && name.len() <= 63
+                && name
+                    .chars()
+                    .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
+        };
+        if !is_name(name) || !namespace.as_deref().is_none_or(is_name) {
+            return Err(format!("\"{text}\" is not [NAMESPACE/]NAME[:PORT] of a Service"));
+        }
+        Ok(Self {
+            namespace,
+            name: name.to_owned(),
+            port,
+        })
+    }
 }
 
 /// A check of the user's own.
@@ -114,9 +187,10 @@ impl Settings {
             grants: Vec::new(),
             required: true,
         }));
+        let router = router(traffic, &file, env)?;
         Ok(Self {
-            registry: registry(traffic, &file, env)?,
-            router: router(traffic, &file, env)?,
+            registry: registry(traffic, &file, router.as_ref(), env)?,
+            router,
             model: traffic.model.clone().or(file.model),
             environment: traffic.environment.clone().or(file.environment),
             drain: traffic.drain_timeout.or(file.timeouts.drain).unwrap_or(DRAIN),
@@ -133,7 +207,7 @@ fn source(flags: (&Option<String>, &Option<PathBuf>), keys: (&Option<String>, &O
     Source::of(flags.0.clone(), flags.1.clone()).or_else(|| Source::of(keys.0.clone(), keys.1.clone()))
 }
 
-fn registry(traffic: &TrafficArgs, file: &File, env: &Env) -> Result<Registry, Failure> {
+fn registry(traffic: &TrafficArgs, file: &File, router: Option<&Router>, env: &Env) -> Result<Registry, Failure> {
     let keys = &file.registry;
     let dsn = source(
         (&traffic.postgres_dsn_env, &traffic.postgres_dsn_file),
@@ -150,6 +224,14 @@ fn registry(traffic: &TrafficArgs, file: &File, env: &Env) -> Result<Registry, F
     match driver {
         Driver::Service => Ok(Registry::Service),
         Driver::None => Ok(Registry::None),
+        Driver::Exec => Ok(Registry::Exec(exec(file, env)?)),
+        Driver::Litellm if router.is_some() => Ok(Registry::LiteLlm),
+        Driver::VllmRouter if router.is_some() => Ok(Registry::VllmRouter),
+        Driver::Litellm | Driver::VllmRouter => {
+            Err(exit::usage("the registry is a router, but it is not said where it is")
+                .next("name its Service: --router-service NAMESPACE/NAME")
+                .next("or each of its replicas: --router-replica URL"))
+        }
         Driver::Postgres => {
             let dsn = match dsn {
                 Some(source) => connection_string(&source, "the registry's connection string", env)?,
@@ -172,6 +254,62 @@ fn registry(traffic: &TrafficArgs, file: &File, env: &Env) -> Result<Registry, F
 
 fn connection_string(source: &Source, what: &str, env: &Env) -> Result<Dsn, Failure> {
     Dsn::new(source.read(what, env)?.expose(), source.to_string())
+}
+
+/// What the runbook's `admin-cli` is called with, where the site says nothing else.
+const ADMIN_CLI: [&[&str]; 3] = [
+    &["admin-cli", "registry", "list", "--format=json"],
+    &[
+        "admin-cli",
+        "registry",
+        "disable",
+        "--model-name={model}",
+        "--environment={environment}",
+    ],
+    &[
+        "admin-cli",
+        "registry",
+        "enable",
+        "--model-name={model}",
+        "--environment={environment}",
+    ],
+];
+
+/// What any program may expect to find in its environment.
+const COMMON: [&str; 7] = ["PATH", "HOME", "USER", "LANG", "LC_ALL", "TMPDIR", "TZ"];
+
+fn exec(file: &File, env: &Env) -> Result<Exec, Failure> {
+    let keys = &file.registry.exec;
+    let command = |configured: &Option<Template>, default: &[&str]| match configured {
+        Some(template) => Ok(template.clone()),
+        None => Template::new(default.iter().copied()),
+    };
+    let [read, disable, enable] = ADMIN_CLI;
+    let common = COMMON
+        .into_iter()
+        .filter_map(|name| Some((name.to_owned(), env.owned(name)?)));
+    let mut variables: BTreeMap<String, String> = common.collect();
+    for name in &keys.env {
+        let value = env.owned(name).ok_or_else(|| {
+            exit::usage(format!("the registry's tool is to get ${name}, which is not set"))
+                .next(format!("export {name}=…"))
+        })?;
+        variables.insert(name.clone(), value);
+    }
+    Ok(Exec {
+        commands: Commands {
+            read: command(&keys.read, read)?,
+            disable: command(&keys.disable, disable)?,
+            enable: command(&keys.enable, enable)?,
+            restore: keys.restore.clone(),
+        },
+        surroundings: Surroundings {
+            env: variables,
+            secret: keys.env.clone(),
+            timeout: keys.timeout.unwrap_or(COMMAND),
+        },
+        visible_after: keys.visible_after,
+    })
 }
 
 fn redis(traffic: &TrafficArgs, file: &File, env: &Env) -> Result<Option<Redis>, Failure> {
@@ -198,16 +336,32 @@ fn router(traffic: &TrafficArgs, file: &File, env: &Env) -> Result<Option<Router
         (&traffic.router_key_env, &traffic.router_key_file),
         (&keys.key_env, &keys.key_file),
     );
-    match (traffic.router_url.clone().or(keys.url.clone()), key) {
-        (Some(url), key) => Ok(Some(Router {
-            url,
-            key: key.map(|key| key.read("the router's API key", env)).transpose()?,
-        })),
-        (None, Some(_)) => {
-            Err(exit::usage("a key for the router is set, but not its URL").next("name it with --router-url URL"))
+    let url = traffic.router_url.clone().or(keys.url.clone());
+    let (replicas, service) = match (&traffic.router_service, traffic.router_replica.as_slice()) {
+        (None, []) => (keys.replicas.clone(), keys.service.clone()),
+        (service, replicas) => (replicas.to_vec(), service.clone()),
+    };
+    let place = match (service, replicas, &url) {
+        (Some(_), replicas, _) if !replicas.is_empty() => {
+            return Err(
+                exit::usage("the router's replicas are set by URL and by Service").next("leave one of them out")
+            );
         }
-        (None, None) => Ok(None),
-    }
+        (Some(service), _, _) => Place::Service(service),
+        (None, replicas, _) if !replicas.is_empty() => Place::Urls(replicas),
+        (None, _, Some(url)) => Place::Urls(vec![url.clone()]),
+        (None, _, None) if key.is_some() => {
+            return Err(
+                exit::usage("a key for the router is set, but not its URL").next("name it with --router-url URL")
+            );
+        }
+        (None, _, None) => return Ok(None),
+    };
+    Ok(Some(Router {
+        url,
+        place,
+        key: key.map(|key| key.read("the router's API key", env)).transpose()?,
+    }))
 }
 
 #[cfg(test)]
@@ -259,6 +413,60 @@ mod tests {
         let text = "registry: {driver: postgres, postgres: {dsn_env: DSN, table: 'a; drop table b'}}";
         let env = Env::from([("DSN", "postgres://db/r")]);
         assert!(merge(TrafficArgs::default(), File::parse(text).unwrap(), env).is_err());
+    }
+
+    #[test]
+    fn a_tool_gets_what_is_listed_and_is_the_runbooks_where_nothing_is_said() {
+        let file =
+            File::parse("registry: {driver: exec, exec: {env: [DSN], disable: [mine, off, '{model}']}}").unwrap();
+        let env = Env::from([("DSN", "secret"), ("PATH", "/bin"), ("OTHER", "x")]);
+        let Registry::Exec(exec) = merge(TrafficArgs::default(), file.clone(), env).unwrap().registry else {
+            panic!("the driver of the file")
+        };
+        let names: Vec<&str> = exec.surroundings.env.keys().map(String::as_str).collect();
+        assert_eq!(names, ["DSN", "PATH"]);
+        assert_eq!(exec.commands.read.program(), "admin-cli");
+        assert_eq!(exec.commands.disable.program(), "mine");
+        assert!(!format!("{exec:?}").contains("secret"));
+        let failure = merge(TrafficArgs::default(), file, Env::default()).unwrap_err();
+        assert!(failure.to_string().contains("$DSN"), "{failure}");
+    }
+
+    #[test]
+    fn a_routers_replicas_are_its_service_or_urls_and_else_its_own_url() {
+        let place = |text: &str| {
+            let file = File::parse(text).unwrap();
+            let merged = merge(TrafficArgs::default(), file, Env::default());
+            merged.map(|settings| settings.router.map(|router| router.place))
+        };
+        let url = || "http://r:1".to_owned();
+        assert_eq!(
+            place("router: {url: 'http://r:1'}").unwrap(),
+            Some(Place::Urls(vec![url()]))
+        );
+        assert_eq!(
+            place("router: {replicas: ['http://r:1']}").unwrap(),
+            Some(Place::Urls(vec![url()]))
+        );
+        assert_eq!(
+            place("router: {url: 'http://r:1', service: 'llm/vllm-router:8000'}").unwrap(),
+            Some(Place::Service(RouterService {
+                namespace: Some("llm".into()),
+                name: "vllm-router".into(),
+                port: Some(8000)
+            }))
+        );
+        assert_eq!(place("").unwrap(), None);
+        assert!(place("router: {replicas: ['http://r:1'], service: r}").is_err());
+        assert!(place("registry: {driver: vllm-router}").is_err());
+    }
+
+    #[test]
+    fn a_service_is_named_with_or_without_namespace_and_port() {
+        for wrong in ["", "/r", "a/b/c", "r:x", "R", "a b"] {
+            assert!(wrong.parse::<RouterService>().is_err(), "{wrong}");
+        }
+        assert_eq!("r".parse::<RouterService>().unwrap().port, None);
     }
 
     #[test]

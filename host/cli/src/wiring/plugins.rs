@@ -86,16 +86,12 @@ pub(crate) async fn host(settings: &Settings, env: &Env) -> Result<PluginHost, F
 /// # Errors
 /// Usage, for a URL or key that cannot be used.
 pub(crate) fn router(settings: &Settings) -> Result<Option<Endpoint>, Failure> {
-    settings
-        .router
-        .as_ref()
-        .map(|router| {
-            Endpoint::parse(
-                &router.url,
-                router.key.as_ref().and_then(|key| Bearer::new(key.expose())),
-            )
-        })
-        .transpose()
+    let Some(router) = &settings.router else {
+        return Ok(None);
+    };
+    let Some(url) = &router.url else { return Ok(None) };
+    let key = router.key.as_ref().and_then(|key| Bearer::new(key.expose()));
+    Endpoint::parse(url, key).map(Some)
 }
 
 /// The names that the operator's plugins give themselves: grants and parameters go by name.

@@ -5,18 +5,21 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use vllm_rollback_cluster::Cluster;
 use vllm_rollback_cluster::services::model_of;
-use vllm_rollback_engine::failure::Failure;
+use vllm_rollback_engine::failure::{Failure, FailureKind};
 use vllm_rollback_engine::ports::Registry;
 use vllm_rollback_engine::release::ReleaseRef;
 use vllm_rollback_engine::traffic::TrafficState;
 use vllm_rollback_plugins::TrafficView;
-use vllm_rollback_registry::postgres::{Cache, CacheMode, PostgresConfig, RouterProbe};
-use vllm_rollback_registry::{PostgresRegistry, ServiceGate, Unmanaged};
+use vllm_rollback_registry::exec::{ExecConfig, Values};
+use vllm_rollback_registry::litellm::LiteLlmConfig;
+use vllm_rollback_registry::postgres::{Cache, CacheMode, PostgresConfig};
+use vllm_rollback_registry::vllm_router::VllmRouterConfig;
+use vllm_rollback_registry::{ExecRegistry, LiteLlm, PostgresRegistry, RouterLink, ServiceGate, Unmanaged, VllmRouter};
 
 use crate::args::traffic::RedisMode;
 use crate::config::settings::{self, Settings};
 use crate::wiring::newest::Newest;
-use crate::wiring::router::HttpRouter;
+use crate::wiring::router;
 use crate::wiring::services::SiteServices;
 
 /// The driver, which has not yet asked anybody anything.
@@ -33,21 +36,50 @@ pub(crate) async fn driver(
     match &settings.registry {
         settings::Registry::Service => Ok(Arc::new(ServiceGate::new(release.clone(), services))),
         settings::Registry::None => Ok(Arc::new(Unmanaged)),
-        settings::Registry::Postgres { dsn, table, redis } => {
-            let model = match &settings.model {
-                Some(model) => model.clone(),
-                None => model_of(&*newest.record().await?)?.unwrap_or_default(),
-            };
-            Ok(Arc::new(PostgresRegistry::new(PostgresConfig {
-                dsn: dsn.clone(),
-                table: table.clone(),
-                model,
-                environment: settings.environment.clone().unwrap_or_default(),
-                owner: Arc::new(services),
-                cache: redis.as_ref().map(cache).transpose()?,
-                router: router(settings)?,
-            })?))
-        }
+        settings::Registry::Postgres { dsn, table, redis } => Ok(Arc::new(PostgresRegistry::new(PostgresConfig {
+            dsn: dsn.clone(),
+            table: table.clone(),
+            model: model(settings, newest).await?,
+            environment: settings.environment.clone().unwrap_or_default(),
+            owner: Arc::new(services),
+            cache: redis.as_ref().map(cache).transpose()?,
+            router: router::link(settings, cluster)?,
+        })?)),
+        settings::Registry::Exec(exec) => Ok(Arc::new(ExecRegistry::new(ExecConfig {
+            commands: exec.commands.clone(),
+            values: Values {
+                model: model(settings, newest).await?,
+                environment: settings.environment.clone(),
+                release: release.name.clone(),
+                namespace: release.namespace.clone(),
+            },
+            surroundings: exec.surroundings.clone(),
+            visible_after: exec.visible_after,
+            owner: Arc::new(services),
+            router: router::link(settings, cluster)?,
+        })?)),
+        settings::Registry::LiteLlm => Ok(Arc::new(LiteLlm::new(LiteLlmConfig {
+            link: needed(router::link(settings, cluster)?)?,
+            owner: Arc::new(services),
+        }))),
+        settings::Registry::VllmRouter => Ok(Arc::new(VllmRouter::new(VllmRouterConfig {
+            link: needed(router::link(settings, cluster)?)?,
+            owner: Arc::new(services),
+            model: model(settings, newest).await?,
+        }))),
+    }
+}
+
+/// The settings have a place for a driver that is a router.
+fn needed(link: Option<Arc<dyn RouterLink>>) -> Result<Arc<dyn RouterLink>, Failure> {
+    link.ok_or_else(|| Failure::new(FailureKind::Internal, "a router without a place"))
+}
+
+/// What clients ask for: as set, else as the release says.
+async fn model(settings: &Settings, newest: &Newest) -> Result<String, Failure> {
+    match &settings.model {
+        Some(model) => Ok(model.clone()),
+        None => Ok(model_of(&*newest.record().await?)?.unwrap_or_default()),
     }
 }
 
@@ -57,14 +89,6 @@ fn cache(redis: &settings::Redis) -> Result<Cache, Failure> {
         RedisMode::Wait => CacheMode::Wait(Cache::RUNBOOK_TTL),
     };
     Cache::new(&redis.url, mode)
-}
-
-fn router(settings: &Settings) -> Result<Option<Arc<dyn RouterProbe>>, Failure> {
-    settings
-        .router
-        .as_ref()
-        .map(|router| HttpRouter::new(router).map(|router| Arc::new(router) as Arc<dyn RouterProbe>))
-        .transpose()
 }
 
 /// The model's place in traffic, for checks.

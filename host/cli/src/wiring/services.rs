@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use vllm_rollback_cluster::Cluster;
 use vllm_rollback_cluster::gate::{GATE_KEY, GateState};
 use vllm_rollback_cluster::services::ServicePorts;
+use vllm_rollback_cluster::{Cluster, PodIp};
 use vllm_rollback_engine::failure::{Failure, FailureKind};
 use vllm_rollback_engine::release::ReleaseRef;
-use vllm_rollback_registry::postgres::{Owner, ServiceAddress};
 use vllm_rollback_registry::service::{Gate, Services, Wanted};
+use vllm_rollback_registry::{Owner, PodAddress, ServiceAddress};
 
 use crate::wiring::newest::Newest;
 
@@ -81,6 +81,16 @@ impl Owner for SiteServices {
                 ports: service.ports,
             })
             .collect())
+    }
+
+    async fn pods(&self) -> Result<Vec<PodAddress>, Failure> {
+        let record = self.newest.record().await?;
+        let pods = self.cluster.pod_ips(&record).await?;
+        let address = |pod: PodIp| PodAddress {
+            ip: pod.ip,
+            serving: pod.serves,
+        };
+        Ok(pods.into_iter().map(address).collect())
     }
 }
 

@@ -190,7 +190,7 @@ fn workloads(settings: &Settings, cluster: &Cluster) -> ReleaseWorkloads {
     let workloads = ReleaseWorkloads::new(cluster.clone());
     match settings.registry {
         settings::Registry::Service => workloads.with_service_gate(),
-        settings::Registry::Postgres { .. } | settings::Registry::None => workloads,
+        _ => workloads,
     }
 }
 

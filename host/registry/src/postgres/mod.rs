@@ -6,8 +6,6 @@
 
 mod cache;
 mod dsn;
-mod owner;
-mod router;
 mod row;
 mod target;
 mod tls;
@@ -25,10 +23,10 @@ use vllm_rollback_engine::traffic::{TrafficState, TrafficStatus};
 
 pub use cache::{Cache, CacheMode};
 pub use dsn::Dsn;
-pub use owner::{Owner, ServiceAddress};
-pub use router::{RouterAnswer, RouterProbe};
 pub use row::Table;
 
+use crate::owner::{Owner, assert_own};
+use crate::router::{self, Follows, RouterLink};
 use crate::token::{recall, remember};
 use row::{Change, Row, Rows, word};
 use target::Target;
@@ -36,9 +34,6 @@ use target::Target;
 /// The statuses that mean something here; all others send no traffic and are restored as they were.
 const READY: &str = "ready";
 const DISABLED: &str = "disabled";
-
-/// Time between two questions to the router.
-const ROUTER_PAUSE: Duration = Duration::from_millis(200);
 
 /// What the driver is told.
 pub struct PostgresConfig {
@@ -54,8 +49,8 @@ pub struct PostgresConfig {
     pub owner: Arc<dyn Owner>,
     /// The routers' cache, when they have one.
     pub cache: Option<Cache>,
-    /// A router to ask, when one is known.
-    pub router: Option<Arc<dyn RouterProbe>>,
+    /// The router to ask, when one is known.
+    pub router: Option<Arc<dyn RouterLink>>,
 }
 
 /// The driver.
@@ -63,7 +58,7 @@ pub struct PostgresRegistry {
     rows: Rows,
     owner: Arc<dyn Owner>,
     cache: Option<Cache>,
-    router: Option<Arc<dyn RouterProbe>>,
+    router: Option<Arc<dyn RouterLink>>,
 }
 
 /// What is remembered of the row.
@@ -139,38 +134,6 @@ impl PostgresRegistry {
         )
     }
 
-    async fn assert_own(&self, row: &Row) -> Result<(), Failure> {
-        let services = self.owner.services().await?;
-        let endpoint = row.endpoint.as_deref().unwrap_or_default();
-        if services
-            .iter()
-            .any(|service| service.is_at(endpoint, row.namespace.as_deref()))
-        {
-            return Ok(());
-        }
-        let own: Vec<String> = services
-            .iter()
-            .flat_map(|s| {
-                s.ports
-                    .iter()
-                    .map(move |p| format!("{}.{}.svc.cluster.local:{p}", s.name, s.namespace))
-            })
-            .collect();
-        Err(Failure::new(
-            FailureKind::Refused,
-            format!("the registry's row of {} is not this release's", self.rows),
-        )
-        .because(format!(
-            "it points to {}",
-            if endpoint.is_empty() { "no endpoint" } else { endpoint }
-        ))
-        .because(match own.as_slice() {
-            [] => "the release has no Service that selects its pods".to_owned(),
-            own => format!("the release serves at {}", own.join(", ")),
-        })
-        .next("look at --model and --environment, or correct the row"))
-    }
-
     fn changed(&self, row: &Row) -> Failure {
         Failure::new(
             FailureKind::Conflict,
@@ -188,35 +151,6 @@ impl PostgresRegistry {
             tracing::debug!("the cache entry was not dropped: {failure}");
         }
     }
-
-    async fn confirm_router(&self, wanted: fn(&RouterAnswer) -> bool, end: Instant) -> Result<Option<String>, Failure> {
-        let Some(router) = &self.router else {
-            return Ok(None);
-        };
-        loop {
-            let answer = router.probe(&self.rows.model).await?;
-            let line = match &answer {
-                RouterAnswer::Answered(line) => format!("answers ({line})"),
-                RouterAnswer::Failed(line) => format!("routes to a backend that fails ({line})"),
-                RouterAnswer::Refused(line) => format!("refuses ({line})"),
-            };
-            if wanted(&answer) {
-                return Ok(Some(format!("router: a completion for {}: it {line}", self.rows.model)));
-            }
-            if Instant::now() + ROUTER_PAUSE > end {
-                return Err(Failure::new(
-                    FailureKind::Timeout,
-                    format!(
-                        "the router does not follow the registry: for {} it {line}",
-                        self.rows.model
-                    ),
-                )
-                .next("look which database and cache this router reads")
-                .next("routers cache the registry for up to 2 minutes: give it more time"));
-            }
-            tokio::time::sleep(ROUTER_PAUSE).await;
-        }
-    }
 }
 
 #[async_trait]
@@ -231,7 +165,9 @@ impl Registry for PostgresRegistry {
 
     async fn read(&self) -> Result<TrafficState, Failure> {
         let row = self.rows.read().await?;
-        self.assert_own(&row).await?;
+        let what = format!("the registry's row of {}", self.rows);
+        let owner = self.owner.as_ref();
+        assert_own(owner, &what, row.endpoint.as_deref(), row.namespace.as_deref()).await?;
         let status = match row.status.as_deref() {
             Some(READY) => TrafficStatus::Enabled,
             Some(DISABLED) => TrafficStatus::Disabled,
@@ -251,13 +187,7 @@ impl Registry for PostgresRegistry {
     }
 
     async fn assert_provable(&self) -> Result<(), Failure> {
-        if let Some(router) = &self.router {
-            // Any answer about the model will do, a failing backend's too.
-            router
-                .probe(&self.rows.model)
-                .await
-                .map_err(|failure| failure.because("this router could not prove that the model is out of traffic"))?;
-        }
+        router::assert_provable(self.router.as_deref(), &self.rows.model).await?;
         if let Some(cache) = &self.cache {
             cache.assert_reachable().await?;
         }
@@ -285,13 +215,10 @@ impl Registry for PostgresRegistry {
             Some(cache) => lines.push(cache.confirm_gone(&self.key(), end).await?),
             None => lines.push("no cache is configured: a router that caches may still send requests".to_owned()),
         }
-        match self
-            .confirm_router(|answer| matches!(answer, RouterAnswer::Refused(_)), end)
-            .await?
-        {
-            Some(line) => lines.push(line),
-            None => lines.push("no router is configured, so none was asked".to_owned()),
+        if self.router.is_none() {
+            lines.push("no router is configured, so none was asked".to_owned());
         }
+        lines.extend(router::confirm(self.router.as_deref(), &self.rows.model, Follows::Stop, end).await?);
         Ok(lines)
     }
 
@@ -322,10 +249,7 @@ impl Registry for PostgresRegistry {
         }
         let mut lines = vec![self.evidence(&row)];
         if prior.status == TrafficStatus::Enabled {
-            lines.extend(
-                self.confirm_router(|answer| matches!(answer, RouterAnswer::Answered(_)), end)
-                    .await?,
-            );
+            lines.extend(router::confirm(self.router.as_deref(), &self.rows.model, Follows::Resume, end).await?);
         }
         Ok(lines)
     }

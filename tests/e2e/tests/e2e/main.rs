@@ -6,6 +6,7 @@ mod causes;
 mod checks;
 mod consent;
 mod drift;
+mod drivers;
 mod faults;
 mod fixture;
 mod gitops;

@@ -9,6 +9,7 @@ use vllm_rollback_engine::report::StateName;
 use vllm_rollback_harness::databases::{PASSWORD, Postgres, Redis};
 use vllm_rollback_harness::helm::Major;
 use vllm_rollback_harness::http;
+use vllm_rollback_harness::names::Names;
 use vllm_rollback_harness::router::{API_KEY, Router};
 use vllm_rollback_harness::tool::{Ran, Tool};
 
@@ -44,8 +45,8 @@ impl Registered {
         let (postgres, redis) = (Postgres::start(), Redis::start());
         let endpoint = endpoint(&model);
         postgres.register(MODEL, ENVIRONMENT, &endpoint, "ready");
-        let router = Router::start(&postgres, &redis, ENVIRONMENT);
-        router.follow(BTreeMap::from([(endpoint, model.namespace.client(SERVICE))]));
+        let names = Names::follow(BTreeMap::from([(endpoint, model.namespace.client(SERVICE))]));
+        let router = Router::start(&postgres, &redis, ENVIRONMENT, names);
         model.upgrade(2, &[&[CRASH], set].concat());
         Self {
             model,
@@ -204,8 +205,8 @@ fn a_live_cache_entry_is_deleted_and_proved_gone_before_pods_are_replaced() {
     let (postgres, redis) = (Postgres::start(), Redis::start());
     let endpoint = endpoint(&model);
     postgres.register(MODEL, ENVIRONMENT, &endpoint, "ready");
-    let router = Router::start(&postgres, &redis, ENVIRONMENT);
-    router.follow(BTreeMap::from([(endpoint, model.namespace.client(SERVICE))]));
+    let names = Names::follow(BTreeMap::from([(endpoint, model.namespace.client(SERVICE))]));
+    let router = Router::start(&postgres, &redis, ENVIRONMENT, names);
     let registered = Registered {
         model,
         postgres,

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use vllm_rollback_harness::databases::{PASSWORD, Postgres, Redis};
 use vllm_rollback_harness::helm::Major;
+use vllm_rollback_harness::names::Names;
 use vllm_rollback_harness::router::{API_KEY, Router};
 use vllm_rollback_harness::{paths, process::Running};
 
@@ -53,8 +54,8 @@ fn no_secret_is_in_anything_that_a_run_leaves() {
     let more = ["rollback", RELEASE, "--yes", "-o", "json", "-vv"]
         .into_iter()
         .chain(grants);
-    let router = Router::start(&postgres, &redis, "production");
-    router.follow(BTreeMap::from([(endpoint, model.namespace.client(SERVICE))]));
+    let names = Names::follow(BTreeMap::from([(endpoint, model.namespace.client(SERVICE))]));
+    let router = Router::start(&postgres, &redis, "production", names);
     let router_url = router.url();
     let through = [
         "--router-url",

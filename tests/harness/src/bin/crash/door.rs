@@ -9,6 +9,7 @@ use vllm_rollback_harness::api::Api;
 use vllm_rollback_harness::client::ModelClient;
 use vllm_rollback_harness::databases::{Postgres, Redis};
 use vllm_rollback_harness::http;
+use vllm_rollback_harness::names::Names;
 use vllm_rollback_harness::namespace::Namespace;
 use vllm_rollback_harness::router::{API_KEY, Router};
 use vllm_rollback_harness::testbed::Testbed;
@@ -67,8 +68,8 @@ impl Door {
         let row = (driver == Driver::Postgres).then(|| {
             let endpoint = format!("{SERVICE}.{}.svc.cluster.local:8000", namespace.name);
             site.postgres.register(&namespace.name, ENVIRONMENT, &endpoint, "ready");
-            let router = Router::start(&site.postgres, &site.redis, ENVIRONMENT);
-            router.follow(BTreeMap::from([(endpoint, client.clone())]));
+            let names = Names::follow(BTreeMap::from([(endpoint, client.clone())]));
+            let router = Router::start(&site.postgres, &site.redis, ENVIRONMENT, names);
             Row {
                 postgres: Arc::clone(&site.postgres),
                 redis: Arc::clone(&site.redis),

@@ -1,7 +1,7 @@
-//! Whether a row is this release's.
+//! Whether what a registry or a router names is this release's.
 
 use async_trait::async_trait;
-use vllm_rollback_engine::failure::Failure;
+use vllm_rollback_engine::failure::{Failure, FailureKind};
 
 /// A Service of the release.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,6 +14,15 @@ pub struct ServiceAddress {
     pub ports: Vec<u16>,
 }
 
+/// A pod of the release, whatever its revision.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PodAddress {
+    /// Its IP address.
+    pub ip: String,
+    /// It is of the revision that the workloads work towards, and ready.
+    pub serving: bool,
+}
+
 /// Where the release's model is to be reached.
 #[async_trait]
 pub trait Owner: Send + Sync {
@@ -22,15 +31,57 @@ pub trait Owner: Send + Sync {
     /// # Errors
     /// `Forbidden`, `Unreachable`.
     async fn services(&self) -> Result<Vec<ServiceAddress>, Failure>;
+
+    /// The pods of the release's serving workloads.
+    ///
+    /// # Errors
+    /// `Forbidden`, `Unreachable`.
+    async fn pods(&self) -> Result<Vec<PodAddress>, Failure>;
+}
+
+/// Refuses an entry that leads elsewhere. `what` names it: `the registry's row of llama in production`.
+///
+/// # Errors
+/// `Refused`; `Forbidden`, `Unreachable` when the Services cannot be listed.
+pub(crate) async fn assert_own(
+    owner: &dyn Owner,
+    what: &str,
+    endpoint: Option<&str>,
+    namespace: Option<&str>,
+) -> Result<(), Failure> {
+    let services = owner.services().await?;
+    let endpoint = endpoint.unwrap_or_default();
+    if services.iter().any(|service| service.is_at(endpoint, namespace)) {
+        return Ok(());
+    }
+    let own: Vec<String> = services.iter().flat_map(ServiceAddress::endpoints).collect();
+    Err(
+        Failure::new(FailureKind::Refused, format!("{what} is not this release's"))
+            .because(match endpoint {
+                "" => "it points to no endpoint".to_owned(),
+                endpoint => format!("it points to {endpoint}"),
+            })
+            .because(match own.as_slice() {
+                [] => "the release has no Service that selects its pods".to_owned(),
+                own => format!("the release serves at {}", own.join(", ")),
+            })
+            .next("look at --model and --environment, or correct the entry"),
+    )
 }
 
 impl ServiceAddress {
-    /// An endpoint of the registry (`host:port`) is this Service: by its short name, with its namespace, with `svc`, or in
+    /// `llama.ml.svc.cluster.local:8000`, for each port.
+    pub(crate) fn endpoints(&self) -> impl Iterator<Item = String> {
+        let port = |port| format!("{}.{}.svc.cluster.local:{port}", self.name, self.namespace);
+        self.ports.iter().map(port)
+    }
+
+    /// An endpoint of a registry (`host:port`, or a URL with a port) is this Service: by its short name, with its namespace, with `svc`, or in
     /// full with any cluster domain. `row_namespace` is what the row says besides; a short name of another namespace is
     /// another Service.
     ///
     /// ```
-    /// # use vllm_rollback_registry::postgres::ServiceAddress;
+    /// # use vllm_rollback_registry::ServiceAddress;
     /// let service = ServiceAddress { name: "llama".into(), namespace: "ml".into(), ports: vec![8000] };
     /// assert!(service.is_at("llama.ml.svc.cluster.local:8000", None));
     /// assert!(service.is_at("llama:8000", Some("ml")));
@@ -40,6 +91,7 @@ impl ServiceAddress {
     pub fn is_at(&self, endpoint: &str, row_namespace: Option<&str>) -> bool {
         let endpoint = endpoint.trim().trim_end_matches('/').to_lowercase();
         let endpoint = endpoint.split_once("://").map_or(endpoint.as_str(), |(_, rest)| rest);
+        let endpoint = endpoint.split_once('/').map_or(endpoint, |(authority, _)| authority);
         let Some((host, port)) = endpoint.rsplit_once(':') else {
             return false;
         };
@@ -59,6 +111,17 @@ impl ServiceAddress {
     }
 }
 
+/// `10.0.0.7` of `http://10.0.0.7:8000`; an IPv6 address without its brackets.
+pub(crate) fn host(url: &str) -> Option<&str> {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let authority = rest.split(['/', '?']).next()?;
+    match authority.strip_prefix('[') {
+        Some(rest) => rest.split_once(']').map(|(host, _)| host),
+        None => Some(authority.rsplit_once(':').map_or(authority, |(host, _)| host)),
+    }
+    .filter(|host| !host.is_empty())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -76,6 +139,7 @@ mod tests {
             "llama.ml.svc:8000",
             "LLAMA.ml.svc.example.org.:8000",
             "http://llama.ml.svc.cluster.local:8000/",
+            "http://llama.ml.svc:8000/v1",
         ] {
             assert!(service.is_at(own, None), "{own}");
         }

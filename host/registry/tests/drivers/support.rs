@@ -1,5 +1,4 @@
 //! One PostgreSQL and one Redis for all tests that run at the same time, and a model of its own for each.
-#![allow(clippy::unwrap_used, reason = "part of a test: what does not work here fails it")]
 
 use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
@@ -7,9 +6,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use vllm_rollback_engine::failure::Failure;
 use vllm_rollback_harness::databases::{Postgres, Redis};
-use vllm_rollback_registry::postgres::{
-    Cache, CacheMode, Dsn, Owner, PostgresConfig, PostgresRegistry, RouterAnswer, RouterProbe, ServiceAddress, Table,
-};
+use vllm_rollback_registry::postgres::{Cache, CacheMode, Dsn, PostgresConfig, PostgresRegistry, Table};
+use vllm_rollback_registry::{Ask, Owner, PodAddress, Reply, RouterLink, ServiceAddress};
 
 /// Enough for what happens at once.
 pub(crate) const SOON: Duration = Duration::from_secs(10);
@@ -83,8 +81,8 @@ impl Model {
     }
 
     /// A router that gives these answers in turn, the last one for ever.
-    pub(crate) fn driver_with_router(&self, answers: Vec<RouterAnswer>) -> PostgresRegistry {
-        let router = Some(Arc::new(Script(Mutex::new(answers))) as Arc<dyn RouterProbe>);
+    pub(crate) fn driver_with_router(&self, answers: Vec<Reply>) -> PostgresRegistry {
+        let router = Some(Arc::new(Script(Mutex::new(answers))) as Arc<dyn RouterLink>);
         PostgresRegistry::new(PostgresConfig {
             router,
             ..self.config()
@@ -124,10 +122,15 @@ pub(crate) fn config(dsn: Dsn, model: &str, environment: &str) -> PostgresConfig
         table: Table::default(),
         model: model.to_owned(),
         environment: environment.to_owned(),
-        owner: Arc::new(Release),
+        owner: owner(),
         cache: None,
         router: None,
     }
+}
+
+/// Release `llama` in namespace `ml`.
+pub(crate) fn owner() -> Arc<dyn Owner> {
+    Arc::new(Release)
 }
 
 struct Release;
@@ -141,18 +144,26 @@ impl Owner for Release {
             ports: vec![8000],
         }])
     }
+
+    async fn pods(&self) -> Result<Vec<PodAddress>, Failure> {
+        Ok(Vec::new())
+    }
 }
 
-struct Script(Mutex<Vec<RouterAnswer>>);
+struct Script(Mutex<Vec<Reply>>);
 
 #[async_trait]
-impl RouterProbe for Script {
-    async fn probe(&self, _model: &str) -> Result<RouterAnswer, Failure> {
-        let mut answers = self.0.lock().unwrap();
-        Ok(if answers.len() > 1 {
-            answers.remove(0)
+impl RouterLink for Script {
+    async fn replicas(&self) -> Result<Vec<String>, Failure> {
+        Ok(vec!["http://router".to_owned()])
+    }
+
+    async fn send(&self, _replica: &str, _ask: &Ask) -> Result<Reply, Failure> {
+        let mut replies = self.0.lock().unwrap();
+        Ok(if replies.len() > 1 {
+            replies.remove(0)
         } else {
-            answers[0].clone()
+            replies[0].clone()
         })
     }
 }

@@ -1,14 +1,13 @@
 //! The postgres driver against a real PostgreSQL and a real Redis.
 
-mod support;
-
 use std::time::{Duration, Instant};
 
-use support::{Model, SOON, dsn, share};
+use crate::support::{Model, SOON, dsn, share};
 use vllm_rollback_engine::failure::FailureKind;
 use vllm_rollback_engine::ports::Registry;
 use vllm_rollback_engine::traffic::TrafficStatus;
-use vllm_rollback_registry::postgres::{Cache, CacheMode, Dsn, PostgresRegistry, RouterAnswer};
+use vllm_rollback_registry::Reply;
+use vllm_rollback_registry::postgres::{Cache, CacheMode, Dsn, PostgresRegistry};
 
 #[tokio::test]
 async fn every_prior_status_is_restored_exactly() {
@@ -108,7 +107,7 @@ async fn the_row_of_another_release_is_refused() {
 async fn a_row_that_is_missing_is_refused_with_what_is_there() {
     let servers = share();
     let model = Model::register(&servers, "elsewhere", "ready");
-    let driver = PostgresRegistry::new(support::config(dsn(&servers), "elsewhere", "staging")).unwrap();
+    let driver = PostgresRegistry::new(crate::support::config(dsn(&servers), "elsewhere", "staging")).unwrap();
     let failure = driver.read().await.unwrap_err();
     assert_eq!(failure.kind, FailureKind::Refused);
     assert!(
@@ -194,8 +193,12 @@ async fn a_database_that_is_down_wrong_or_without_the_table_is_told_without_the_
         (format!("{up}?sslmode=require"), FailureKind::Unreachable, "TLS"),
     ];
     for (url, kind, named) in cases {
-        let driver =
-            PostgresRegistry::new(support::config(Dsn::new(&url, "$DSN").unwrap(), "x", "production")).unwrap();
+        let driver = PostgresRegistry::new(crate::support::config(
+            Dsn::new(&url, "$DSN").unwrap(),
+            "x",
+            "production",
+        ))
+        .unwrap();
         let failure = driver.read().await.unwrap_err();
         assert_eq!(failure.kind, kind, "{failure}");
         assert!(failure.to_string().contains(named), "{named}: {failure}");
@@ -277,7 +280,7 @@ async fn a_cache_that_is_down_leaves_the_stop_unproved() {
     let model = Model::register(&servers, "cache-down", "ready");
     let port = vllm_rollback_harness::databases::free_port();
     let url = Dsn::new(&format!("redis://:s3cret-pw@127.0.0.1:{port}"), "$CACHE").unwrap();
-    let mut config = support::config(dsn(&servers), "cache-down", "production");
+    let mut config = crate::support::config(dsn(&servers), "cache-down", "production");
     config.cache = Some(Cache::new(&url, CacheMode::Delete).unwrap());
     let driver = PostgresRegistry::new(config).unwrap();
     let prior = driver.read().await.unwrap();
@@ -294,15 +297,22 @@ async fn a_cache_that_is_down_leaves_the_stop_unproved() {
 async fn the_router_has_the_last_word() {
     let servers = share();
     let model = Model::register(&servers, "routed", "ready");
-    let answered = || RouterAnswer::Answered("HTTP 200".into());
-    let failed = || RouterAnswer::Failed("HTTP 502".into());
-    let refused = || RouterAnswer::Refused("HTTP 503".into());
+    let reply = |status, body: &str| Reply {
+        status,
+        body: body.to_owned(),
+        ..Reply::default()
+    };
+    let answered = || reply(200, "{}");
+    let failed = || reply(502, "");
+    let refused = || reply(503, r#"{"code": "MODEL_UNAVAILABLE"}"#);
     let slow_to_follow = model.driver_with_router(vec![answered(), failed(), refused()]);
     let prior = slow_to_follow.read().await.unwrap();
     slow_to_follow.stop(&prior).await.unwrap();
     let lines = slow_to_follow.confirm_stopped(SOON).await.unwrap();
     assert!(
-        lines.iter().any(|line| line.contains("it refuses (HTTP 503)")),
+        lines
+            .iter()
+            .any(|line| line.contains("it refuses (HTTP 503 MODEL_UNAVAILABLE)")),
         "{lines:?}"
     );
     let never = model.driver_with_router(vec![answered()]);

@@ -1,0 +1,118 @@
+//! Replicas that are the pods behind a Service, each reached through the API server.
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use http::{Request, header};
+use vllm_rollback_cluster::Cluster;
+use vllm_rollback_cluster::pod_http::{Deadlines, PodHttp, PodHttpError};
+use vllm_rollback_engine::failure::{Failure, FailureKind};
+use vllm_rollback_registry::{Ask, Reply, RouterLink};
+
+use super::{MAX_BYTES, urls};
+use crate::config::settings::RouterService;
+use crate::secret::Secret;
+
+/// HTTP to the pods behind the router's Service.
+pub(super) struct PodLink {
+    cluster: Cluster,
+    service: RouterService,
+    http: PodHttp,
+    key: Option<Secret>,
+}
+
+impl PodLink {
+    /// To the pods behind this Service.
+    pub(super) fn new(cluster: &Cluster, service: &RouterService, key: Option<Secret>) -> Self {
+        let namespace = service.namespace.as_deref().unwrap_or(cluster.namespace());
+        let cluster = cluster.in_namespace(namespace);
+        Self {
+            http: PodHttp::new(cluster.clone()).with_limit(MAX_BYTES),
+            cluster,
+            service: service.clone(),
+            key,
+        }
+    }
+
+    fn request(&self, ask: &Ask) -> Result<Request<Bytes>, http::Error> {
+        let method = if ask.post.is_some() { "POST" } else { "GET" };
+        let mut request = Request::builder().method(method).uri(&ask.path);
+        if let Some(key) = &self.key {
+            request = request.header(header::AUTHORIZATION, format!("Bearer {}", key.expose()));
+        }
+        match ask.post.as_ref().filter(|body| !body.is_null()) {
+            None => request.body(Bytes::new()),
+            Some(body) => request
+                .header(header::CONTENT_TYPE, "application/json")
+                .body(Bytes::from(body.to_string())),
+        }
+    }
+}
+
+#[async_trait]
+impl RouterLink for PodLink {
+    async fn replicas(&self) -> Result<Vec<String>, Failure> {
+        let RouterService { name, port, .. } = &self.service;
+        let endpoints = self.cluster.ready_endpoints(name).await?;
+        let replica = |endpoint: vllm_rollback_cluster::gate::Endpoint| {
+            let target = endpoint.address.rsplit_once(':').map(|(_, port)| port.to_owned());
+            let port = port.map(|port| port.to_string()).or(target)?;
+            Some(format!("{}:{port}", endpoint.pod?))
+        };
+        let mut replicas: Vec<String> = endpoints.into_iter().filter_map(replica).collect();
+        replicas.sort();
+        replicas.dedup();
+        if replicas.is_empty() {
+            let namespace = self.cluster.namespace();
+            return Err(Failure::new(
+                FailureKind::NotFound,
+                format!("the router's Service {namespace}/{name} has no ready pod"),
+            )
+            .next(format!("kubectl get service,endpointslices -n {namespace}")));
+        }
+        Ok(replicas)
+    }
+
+    async fn send(&self, replica: &str, ask: &Ask) -> Result<Reply, Failure> {
+        let malformed = || Failure::new(FailureKind::Internal, format!("{replica} is not a pod and its port"));
+        let (pod, port) = replica.rsplit_once(':').ok_or_else(malformed)?;
+        let port = port.parse().map_err(|_| malformed())?;
+        let request = self.request(ask).map_err(|error| {
+            Failure::new(FailureKind::Usage, "the router cannot be asked with this key").caused_by(&error)
+        })?;
+        let deadlines = Deadlines {
+            connect: ask.timeout,
+            first_byte: ask.timeout,
+            total: ask.timeout,
+        };
+        let answer = self
+            .http
+            .send(pod, port, request, deadlines)
+            .await
+            .map_err(|error| self.failure(replica, &error))?;
+        let (head, body) = answer.response.into_parts();
+        Ok(Reply {
+            status: head.status.as_u16(),
+            headers: urls::headers(&head.headers),
+            body: String::from_utf8_lossy(&body).into_owned(),
+        })
+    }
+
+    async fn arguments(&self, replica: &str) -> Result<Vec<String>, Failure> {
+        let pod = replica.rsplit_once(':').map_or(replica, |(pod, _)| pod);
+        self.cluster.pod_arguments(pod).await
+    }
+}
+
+impl PodLink {
+    fn failure(&self, replica: &str, error: &PodHttpError) -> Failure {
+        let kind = match error {
+            PodHttpError::Denied(_) => FailureKind::Forbidden,
+            PodHttpError::Timeout { .. } => FailureKind::Timeout,
+            PodHttpError::Unreachable(_) | PodHttpError::TooLarge { .. } => FailureKind::Unreachable,
+        };
+        let namespace = self.cluster.namespace();
+        Failure::new(kind, format!("the router {replica} gives no answer"))
+            .caused_by(error)
+            .next(format!("kubectl get pods -n {namespace} -o wide"))
+    }
+}

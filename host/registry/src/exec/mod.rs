@@ -1,0 +1,302 @@
+//! A site's own tool as the registry: commands that read, disable and enable the model.
+//!
+//! The commands are argument lists, never a shell's line, and follow the contract of the runbook's `admin-cli`
+//! (docs/drivers.md): exit code 0 for done, 1 for failed, 2 for arguments it refuses, 3 for a registry that does not
+//! answer; what it reads is JSON. A tool cannot compare and set, so the state is read again before each change.
+
+mod answer;
+mod command;
+mod template;
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
+use vllm_rollback_engine::failure::{Failure, FailureKind};
+use vllm_rollback_engine::ports::Registry;
+use vllm_rollback_engine::traffic::{TrafficState, TrafficStatus};
+
+pub use command::Surroundings;
+pub use template::{Template, Values};
+
+use crate::owner::{Owner, assert_own};
+use crate::router::{self, Follows, RouterLink};
+use crate::token::{recall, remember};
+use answer::Entry;
+
+const READY: &str = "ready";
+const DISABLED: &str = "disabled";
+
+/// Time between two reads of a registry that does not yet show a change.
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// What the driver is told.
+pub struct ExecConfig {
+    /// The commands.
+    pub commands: Commands,
+    /// What stands for their placeholders.
+    pub values: Values,
+    /// What the commands get beside their arguments, and how long they may take.
+    pub surroundings: Surroundings,
+    /// How long routers may go on as before after a change, when that is known.
+    pub visible_after: Option<Duration>,
+    /// The release's Services: an entry that points elsewhere is another's.
+    pub owner: Arc<dyn Owner>,
+    /// The router to ask, when one is known.
+    pub router: Option<Arc<dyn RouterLink>>,
+}
+
+/// The site's commands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Commands {
+    /// Prints the registry's entries as JSON.
+    pub read: Template,
+    /// Takes the model out of traffic.
+    pub disable: Template,
+    /// Puts it into traffic: status `ready`.
+    pub enable: Template,
+    /// Sets any other status; a tool may have none.
+    pub restore: Option<Template>,
+}
+
+/// The driver.
+pub struct ExecRegistry {
+    config: ExecConfig,
+    stopped: Mutex<Option<Instant>>,
+}
+
+/// What is remembered of the entry.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Token {
+    status: Option<String>,
+    endpoint: Option<String>,
+    /// The status to come from, when it is not the one that `stop` leaves: an operator enables a `failed` entry.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    from: Option<String>,
+}
+
+impl ExecRegistry {
+    /// Routers that keep the runbook's contract hold an entry for so long.
+    pub const RUNBOOK_TTL: Duration = Duration::from_secs(120);
+
+    /// The driver; starts nothing yet.
+    ///
+    /// # Errors
+    /// `Usage` when a placeholder of a command stands for nothing.
+    pub fn new(config: ExecConfig) -> Result<Self, Failure> {
+        let commands = &config.commands;
+        for template in [&commands.read, &commands.disable, &commands.enable] {
+            template.fill(&config.values, None)?;
+        }
+        if let Some(restore) = &commands.restore {
+            restore.fill(&config.values, Some(READY))?;
+        }
+        Ok(Self {
+            config,
+            stopped: Mutex::default(),
+        })
+    }
+
+    fn stopped(&self) -> std::sync::MutexGuard<'_, Option<Instant>> {
+        self.stopped.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn model(&self) -> &str {
+        &self.config.values.model
+    }
+
+    async fn run(&self, template: &Template, status: Option<&str>) -> Result<String, Failure> {
+        let argv = template.fill(&self.config.values, status)?;
+        command::run(&argv, &self.config.surroundings).await
+    }
+
+    async fn entry(&self) -> Result<Entry, Failure> {
+        let read = &self.config.commands.read;
+        let printed = self.run(read, None).await?;
+        answer::find(&printed, &self.config.values)
+            .map_err(|failure| failure.because(format!("this is what {} printed", read.program())))
+    }
+
+    fn evidence(&self, entry: &Entry) -> String {
+        format!(
+            "registry entry of {} from {}: status {}, endpoint {}",
+            self.config.values,
+            self.config.commands.read.program(),
+            entry.word(),
+            entry.endpoint.as_deref().unwrap_or("(none)")
+        )
+    }
+
+    fn changed(&self, entry: &Entry) -> Failure {
+        Failure::new(
+            FailureKind::Conflict,
+            format!(
+                "the registry's entry of {} was changed by somebody else",
+                self.config.values
+            ),
+        )
+        .because(self.evidence(entry))
+        .next("look who works on this model, then run again")
+    }
+
+    /// The command that leads to a status.
+    async fn set(&self, status: Option<&str>) -> Result<(), Failure> {
+        let commands = &self.config.commands;
+        let (template, word) = match (status, &commands.restore) {
+            (Some(READY), _) => (&commands.enable, None),
+            (Some(DISABLED), _) => (&commands.disable, None),
+            (Some(word), Some(restore)) => (restore, Some(word)),
+            (word, _) => {
+                return Err(Failure::new(
+                    FailureKind::Refused,
+                    format!("the registry's tool cannot set status {}", word.unwrap_or("(none)")),
+                )
+                .next(
+                    "give it a command: registry.exec.restore in the configuration, with {status} in its arguments",
+                ));
+            }
+        };
+        self.run(template, word).await.map(drop)
+    }
+
+    /// Waits until the entry is as wanted.
+    async fn settle(&self, end: Instant, wanted: impl Fn(&Entry) -> bool) -> Result<Entry, Failure> {
+        loop {
+            let entry = self.entry().await?;
+            if wanted(&entry) {
+                return Ok(entry);
+            }
+            if Instant::now() + PAUSE > end {
+                return Err(self.changed(&entry));
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+
+    /// Waits until no router can still hold the state before the change.
+    async fn outlast_caches(&self, end: Instant) -> Result<String, Failure> {
+        let no_router = self.config.router.is_none();
+        let Some(time) = self.config.visible_after.or(no_router.then_some(Self::RUNBOOK_TTL)) else {
+            return Ok("routers are asked, so no time is waited for their caches".to_owned());
+        };
+        // Somebody else may have stopped it, at a time that nobody knows: then it counts from now.
+        let since = *self.stopped().get_or_insert_with(Instant::now);
+        let until = since + time;
+        if until > end {
+            return Err(Failure::new(
+                FailureKind::Timeout,
+                format!(
+                    "routers may go on as before for {} s, which is longer than this run waits",
+                    time.as_secs()
+                ),
+            )
+            .next("name a router that can be asked instead: --router-url URL")
+            .next("or say how long it takes: registry.exec.visible_after in the configuration"));
+        }
+        tokio::time::sleep_until(until).await;
+        Ok(format!(
+            "{} s have passed since the change: no router holds the state before",
+            time.as_secs()
+        ))
+    }
+}
+
+#[async_trait]
+impl Registry for ExecRegistry {
+    fn driver(&self) -> &'static str {
+        "exec"
+    }
+
+    fn needs_client_side_rollback(&self) -> bool {
+        false
+    }
+
+    async fn read(&self) -> Result<TrafficState, Failure> {
+        let entry = self.entry().await?;
+        let what = format!("the registry's entry of {}", self.config.values);
+        let owner = self.config.owner.as_ref();
+        assert_own(owner, &what, entry.endpoint.as_deref(), entry.namespace.as_deref()).await?;
+        let status = match entry.status.as_deref() {
+            Some(READY) => TrafficStatus::Enabled,
+            Some(DISABLED) => TrafficStatus::Disabled,
+            other => TrafficStatus::Other(other.unwrap_or("unset").to_owned()),
+        };
+        Ok(TrafficState {
+            driver: self.driver().to_owned(),
+            status,
+            evidence: vec![self.evidence(&entry)],
+            endpoint: entry.endpoint.clone(),
+            token: remember(&Token {
+                status: entry.status,
+                endpoint: entry.endpoint,
+                from: None,
+            }),
+        })
+    }
+
+    async fn assert_provable(&self) -> Result<(), Failure> {
+        router::assert_provable(self.config.router.as_deref(), self.model()).await
+    }
+
+    async fn stop(&self, prior: &TrafficState) -> Result<(), Failure> {
+        let token: Token = recall(self.driver(), prior)?;
+        let now = self.entry().await?;
+        if now.status.as_deref() == Some(DISABLED) {
+            return Ok(());
+        }
+        if now.status != token.status || now.endpoint != token.endpoint {
+            return Err(self.changed(&now));
+        }
+        self.set(Some(DISABLED)).await?;
+        *self.stopped() = Some(Instant::now());
+        Ok(())
+    }
+
+    async fn confirm_stopped(&self, deadline: Duration) -> Result<Vec<String>, Failure> {
+        let end = Instant::now() + deadline;
+        let entry = self.settle(end, |entry| entry.status.as_deref() != Some(READY)).await?;
+        let mut lines = vec![self.evidence(&entry), self.outlast_caches(end).await?];
+        lines.extend(router::confirm(self.config.router.as_deref(), self.model(), Follows::Stop, end).await?);
+        Ok(lines)
+    }
+
+    async fn resume_to(&self, prior: &TrafficState) -> Result<(), Failure> {
+        let token: Token = recall(self.driver(), prior)?;
+        let now = self.entry().await?;
+        if now.status == token.status {
+            return Ok(());
+        }
+        // Only what `stop` did is taken back; another status now is somebody else's word.
+        let from = token.from.as_deref().unwrap_or(DISABLED);
+        if now.status.as_deref() != Some(from) || now.endpoint != token.endpoint {
+            return Err(self.changed(&now));
+        }
+        self.set(token.status.as_deref()).await
+    }
+
+    async fn confirm_resumed(&self, prior: &TrafficState, deadline: Duration) -> Result<Vec<String>, Failure> {
+        let end = Instant::now() + deadline;
+        let token: Token = recall(self.driver(), prior)?;
+        let wanted = |entry: &Entry| entry.status == token.status && entry.endpoint == token.endpoint;
+        let mut lines = vec![self.evidence(&self.settle(end, wanted).await?)];
+        if prior.status == TrafficStatus::Enabled {
+            lines.extend(router::confirm(self.config.router.as_deref(), self.model(), Follows::Resume, end).await?);
+        }
+        Ok(lines)
+    }
+
+    fn enabled(&self, now: &TrafficState) -> Result<TrafficState, Failure> {
+        let token: Token = recall(self.driver(), now)?;
+        Ok(TrafficState {
+            status: TrafficStatus::Enabled,
+            token: remember(&Token {
+                status: Some(READY.to_owned()),
+                from: token.status,
+                endpoint: token.endpoint,
+            }),
+            ..now.clone()
+        })
+    }
+}

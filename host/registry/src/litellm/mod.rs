@@ -1,0 +1,298 @@
+//! LiteLLM proxy: the release's deployments are blocked in its database, and every replica is asked until it follows.
+//!
+//! What is true of LiteLLM 1.108 (tried): only models that are stored in its database can be blocked; a block is written
+//! once and the other replicas read it within their reload interval (30 s); a group whose deployments are all blocked is
+//! answered 403 "Model is blocked", and an answer's `x-litellm-model-id` names the deployment that gave it. Versions that
+//! have no `/model/block` are refused.
+
+mod proxy;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures::future::try_join_all;
+use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
+use vllm_rollback_engine::failure::{Failure, FailureKind};
+use vllm_rollback_engine::ports::Registry;
+use vllm_rollback_engine::traffic::{TrafficState, TrafficStatus};
+
+use crate::owner::Owner;
+use crate::router::{PAUSE, RouterLink};
+use crate::token::{recall, remember};
+use proxy::{Answerer, Deployment};
+
+/// The word for a release that no deployment leads to.
+const ABSENT: &str = "absent";
+
+/// What the driver is told.
+pub struct LiteLlmConfig {
+    /// How to reach every replica, with an admin's key.
+    pub link: Arc<dyn RouterLink>,
+    /// What of the deployments is this release's: by their `api_base`.
+    pub owner: Arc<dyn Owner>,
+}
+
+/// The driver.
+pub struct LiteLlm {
+    link: Arc<dyn RouterLink>,
+    owner: Arc<dyn Owner>,
+}
+
+/// What is remembered: which deployments of the release were blocked, by their id.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Token {
+    blocked: BTreeMap<String, bool>,
+}
+
+/// One replica's deployments of now.
+struct Seen {
+    replica: String,
+    own: Vec<Deployment>,
+    others: Vec<Deployment>,
+}
+
+impl Seen {
+    fn line(&self) -> String {
+        let own: Vec<String> = self.own.iter().map(ToString::to_string).collect();
+        let own = if own.is_empty() {
+            "none".to_owned()
+        } else {
+            own.join(", ")
+        };
+        format!(
+            "litellm {}: deployments of this release: {own}; others: {}",
+            self.replica,
+            self.others.len()
+        )
+    }
+
+    fn is_as(&self, wanted: &BTreeMap<String, bool>) -> bool {
+        wanted.iter().all(|(id, blocked)| {
+            let own = self.own.iter().find(|deployment| deployment.id == *id);
+            own.is_some_and(|own| own.blocked == *blocked)
+        })
+    }
+}
+
+impl LiteLlm {
+    /// The driver of a release; asks nobody yet.
+    pub fn new(config: LiteLlmConfig) -> Self {
+        let LiteLlmConfig { link, owner } = config;
+        Self { link, owner }
+    }
+
+    async fn look(&self) -> Result<Vec<Seen>, Failure> {
+        let (replicas, services, pods) =
+            tokio::try_join!(self.link.replicas(), self.owner.services(), self.owner.pods())?;
+        let listing = replicas.into_iter().map(|replica| {
+            let (services, pods) = (&services, &pods);
+            async move {
+                let all = proxy::list(self.link.as_ref(), &replica).await?;
+                let (own, others) = all
+                    .into_iter()
+                    .partition(|deployment| deployment.is_behind(services, pods));
+                Ok::<_, Failure>(Seen { replica, own, others })
+            }
+        });
+        try_join_all(listing).await
+    }
+
+    /// What one replica shows; the database is the same for all.
+    fn first<'s>(&self, seen: &'s [Seen]) -> Result<&'s Seen, Failure> {
+        seen.first()
+            .ok_or_else(|| Failure::new(FailureKind::NotFound, "no LiteLLM proxy is known"))
+    }
+
+    /// Blocks or unblocks what differs, at one replica.
+    async fn set(&self, wanted: &BTreeMap<String, bool>) -> Result<(), Failure> {
+        let seen = self.look().await?;
+        let place = self.first(&seen)?;
+        for (id, blocked) in wanted {
+            let Some(deployment) = place.own.iter().find(|own| own.id == *id) else {
+                return Err(Failure::new(
+                    FailureKind::Conflict,
+                    format!("LiteLLM has no deployment {id} of this release any more"),
+                )
+                .because(place.line())
+                .next("look who changed the proxy's models: GET /model/info"));
+            };
+            if deployment.blocked != *blocked {
+                proxy::set_blocked(self.link.as_ref(), &place.replica, deployment, *blocked).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits until every replica shows its deployments as wanted.
+    async fn settle(&self, end: Instant, wanted: impl Fn(&Seen) -> bool) -> Result<Vec<Seen>, Failure> {
+        loop {
+            let seen = self.look().await?;
+            if seen.iter().all(&wanted) {
+                return Ok(seen);
+            }
+            if Instant::now() + PAUSE > end {
+                return Err(
+                    Failure::new(FailureKind::Timeout, "not every LiteLLM proxy follows its database")
+                        .because(seen.iter().map(Seen::line).collect::<Vec<_>>().join("; "))
+                        .next("they read it every proxy_config_reload_interval_seconds: give them more time"),
+                );
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+
+    /// For each name that clients ask for: no deployment of this release answers.
+    async fn prove_refused(&self, seen: &Seen) -> Result<Vec<String>, Failure> {
+        let mut lines = vec![seen.line()];
+        for group in seen.groups() {
+            let answer = proxy::ask(self.link.as_ref(), &seen.replica, &group).await?;
+            if let Answerer::Deployment(id) = &answer
+                && seen.own.iter().any(|own| own.id == *id)
+            {
+                return Err(Failure::new(
+                    FailureKind::Invalid,
+                    format!(
+                        "LiteLLM {} answers for {group} by deployment {id}, which it shows as blocked",
+                        seen.replica
+                    ),
+                ));
+            }
+            lines.push(format!("litellm {}: a completion for {group}: {answer}", seen.replica));
+        }
+        Ok(lines)
+    }
+
+    /// For each name that clients ask for: a deployment of this release answers.
+    async fn prove_answered(&self, seen: &Seen, end: Instant) -> Result<Vec<String>, Failure> {
+        let mut lines = vec![seen.line()];
+        for group in seen.groups() {
+            loop {
+                let answer = proxy::ask(self.link.as_ref(), &seen.replica, &group).await?;
+                let line = format!("litellm {}: a completion for {group}: {answer}", seen.replica);
+                if let Answerer::Deployment(id) = &answer
+                    && seen.own.iter().any(|own| own.id == *id)
+                {
+                    lines.push(line);
+                    break;
+                }
+                if Instant::now() + PAUSE > end {
+                    return Err(Failure::new(
+                        FailureKind::Timeout,
+                        format!("no deployment of this release answers for {group} through LiteLLM"),
+                    )
+                    .because(line));
+                }
+                tokio::time::sleep(PAUSE).await;
+            }
+        }
+        Ok(lines)
+    }
+}
+
+impl Seen {
+    /// The names that clients ask for to reach this release.
+    fn groups(&self) -> Vec<String> {
+        let mut names: Vec<String> = self.own.iter().map(|own| own.group.clone()).collect();
+        names.sort();
+        names.dedup();
+        names
+    }
+}
+
+#[async_trait]
+impl Registry for LiteLlm {
+    fn driver(&self) -> &'static str {
+        "litellm"
+    }
+
+    fn needs_client_side_rollback(&self) -> bool {
+        false
+    }
+
+    async fn read(&self) -> Result<TrafficState, Failure> {
+        let seen = self.look().await?;
+        let place = self.first(&seen)?;
+        for deployment in &place.own {
+            deployment.assert_can_be_blocked(&place.replica)?;
+        }
+        let own = || seen.iter().flat_map(|seen| &seen.own);
+        let status = if own().next().is_none() {
+            TrafficStatus::Other(ABSENT.to_owned())
+        } else if own().all(|own| own.blocked) {
+            TrafficStatus::Disabled
+        } else {
+            TrafficStatus::Enabled
+        };
+        Ok(TrafficState {
+            driver: self.driver().to_owned(),
+            status,
+            evidence: seen.iter().map(Seen::line).collect(),
+            endpoint: place.own.first().map(|own| own.api_base.clone()),
+            token: remember(&Token {
+                blocked: place.own.iter().map(|own| (own.id.clone(), own.blocked)).collect(),
+            }),
+        })
+    }
+
+    async fn assert_provable(&self) -> Result<(), Failure> {
+        let seen = self.look().await?;
+        for seen in &seen {
+            for group in seen.groups() {
+                proxy::ask(self.link.as_ref(), &seen.replica, &group).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn stop(&self, prior: &TrafficState) -> Result<(), Failure> {
+        recall::<Token>(self.driver(), prior)?;
+        // Those that exist now, too: somebody may have added one.
+        let seen = self.look().await?;
+        let own = &self.first(&seen)?.own;
+        self.set(&own.iter().map(|own| (own.id.clone(), true)).collect()).await
+    }
+
+    async fn confirm_stopped(&self, deadline: Duration) -> Result<Vec<String>, Failure> {
+        let end = Instant::now() + deadline;
+        let seen = self.settle(end, |seen| seen.own.iter().all(|own| own.blocked)).await?;
+        let lines = try_join_all(seen.iter().map(|seen| self.prove_refused(seen))).await?;
+        Ok(lines.concat())
+    }
+
+    async fn resume_to(&self, prior: &TrafficState) -> Result<(), Failure> {
+        let token: Token = recall(self.driver(), prior)?;
+        self.set(&token.blocked).await
+    }
+
+    async fn confirm_resumed(&self, prior: &TrafficState, deadline: Duration) -> Result<Vec<String>, Failure> {
+        let end = Instant::now() + deadline;
+        let token: Token = recall(self.driver(), prior)?;
+        let seen = self.settle(end, |seen| seen.is_as(&token.blocked)).await?;
+        if prior.status != TrafficStatus::Enabled {
+            return Ok(seen.iter().map(Seen::line).collect());
+        }
+        let lines = try_join_all(seen.iter().map(|seen| self.prove_answered(seen, end))).await?;
+        Ok(lines.concat())
+    }
+
+    fn enabled(&self, now: &TrafficState) -> Result<TrafficState, Failure> {
+        let token: Token = recall(self.driver(), now)?;
+        if token.blocked.is_empty() {
+            return Err(Failure::new(
+                FailureKind::Refused,
+                "LiteLLM has no deployment of this release to unblock",
+            )
+            .next("add one to the proxy first: POST /model/new"));
+        }
+        Ok(TrafficState {
+            status: TrafficStatus::Enabled,
+            token: remember(&Token {
+                blocked: token.blocked.into_keys().map(|id| (id, false)).collect(),
+            }),
+            ..now.clone()
+        })
+    }
+}

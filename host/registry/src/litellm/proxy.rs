@@ -1,0 +1,267 @@
+//! What is said to one LiteLLM proxy, and what it answers.
+
+use std::fmt;
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+use vllm_rollback_engine::failure::{Failure, FailureKind};
+
+use crate::owner::{PodAddress, ServiceAddress, host};
+use crate::router::{Ask, Reply, RouterLink};
+
+/// For what a proxy answers out of its memory or its database.
+const SOON: Duration = Duration::from_secs(15);
+
+/// For one token.
+const COMPLETION: Duration = Duration::from_secs(30);
+
+/// A deployment: one way to a model.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Deployment {
+    pub(super) id: String,
+    /// The name that clients ask for.
+    pub(super) group: String,
+    pub(super) api_base: String,
+    pub(super) blocked: bool,
+    /// It is in the database, and not in the proxy's configuration file.
+    in_database: bool,
+}
+
+/// `3f2a (llama at http://llama.ml:8000/v1, blocked)`.
+impl fmt::Display for Deployment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = if self.blocked { "blocked" } else { "in traffic" };
+        write!(f, "{} ({} at {}, {state})", self.id, self.group, self.api_base)
+    }
+}
+
+impl Deployment {
+    /// It leads to this release.
+    pub(super) fn is_behind(&self, services: &[ServiceAddress], pods: &[PodAddress]) -> bool {
+        services.iter().any(|service| service.is_at(&self.api_base, None))
+            || pods.iter().any(|pod| host(&self.api_base) == Some(pod.ip.as_str()))
+    }
+
+    pub(super) fn assert_can_be_blocked(&self, replica: &str) -> Result<(), Failure> {
+        if self.in_database {
+            return Ok(());
+        }
+        Err(Failure::new(
+            FailureKind::Refused,
+            format!(
+                "LiteLLM {replica} has {} in its configuration file, where it cannot be blocked",
+                self.id
+            ),
+        )
+        .next("store the model in the proxy's database instead: STORE_MODEL_IN_DB=True, then POST /model/new")
+        .next("or take it out of traffic behind the proxy: --registry service"))
+    }
+}
+
+#[derive(Deserialize)]
+struct Listed {
+    model_name: String,
+    #[serde(default)]
+    litellm_params: Params,
+    model_info: Info,
+}
+
+#[derive(Default, Deserialize)]
+struct Params {
+    #[serde(default)]
+    api_base: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Info {
+    id: String,
+    #[serde(default)]
+    db_model: Option<bool>,
+    #[serde(default)]
+    blocked: Option<bool>,
+}
+
+/// The deployments that a proxy knows.
+pub(super) async fn list(link: &dyn RouterLink, replica: &str) -> Result<Vec<Deployment>, Failure> {
+    let ask = Ask {
+        path: "/model/info".to_owned(),
+        post: None,
+        timeout: SOON,
+    };
+    let reply = link.send(replica, &ask).await?;
+    assert_admin(replica, &reply)?;
+    let listed = serde_json::from_str::<Value>(&reply.body)
+        .ok()
+        .filter(|_| reply.is_success())
+        .and_then(|parsed| serde_json::from_value::<Vec<Listed>>(parsed["data"].clone()).ok());
+    let listed = listed.ok_or_else(|| {
+        Failure::new(
+            FailureKind::Invalid,
+            format!("{replica} does not list its models as a LiteLLM proxy does"),
+        )
+        .because(reply.line())
+    })?;
+    Ok(listed.into_iter().map(deployment).collect())
+}
+
+fn deployment(listed: Listed) -> Deployment {
+    Deployment {
+        id: listed.model_info.id,
+        group: listed.model_name,
+        api_base: listed.litellm_params.api_base.unwrap_or_default(),
+        blocked: listed.model_info.blocked.unwrap_or_default(),
+        in_database: listed.model_info.db_model.unwrap_or_default(),
+    }
+}
+
+/// Blocks a deployment or lets it go.
+pub(super) async fn set_blocked(
+    link: &dyn RouterLink,
+    replica: &str,
+    deployment: &Deployment,
+    blocked: bool,
+) -> Result<(), Failure> {
+    let call = if blocked { "block" } else { "unblock" };
+    let ask = Ask {
+        path: format!("/model/{call}"),
+        post: Some(json!({ "model_id": deployment.id })),
+        timeout: SOON,
+    };
+    let reply = link.send(replica, &ask).await?;
+    assert_admin(replica, &reply)?;
+    if reply.is_success() {
+        return Ok(());
+    }
+    let failure = Failure::new(
+        FailureKind::External,
+        format!("LiteLLM {replica} did not {call} deployment {}", deployment.id),
+    )
+    .because(reply.line());
+    Err(match reply.status {
+        404 if !reply.body.contains(&deployment.id) => {
+            failure.next("this LiteLLM is too old to block a model: use version 1.108 or later")
+        }
+        _ => failure.next("the proxy needs its database for this: look at its log"),
+    })
+}
+
+/// Who answered a completion.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Answerer {
+    /// The deployment of this id.
+    Deployment(String),
+    /// Nobody: the proxy says that the model is blocked.
+    Blocked(String),
+    /// Nobody: something failed.
+    Failed(String),
+}
+
+impl fmt::Display for Answerer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Deployment(id) => write!(f, "deployment {id} answers"),
+            Self::Blocked(line) => write!(f, "it is blocked ({line})"),
+            Self::Failed(line) => write!(f, "it fails ({line})"),
+        }
+    }
+}
+
+/// Asks for one token of a model group.
+pub(super) async fn ask(link: &dyn RouterLink, replica: &str, group: &str) -> Result<Answerer, Failure> {
+    let ask = Ask {
+        path: "/v1/completions".to_owned(),
+        post: Some(json!({ "model": group, "prompt": "ping", "max_tokens": 1 })),
+        timeout: COMPLETION,
+    };
+    let reply = link.send(replica, &ask).await?;
+    judge(replica, &reply)
+}
+
+fn judge(replica: &str, reply: &Reply) -> Result<Answerer, Failure> {
+    if reply.is_success() {
+        let by = reply.headers.iter().find(|(name, _)| name == "x-litellm-model-id");
+        return match by {
+            Some((_, id)) => Ok(Answerer::Deployment(id.clone())),
+            None => Err(Failure::new(
+                FailureKind::Invalid,
+                format!("LiteLLM {replica} does not say which deployment answered"),
+            )
+            .next("look whether something between strips the header x-litellm-model-id")),
+        };
+    }
+    let is_blocked = ["Model is blocked", "currently paused"]
+        .iter()
+        .any(|words| reply.body.contains(words));
+    if is_blocked {
+        return Ok(Answerer::Blocked(format!("HTTP {}", reply.status)));
+    }
+    assert_admin(replica, reply)?;
+    Ok(Answerer::Failed(reply.line()))
+}
+
+fn assert_admin(replica: &str, reply: &Reply) -> Result<(), Failure> {
+    if !matches!(reply.status, 401 | 402 | 403 | 429) {
+        return Ok(());
+    }
+    Err(Failure::new(
+        FailureKind::Forbidden,
+        format!(
+            "LiteLLM {replica} answers about us, not about the model: HTTP {}",
+            reply.status
+        ),
+    )
+    .next("give a key of a proxy admin: --router-key-env NAME or --router-key-file FILE"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reply(status: u16, body: &str) -> Reply {
+        Reply {
+            status,
+            headers: vec![("x-litellm-model-id".to_owned(), "a1".to_owned())],
+            body: body.to_owned(),
+        }
+    }
+
+    #[test]
+    fn a_block_is_told_from_what_is_said_of_the_caller() {
+        let judged = |status, body| judge("r", &reply(status, body));
+        assert_eq!(judged(200, "{}").unwrap(), Answerer::Deployment("a1".to_owned()));
+        let blocked = r#"{"error":{"message":"litellm.PermissionDeniedError: Model is blocked"}}"#;
+        assert!(matches!(judged(403, blocked), Ok(Answerer::Blocked(_))));
+        assert_eq!(judged(403, "{}").unwrap_err().kind, FailureKind::Forbidden);
+        assert_eq!(judged(401, "{}").unwrap_err().kind, FailureKind::Forbidden);
+        assert!(matches!(judged(500, "Connection error"), Ok(Answerer::Failed(_))));
+    }
+
+    #[test]
+    fn an_answer_that_names_nobody_is_no_proof() {
+        let bare = Reply {
+            headers: Vec::new(),
+            ..reply(200, "{}")
+        };
+        assert_eq!(judge("r", &bare).unwrap_err().kind, FailureKind::Invalid);
+    }
+
+    #[test]
+    fn deployments_are_read_and_attributed_by_their_api_base() {
+        let listed = r#"[{"model_name": "llama", "litellm_params": {"api_base": "http://llama.ml.svc.cluster.local:8000/v1", "model": "openai/x"},
+            "model_info": {"id": "a1", "db_model": true, "blocked": false, "more": 1}},
+            {"model_name": "gpt", "litellm_params": {}, "model_info": {"id": "b2", "db_model": false, "blocked": null}}]"#;
+        let all: Vec<Deployment> = serde_json::from_str::<Vec<Listed>>(listed)
+            .unwrap()
+            .into_iter()
+            .map(deployment)
+            .collect();
+        let services = [ServiceAddress {
+            name: "llama".into(),
+            namespace: "ml".into(),
+            ports: vec![8000],
+        }];
+        assert!(all[0].is_behind(&services, &[]) && !all[1].is_behind(&services, &[]));
+        assert!(all[0].assert_can_be_blocked("r").is_ok() && all[1].assert_can_be_blocked("r").is_err());
+    }
+}

@@ -1,0 +1,168 @@
+//! Routers, each replica of them: what is asked there is the proof at the place where requests are routed.
+
+mod answer;
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures::future::try_join_all;
+use serde_json::{Value, json};
+use tokio::time::Instant;
+use vllm_rollback_engine::failure::{Failure, FailureKind};
+
+pub(crate) use answer::RouterAnswer;
+
+/// Time between two questions to a router.
+pub(crate) const PAUSE: Duration = Duration::from_millis(200);
+
+/// A router that takes longer for one token does not serve.
+const COMPLETION: Duration = Duration::from_secs(10);
+
+/// A request to a router.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Ask {
+    /// Path and query: `/v1/completions`.
+    pub path: String,
+    /// A POST with this body; a POST without one when it is null; a GET when there is none.
+    pub post: Option<Value>,
+    /// Longest wait for the whole answer.
+    pub timeout: Duration,
+}
+
+/// What came back.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Reply {
+    /// HTTP status.
+    pub status: u16,
+    /// Header lines, names in lower case.
+    pub headers: Vec<(String, String)>,
+    /// The body, up to 64 KiB of it.
+    pub body: String,
+}
+
+impl Reply {
+    /// The status is one of success.
+    pub fn is_success(&self) -> bool {
+        (200..300).contains(&self.status)
+    }
+
+    /// `HTTP 400 Worker … already exists`: status and the begin of the body, for messages.
+    pub(crate) fn line(&self) -> String {
+        let text: String = self.body.chars().filter(|c| !c.is_control()).take(200).collect();
+        format!("HTTP {} {}", self.status, text.trim()).trim_end().to_owned()
+    }
+}
+
+/// Does HTTP with the replicas of a router, and adds its key.
+#[async_trait]
+pub trait RouterLink: Send + Sync {
+    /// The replicas of now, by names for people that are free of secrets (a URL, a pod); at least one. The place that
+    /// clients use may be among them.
+    ///
+    /// # Errors
+    /// `Unreachable`, `Forbidden`; `NotFound` when there is none.
+    async fn replicas(&self) -> Result<Vec<String>, Failure>;
+
+    /// Sends a request to one of them, once.
+    ///
+    /// # Errors
+    /// `Unreachable` or `Timeout` without an answer.
+    async fn send(&self, replica: &str, ask: &Ask) -> Result<Reply, Failure>;
+
+    /// With which arguments a replica was started; empty where that cannot be seen.
+    ///
+    /// # Errors
+    /// `Unreachable`, `Forbidden`.
+    async fn arguments(&self, _replica: &str) -> Result<Vec<String>, Failure> {
+        Ok(Vec::new())
+    }
+}
+
+/// What a router is to do with the model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Follows {
+    /// Refuse it.
+    Stop,
+    /// Answer for it.
+    Resume,
+}
+
+/// Asks one replica for one token of the model.
+///
+/// # Errors
+/// `Forbidden` for an answer about the caller, which tells nothing about the model.
+pub(crate) async fn probe(link: &dyn RouterLink, replica: &str, model: &str) -> Result<RouterAnswer, Failure> {
+    let ask = Ask {
+        path: "/v1/completions".to_owned(),
+        post: Some(json!({ "model": model, "prompt": "ping", "max_tokens": 1 })),
+        timeout: COMPLETION,
+    };
+    let reply = link.send(replica, &ask).await?;
+    answer::judge(&reply).ok_or_else(|| {
+        Failure::new(
+            FailureKind::Forbidden,
+            format!(
+                "the router at {replica} answers about us, not about the model: {}",
+                reply.line()
+            ),
+        )
+        .next("give its API key: --router-key-env NAME or --router-key-file FILE")
+    })
+}
+
+/// Each replica answers the caller about the model; what it answers does not matter yet.
+pub(crate) async fn assert_provable(link: Option<&dyn RouterLink>, model: &str) -> Result<(), Failure> {
+    let Some(link) = link else { return Ok(()) };
+    let replicas = link.replicas().await?;
+    let asking = replicas.iter().map(|replica| async move {
+        let answered = probe(link, replica, model).await;
+        answered.map_err(|failure| failure.because("this router could not prove that the model is out of traffic"))
+    });
+    try_join_all(asking).await.map(drop)
+}
+
+/// Waits until every replica does what the registry says, and tells how each did. A line per replica.
+pub(crate) async fn confirm(
+    link: Option<&dyn RouterLink>,
+    model: &str,
+    wanted: Follows,
+    end: Instant,
+) -> Result<Vec<String>, Failure> {
+    let Some(link) = link else { return Ok(Vec::new()) };
+    let replicas = link.replicas().await?;
+    try_join_all(
+        replicas
+            .iter()
+            .map(|replica| confirm_one(link, replica, model, wanted, end)),
+    )
+    .await
+}
+
+async fn confirm_one(
+    link: &dyn RouterLink,
+    replica: &str,
+    model: &str,
+    wanted: Follows,
+    end: Instant,
+) -> Result<String, Failure> {
+    loop {
+        let answer = probe(link, replica, model).await?;
+        let follows = match wanted {
+            Follows::Stop => matches!(answer, RouterAnswer::Refused(_)),
+            Follows::Resume => matches!(answer, RouterAnswer::Answered(_)),
+        };
+        let line = format!("router at {replica}: a completion for {model}: it {answer}");
+        if follows {
+            return Ok(line);
+        }
+        if Instant::now() + PAUSE > end {
+            return Err(
+                Failure::new(FailureKind::Timeout, "the router does not follow the registry")
+                    .because(line)
+                    .next("look which registry and cache this router reads")
+                    .next("routers cache the registry for up to 2 minutes: give it more time"),
+            );
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+}

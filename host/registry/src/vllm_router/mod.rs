@@ -1,0 +1,339 @@
+//! vllm-router: the release's workers are taken off the worker list of every replica, and put back.
+//!
+//! What is true of vllm-router 0.1.17 (tried): each replica keeps a list of its own, in memory, and loses what was
+//! changed when it restarts; a removal answers 200 for any URL, so only the list itself is believed; an addition blocks
+//! until the worker is healthy; routing is blind to model names, and a replica without workers answers 503 in plain text
+//! while its `/health` still says 200. A router that discovers pods by itself adds new ones before anybody checked them:
+//! it is refused.
+
+mod workers;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures::future::try_join_all;
+use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
+use vllm_rollback_engine::failure::{Failure, FailureKind};
+use vllm_rollback_engine::ports::Registry;
+use vllm_rollback_engine::traffic::{TrafficState, TrafficStatus};
+
+use crate::owner::{Owner, ServiceAddress};
+use crate::router::{PAUSE, RouterAnswer, RouterLink, probe};
+use crate::token::{recall, remember};
+use workers::{Behind, Worker};
+
+/// The router's word for a model that it has no worker of.
+const ABSENT: &str = "absent";
+
+/// With this, a router adds pods to its list by itself.
+const DISCOVERY: &str = "--service-discovery";
+
+/// What the driver is told.
+pub struct VllmRouterConfig {
+    /// How to reach every replica.
+    pub link: Arc<dyn RouterLink>,
+    /// What of the worker lists is this release's.
+    pub owner: Arc<dyn Owner>,
+    /// What clients ask for.
+    pub model: String,
+}
+
+/// The driver.
+pub struct VllmRouter {
+    link: Arc<dyn RouterLink>,
+    owner: Arc<dyn Owner>,
+    model: String,
+}
+
+/// What is remembered: which workers of the release each replica had.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Token {
+    replicas: BTreeMap<String, BTreeSet<Worker>>,
+}
+
+impl Token {
+    /// What a replica had; one that nobody remembers (it was restarted under another name) had what any other had.
+    fn of(&self, replica: &str) -> BTreeSet<Worker> {
+        match self.replicas.get(replica) {
+            Some(workers) => workers.clone(),
+            None => self.all(),
+        }
+    }
+
+    fn all(&self) -> BTreeSet<Worker> {
+        self.replicas.values().flatten().cloned().collect()
+    }
+}
+
+/// One replica's worker list of now.
+struct Seen {
+    replica: String,
+    own: BTreeSet<Worker>,
+    others: Vec<String>,
+}
+
+impl Seen {
+    fn line(&self) -> String {
+        let list = |urls: Vec<&str>| match urls.as_slice() {
+            [] => "none".to_owned(),
+            urls => urls.join(", "),
+        };
+        format!(
+            "vllm-router {}: workers of this release: {}; others: {}",
+            self.replica,
+            list(self.own.iter().map(|worker| worker.url.as_str()).collect()),
+            list(self.others.iter().map(String::as_str).collect()),
+        )
+    }
+}
+
+impl VllmRouter {
+    /// The driver of a release; asks nobody yet.
+    pub fn new(config: VllmRouterConfig) -> Self {
+        let VllmRouterConfig { link, owner, model } = config;
+        Self { link, owner, model }
+    }
+
+    /// Every replica's list.
+    async fn look(&self) -> Result<Vec<Seen>, Failure> {
+        let (replicas, services, pods) =
+            tokio::try_join!(self.link.replicas(), self.owner.services(), self.owner.pods())?;
+        let listing = replicas.into_iter().map(|replica| {
+            let (services, pods) = (&services, &pods);
+            async move {
+                self.assert_no_discovery(&replica).await?;
+                let urls = workers::list(self.link.as_ref(), &replica).await?;
+                let mut seen = Seen {
+                    replica,
+                    own: BTreeSet::new(),
+                    others: Vec::new(),
+                };
+                for url in urls {
+                    match Worker::of(&url, services, pods) {
+                        Some(worker) => {
+                            seen.own.insert(worker);
+                        }
+                        None => seen.others.push(url),
+                    }
+                }
+                Ok::<_, Failure>(seen)
+            }
+        });
+        try_join_all(listing).await
+    }
+
+    /// A router that finds pods by itself sends them requests as soon as they are ready, checked or not.
+    async fn assert_no_discovery(&self, replica: &str) -> Result<(), Failure> {
+        let arguments = self.link.arguments(replica).await?;
+        if arguments.iter().all(|argument| !argument.starts_with(DISCOVERY)) {
+            return Ok(());
+        }
+        Err(Failure::new(
+            FailureKind::Refused,
+            format!("vllm-router {replica} runs with {DISCOVERY}: it adds pods by itself, before they are checked"),
+        )
+        .next("give it the release's Service as its worker instead: --worker-urls http://SERVICE.NAMESPACE:PORT")
+        .next("then the Service gate works as well: --registry service"))
+    }
+
+    /// The workers that a replica is to have again. Pods are named anew: those of before may be gone.
+    async fn wanted(&self, token: &Token, replica: &str, services: &[ServiceAddress]) -> Result<Vec<String>, Failure> {
+        let remembered = token.of(replica);
+        if remembered.is_empty() && token.all().is_empty() {
+            // An operator enables a model that nobody remembers: the way that other clients take.
+            let urls = services.iter().flat_map(ServiceAddress::endpoints).take(1);
+            return Ok(urls.map(|endpoint| format!("http://{endpoint}")).collect());
+        }
+        let mut urls: Vec<String> = Vec::new();
+        for worker in &remembered {
+            match worker.behind {
+                Behind::Service => urls.push(worker.url.clone()),
+                Behind::Pod => urls.extend(
+                    self.owner
+                        .pods()
+                        .await?
+                        .iter()
+                        .filter(|pod| pod.serving)
+                        .filter_map(|pod| worker.at(&pod.ip)),
+                ),
+            }
+        }
+        urls.sort();
+        urls.dedup();
+        Ok(urls)
+    }
+
+    /// Each replica with the workers that it still lacks.
+    async fn lacking(&self, token: &Token) -> Result<Vec<(String, Vec<String>)>, Failure> {
+        let (seen, services) = tokio::try_join!(self.look(), self.owner.services())?;
+        let mut lacking = Vec::new();
+        for seen in seen {
+            let mut wanted = self.wanted(token, &seen.replica, &services).await?;
+            wanted.retain(|url| seen.own.iter().all(|worker| !worker.is_at(url)));
+            if !wanted.is_empty() {
+                lacking.push((seen.replica, wanted));
+            }
+        }
+        Ok(lacking)
+    }
+
+    async fn add(&self, lacking: &[(String, Vec<String>)]) -> Result<(), Failure> {
+        let each = lacking
+            .iter()
+            .flat_map(|(replica, urls)| urls.iter().map(move |url| (replica, url)));
+        try_join_all(each.map(|(replica, url)| workers::add(self.link.as_ref(), replica, url)))
+            .await
+            .map(drop)
+    }
+
+    async fn remove(&self, seen: &[Seen]) -> Result<(), Failure> {
+        let each = seen
+            .iter()
+            .flat_map(|seen| seen.own.iter().map(|worker| (&seen.replica, &worker.url)));
+        try_join_all(each.map(|(replica, url)| workers::remove(self.link.as_ref(), replica, url)))
+            .await
+            .map(drop)
+    }
+
+    /// A replica that has no worker at all must not answer; one that has others answers by them.
+    async fn prove_refused(&self, seen: &Seen) -> Result<String, Failure> {
+        let line = seen.line();
+        if !seen.others.is_empty() {
+            return Ok(line);
+        }
+        match probe(self.link.as_ref(), &seen.replica, &self.model).await? {
+            answer @ RouterAnswer::Answered(_) => Err(Failure::new(
+                FailureKind::Invalid,
+                format!("vllm-router {} {answer} although it lists no worker", seen.replica),
+            )
+            .next("look whether this is a vllm-router of version 0.1.17 or later")),
+            answer => Ok(format!("{line}; a completion for {}: it {answer}", self.model)),
+        }
+    }
+
+    async fn prove_answered(&self, replica: &str, end: Instant) -> Result<String, Failure> {
+        loop {
+            let answer = probe(self.link.as_ref(), replica, &self.model).await?;
+            let line = format!("vllm-router {replica}: a completion for {}: it {answer}", self.model);
+            if matches!(answer, RouterAnswer::Answered(_)) {
+                return Ok(line);
+            }
+            if Instant::now() + PAUSE > end {
+                return Err(Failure::new(
+                    FailureKind::Timeout,
+                    format!("vllm-router {replica} does not answer for {}", self.model),
+                )
+                .because(line));
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+}
+
+#[async_trait]
+impl Registry for VllmRouter {
+    fn driver(&self) -> &'static str {
+        "vllm-router"
+    }
+
+    fn needs_client_side_rollback(&self) -> bool {
+        false
+    }
+
+    async fn read(&self) -> Result<TrafficState, Failure> {
+        let seen = self.look().await?;
+        // One replica that still has it lets traffic in: only all together keep it out.
+        let status = if seen.iter().all(|seen| seen.own.is_empty()) {
+            TrafficStatus::Other(ABSENT.to_owned())
+        } else {
+            TrafficStatus::Enabled
+        };
+        Ok(TrafficState {
+            driver: self.driver().to_owned(),
+            status,
+            evidence: seen.iter().map(Seen::line).collect(),
+            endpoint: seen
+                .iter()
+                .flat_map(|seen| &seen.own)
+                .next()
+                .map(|worker| worker.url.clone()),
+            token: remember(&Token {
+                replicas: seen.into_iter().map(|seen| (seen.replica, seen.own)).collect(),
+            }),
+        })
+    }
+
+    async fn assert_provable(&self) -> Result<(), Failure> {
+        crate::router::assert_provable(Some(self.link.as_ref()), &self.model).await
+    }
+
+    async fn stop(&self, prior: &TrafficState) -> Result<(), Failure> {
+        recall::<Token>(self.driver(), prior)?;
+        self.remove(&self.look().await?).await
+    }
+
+    async fn confirm_stopped(&self, deadline: Duration) -> Result<Vec<String>, Failure> {
+        let end = Instant::now() + deadline;
+        let mut lines = Vec::new();
+        loop {
+            let seen = self.look().await?;
+            if seen.iter().all(|seen| seen.own.is_empty()) {
+                lines.extend(try_join_all(seen.iter().map(|seen| self.prove_refused(seen))).await?);
+                return Ok(lines);
+            }
+            if Instant::now() + PAUSE > end {
+                return Err(Failure::new(
+                    FailureKind::Timeout,
+                    "a vllm-router still has workers of this release, or gets them again and again",
+                )
+                .because(seen.iter().map(Seen::line).collect::<Vec<_>>().join("; "))
+                .next("look who adds them: a script, or --service-discovery of the router"));
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+
+    async fn resume_to(&self, prior: &TrafficState) -> Result<(), Failure> {
+        let token: Token = recall(self.driver(), prior)?;
+        if prior.status != TrafficStatus::Enabled {
+            return self.stop(prior).await;
+        }
+        self.add(&self.lacking(&token).await?).await
+    }
+
+    async fn confirm_resumed(&self, prior: &TrafficState, deadline: Duration) -> Result<Vec<String>, Failure> {
+        let end = Instant::now() + deadline;
+        let token: Token = recall(self.driver(), prior)?;
+        if prior.status != TrafficStatus::Enabled {
+            return self.confirm_stopped(deadline).await;
+        }
+        let mut lines = Vec::new();
+        loop {
+            let lacking = self.lacking(&token).await?;
+            if lacking.is_empty() {
+                break;
+            }
+            let which: Vec<String> = lacking
+                .iter()
+                .map(|(replica, urls)| format!("{replica} lacks {}", urls.join(", ")))
+                .collect();
+            if Instant::now() + PAUSE > end {
+                return Err(
+                    Failure::new(FailureKind::Timeout, "a vllm-router lacks workers of this release")
+                        .because(which.join("; ")),
+                );
+            }
+            // A replica that was restarted lost what it had.
+            self.add(&lacking).await?;
+            lines.push(format!("mended: {}", which.join("; ")));
+        }
+        let seen = self.look().await?;
+        lines.extend(seen.iter().map(Seen::line));
+        let proving = seen.iter().map(|seen| self.prove_answered(&seen.replica, end));
+        lines.extend(try_join_all(proving).await?);
+        Ok(lines)
+    }
+}

@@ -1,0 +1,183 @@
+//! A replica's worker list: reading it, changing it, and telling whose a worker is.
+
+use std::time::Duration;
+
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use vllm_rollback_engine::failure::{Failure, FailureKind};
+
+use crate::owner::{PodAddress, ServiceAddress, host};
+use crate::router::{Ask, Reply, RouterLink};
+
+/// For what a replica answers out of its memory.
+const SOON: Duration = Duration::from_secs(10);
+
+/// An addition lasts until the router called the worker healthy; the checks did so before.
+const ADD: Duration = Duration::from_secs(60);
+
+/// A worker of this release.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub(super) struct Worker {
+    /// As the router lists it.
+    pub(super) url: String,
+    /// What it leads to.
+    pub(super) behind: Behind,
+}
+
+/// What a worker's URL leads to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Behind {
+    /// One of the release's Services: the same after a rollback.
+    Service,
+    /// One pod: another one after a rollback.
+    Pod,
+}
+
+impl Worker {
+    /// The worker that this URL is, when it is this release's.
+    pub(super) fn of(url: &str, services: &[ServiceAddress], pods: &[PodAddress]) -> Option<Self> {
+        let behind = if services.iter().any(|service| service.is_at(url, None)) {
+            Behind::Service
+        } else if pods.iter().any(|pod| host(url) == Some(pod.ip.as_str())) {
+            Behind::Pod
+        } else {
+            return None;
+        };
+        Some(Self {
+            url: url.to_owned(),
+            behind,
+        })
+    }
+
+    /// The same scheme and port at another host.
+    pub(super) fn at(&self, ip: &str) -> Option<String> {
+        host(&self.url).map(|host| self.url.replacen(host, ip, 1))
+    }
+
+    /// It is this URL; a slash at the end makes no other worker.
+    pub(super) fn is_at(&self, url: &str) -> bool {
+        self.url.trim_end_matches('/') == url.trim_end_matches('/')
+    }
+}
+
+/// The workers of a replica.
+pub(super) async fn list(link: &dyn RouterLink, replica: &str) -> Result<Vec<String>, Failure> {
+    let ask = Ask {
+        path: "/list_workers".to_owned(),
+        post: None,
+        timeout: SOON,
+    };
+    let reply = link.send(replica, &ask).await?;
+    let urls = serde_json::from_str::<Value>(&reply.body)
+        .ok()
+        .filter(|_| reply.is_success())
+        .and_then(|parsed| serde_json::from_value::<Vec<String>>(parsed["urls"].clone()).ok());
+    urls.ok_or_else(|| {
+        Failure::new(
+            FailureKind::Invalid,
+            format!("{replica} does not list its workers as a vllm-router does"),
+        )
+        .because(reply.line())
+        .next("look whether a vllm-router of version 0.1.17 or later listens there")
+    })
+}
+
+/// Takes a worker off the list. The answer says nothing: it is 200 for any URL.
+pub(super) async fn remove(link: &dyn RouterLink, replica: &str, url: &str) -> Result<(), Failure> {
+    let reply = change(link, replica, "remove_worker", url, SOON).await?;
+    if reply.is_success() {
+        return Ok(());
+    }
+    Err(refused(replica, "remove", url, &reply))
+}
+
+/// Puts a worker onto the list; harmless when it is there. One that the router is still waiting for when its time is over
+/// is looked up by the caller.
+pub(super) async fn add(link: &dyn RouterLink, replica: &str, url: &str) -> Result<(), Failure> {
+    match change(link, replica, "add_worker", url, ADD).await {
+        Ok(reply) if reply.is_success() || reply.body.contains("already exists") => Ok(()),
+        Ok(reply) => Err(refused(replica, "add", url, &reply)),
+        Err(failure) if failure.kind == FailureKind::Timeout => {
+            let listed = list(link, replica).await?;
+            if listed.iter().any(|listed| listed == url) {
+                return Ok(());
+            }
+            Err(failure
+                .because(format!("vllm-router {replica} does not find {url} healthy"))
+                .next(format!("curl -i {url}/health from where the router runs")))
+        }
+        Err(failure) => Err(failure),
+    }
+}
+
+async fn change(
+    link: &dyn RouterLink,
+    replica: &str,
+    call: &str,
+    url: &str,
+    timeout: Duration,
+) -> Result<Reply, Failure> {
+    let ask = Ask {
+        path: format!("/{call}?url={}", utf8_percent_encode(url, NON_ALPHANUMERIC)),
+        post: Some(Value::Null),
+        timeout,
+    };
+    link.send(replica, &ask).await
+}
+
+fn refused(replica: &str, what: &str, url: &str, reply: &Reply) -> Failure {
+    let kind = match reply.status {
+        401 | 403 => FailureKind::Forbidden,
+        _ => FailureKind::External,
+    };
+    Failure::new(kind, format!("vllm-router {replica} did not {what} the worker {url}")).because(reply.line())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(url: &str) -> Option<Behind> {
+        let services = [ServiceAddress {
+            name: "llama".into(),
+            namespace: "ml".into(),
+            ports: vec![8000],
+        }];
+        let pods = ["10.0.0.7", "fd00::7"].map(|ip| PodAddress {
+            ip: ip.to_owned(),
+            serving: true,
+        });
+        Worker::of(url, &services, &pods).map(|worker| worker.behind)
+    }
+
+    #[test]
+    fn a_worker_is_the_releases_by_its_service_or_by_a_pods_address() {
+        for url in ["http://llama.ml.svc.cluster.local:8000", "http://llama.ml:8000/"] {
+            assert_eq!(of(url), Some(Behind::Service), "{url}");
+        }
+        for url in ["http://10.0.0.7:8000", "http://10.0.0.7", "http://[fd00::7]:8000"] {
+            assert_eq!(of(url), Some(Behind::Pod), "{url}");
+        }
+        for url in [
+            "http://10.0.0.71:8000",
+            "http://other.ml:8000",
+            "http://",
+            "",
+            "http://x/10.0.0.7",
+        ] {
+            assert_eq!(of(url), None, "{url}");
+        }
+    }
+
+    #[test]
+    fn another_pods_worker_has_the_same_scheme_and_port() {
+        let worker = Worker {
+            url: "https://10.0.0.7:8443".into(),
+            behind: Behind::Pod,
+        };
+        assert_eq!(worker.at("10.0.0.8").unwrap(), "https://10.0.0.8:8443");
+        assert!(worker.is_at("https://10.0.0.7:8443/"));
+    }
+}

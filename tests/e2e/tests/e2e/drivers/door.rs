@@ -1,0 +1,89 @@
+//! A client's way in, and a client that never stops knocking.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+use vllm_rollback_harness::client::{Answer, ModelClient};
+use vllm_rollback_harness::http;
+
+use crate::fixture::MODEL;
+
+/// A client's way in.
+#[derive(Debug, Clone)]
+pub(super) enum Door {
+    /// The release's Service.
+    Service(ModelClient),
+    /// A router, or one replica of it.
+    Router {
+        /// Its URL.
+        url: String,
+        /// The client's key.
+        key: Option<&'static str>,
+    },
+}
+
+impl Door {
+    pub(super) fn ask(&self) -> Answer {
+        match self {
+            Self::Service(client) => client.complete(MODEL),
+            Self::Router { url, key } => {
+                let body = json!({"model": MODEL, "prompt": "Who are you?", "max_tokens": 16, "temperature": 0});
+                let url = format!("{url}/v1/completions");
+                Answer::of(http::post(&url, *key, &body, Duration::from_secs(10)))
+            }
+        }
+    }
+}
+
+/// What a client saw: when it asked, when the answer was there, and the text of a served completion.
+#[derive(Debug, Clone)]
+pub(super) struct Knock {
+    pub(super) asked: Instant,
+    pub(super) answered: Instant,
+    pub(super) text: Option<String>,
+}
+
+/// Clients at every door, one request after the other, until they are called back.
+pub(super) struct Clients {
+    ended: Arc<AtomicBool>,
+    clients: Vec<JoinHandle<Vec<Knock>>>,
+}
+
+impl Clients {
+    pub(super) fn at(doors: Vec<Door>) -> Self {
+        let ended = Arc::new(AtomicBool::new(false));
+        let client = |door: Door| {
+            let ended = Arc::clone(&ended);
+            std::thread::spawn(move || {
+                let mut knocks = Vec::new();
+                while !ended.load(Ordering::Relaxed) {
+                    let asked = Instant::now();
+                    let answer = door.ask();
+                    knocks.push(Knock {
+                        asked,
+                        answered: Instant::now(),
+                        text: answer.is_served().then_some(answer.text),
+                    });
+                }
+                knocks
+            })
+        };
+        Self {
+            clients: doors.into_iter().map(client).collect(),
+            ended,
+        }
+    }
+
+    /// What each client saw.
+    pub(super) fn call_back(self) -> Vec<Vec<Knock>> {
+        self.ended.store(true, Ordering::Relaxed);
+        let joined = self
+            .clients
+            .into_iter()
+            .map(|client| client.join().expect("a client does not panic"));
+        joined.collect()
+    }
+}

@@ -1,0 +1,147 @@
+//! One conformance suite for every registry driver, each against the real thing that routes.
+
+mod cases;
+mod door;
+mod exec;
+mod postgres;
+mod rollback;
+mod row;
+mod service;
+mod vllm_router;
+
+use vllm_rollback_harness::helm::Major;
+use vllm_rollback_harness::tool::{Ran, Tool};
+
+use crate::fixture::{Model, RELEASE};
+use door::Door;
+use row::Row;
+
+/// A place that routes, with two good revisions of a model behind it.
+trait Place: Sized {
+    /// As `--registry` names it.
+    const DRIVER: &'static str;
+    /// The place's own word for a model in traffic.
+    const IN: &'static str;
+    /// Its word for what `registry disable` makes of that.
+    const OUT: &'static str;
+    /// Its other words for a model that gets no traffic.
+    const OTHERS: &'static [&'static str];
+
+    /// Set up, in traffic. None when a part of it is not installed.
+    fn start(hint: &str, major: Major) -> Option<Self>;
+
+    /// The model.
+    fn model(&self) -> &Model;
+
+    /// What the tool is told of the place.
+    fn arguments(&self) -> Vec<String>;
+
+    /// The tool, with what it needs to know.
+    fn tool(&self) -> Tool {
+        self.model().tool()
+    }
+
+    /// The place's own word now.
+    fn state(&self) -> String;
+
+    /// Sets it by hand.
+    fn set(&self, word: &str);
+
+    /// Every way in that clients have, one for each replica of the router.
+    fn doors(&self) -> Vec<Door>;
+
+    /// Makes what is there another release's, or gives it back.
+    fn give_away(&self, away: bool);
+
+    /// The place names the release that an entry is of, so another's is refused; else it is as if there were no entry.
+    const NAMES_OWNERS: bool = true;
+
+    /// What of the place is another release's.
+    fn others(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// Ways in which the place can fail the tool: what is wrong, and what the tool is told instead.
+    fn troubles(&self) -> Vec<Trouble>;
+
+    /// Runs a verb of the tool on the model.
+    fn run(&self, verb: &[&str], more: &[&str]) -> Ran {
+        run(&self.tool(), verb, &self.arguments(), more)
+    }
+}
+
+/// Something that does not work.
+struct Trouble {
+    /// What: `the server is down`.
+    what: &'static str,
+    /// The tool is told this, instead of what works.
+    arguments: Vec<String>,
+    /// Further variables for it.
+    env: Vec<(&'static str, String)>,
+}
+
+fn run(tool: &Tool, verb: &[&str], place: &[String], more: &[&str]) -> Ran {
+    let place: Vec<&str> = place.iter().map(String::as_str).collect();
+    tool.run(&[verb, &[RELEASE], &place, more].concat())
+}
+
+/// Two good revisions, the second one in service.
+fn two_revisions(hint: &str, major: Major) -> Model {
+    let model = Model::good(hint, major);
+    assert!(model.upgrade_and_wait(2, &[], "120s"), "revision 2 did not get ready");
+    model
+}
+
+fn owned(words: &[&str]) -> Vec<String> {
+    words.iter().map(|word| (*word).to_owned()).collect()
+}
+
+/// Everything that a driver must do, told as a row of `target/drivers/result.json`.
+fn conforms<P: Place>() {
+    let Some(place) = P::start(P::DRIVER, Major::Four) else {
+        row::skip(P::DRIVER);
+        return;
+    };
+    let mut row = Row::new(P::DRIVER);
+    row.case("a model without traffic is left as it is", || {
+        cases::without_traffic(&place)
+    });
+    row.case("out of traffic and back, each twice", || cases::out_and_back(&place));
+    let after = row.case("no answer after the stop was confirmed", || {
+        cases::stop_is_final(&place)
+    });
+    row.answers_after_stop = after.unwrap_or_default();
+    row.case("killed while it stops", || cases::killed(&place, "disable"));
+    row.case("killed while it resumes", || cases::killed(&place, "enable"));
+    row.case("another release's entry is refused", || cases::not_ours(&place));
+    for trouble in place.troubles() {
+        row.case(trouble.what, || cases::trouble(&place, &trouble));
+    }
+    for major in Major::BOTH {
+        let what = format!("a rollback by Helm {major:?} under the eyes of a client");
+        let outage = row.case(&what, || rollback::ours::<P>(major));
+        row.outage(outage);
+    }
+    row.script_outage_seconds = row.case("the runbook's sequence, to compare", || rollback::script::<P>());
+    row.close();
+}
+
+#[test]
+fn postgres_conforms() {
+    conforms::<postgres::Runbook>();
+}
+
+#[test]
+fn exec_conforms() {
+    conforms::<exec::SiteTool>();
+}
+
+#[test]
+fn service_conforms() {
+    conforms::<service::Gate>();
+}
+
+#[test]
+fn vllm_router_conforms() {
+    conforms::<vllm_router::Routers>();
+}
