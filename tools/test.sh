@@ -12,7 +12,7 @@ echo "==> the test bed's address map" >&2
 # With the build's own flags, so that nothing of Kubernetes is compiled again.
 (cd tests/testbed && go test -trimpath -vet=off ./node)
 
-tools/python.sh
+tools/routers.sh
 cargo build --release --locked --workspace --bins
 
 echo "==> a sample of the crash matrix (make crash runs all of it)" >&2

@@ -138,6 +138,13 @@ pub struct Hook {
 
 impl Hook {
     /// `pre-rollback hook Job/x`, when Helm runs it in a rollback.
+    ///
+    /// ```
+    /// # use vllm_rollback_engine::release::Hook;
+    /// let hook = |event: &str| Hook { name: "x".into(), kind: "Job".into(), events: vec![event.into()], began_only: true };
+    /// assert_eq!(hook("pre-rollback").in_rollback().as_deref(), Some("pre-rollback hook Job/x"));
+    /// assert_eq!(hook("pre-upgrade").in_rollback(), None);
+    /// ```
     pub fn in_rollback(&self) -> Option<String> {
         let mut events = self.events.iter().map(String::as_str);
         let event = events.find(|event| matches!(*event, "pre-rollback" | "post-rollback"))?;

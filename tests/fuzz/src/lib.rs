@@ -24,6 +24,16 @@ mod exit;
 #[path = "../../../host/cli/src/journal/line.rs"]
 mod line;
 
+/// Borrowed from `host/registry`, under whose name the configuration knows it: commands with placeholders.
+extern crate self as vllm_rollback_registry;
+#[allow(dead_code, unreachable_pub)]
+#[path = "../../../host/registry/src/exec/template.rs"]
+mod template;
+#[allow(missing_docs)]
+pub mod exec {
+    pub use crate::template::Template;
+}
+
 /// Borrowed from `host/plugins`: the look at a component before it is compiled, and the form of a check's requests.
 #[allow(dead_code, unreachable_pub)]
 #[path = "../../../host/plugins/src/capability.rs"]

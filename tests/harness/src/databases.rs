@@ -39,11 +39,15 @@ impl Postgres {
             .expect("a temporary directory");
         let data = dir.path().join("data");
         give_to_nobody(dir.path());
+        let password = dir.path().join("password");
+        std::fs::write(&password, PASSWORD).expect("a fresh directory is writable");
+        give_to_nobody(&password);
         let output = process::run(
             as_plain_user(&bin.join("initdb"))
                 .arg("-D")
                 .arg(&data)
-                .args(["-U", USER, "-A", "trust", "--no-sync"]),
+                .args(["-U", USER, "-A", "scram-sha-256", "--no-sync"])
+                .arg(format!("--pwfile={}", password.display())),
             START,
         );
         assert!(
@@ -108,6 +112,21 @@ impl Postgres {
     /// When the server refuses it.
     pub fn sql(&self, sql: &str) -> String {
         self.sql_in(DATABASE, sql)
+    }
+
+    /// Runs a file of SQL in a database.
+    ///
+    /// # Panics
+    /// When a statement fails.
+    pub fn load(&self, file: &std::path::Path) {
+        let output = process::run(
+            Command::new(self.bin.join("psql"))
+                .args(["-qX", "-v", "ON_ERROR_STOP=1", "-f"])
+                .arg(file)
+                .envs(self.client_env()),
+            START,
+        );
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     }
 
     /// Inserts the row of a deployed model.

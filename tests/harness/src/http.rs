@@ -46,9 +46,21 @@ pub fn post(url: &str, key: Option<&str>, body: &Value, timeout: Duration) -> Re
 /// # Errors
 /// As [`post`].
 pub fn get(url: &str, timeout: Duration) -> Result<(u16, String), String> {
+    get_with(url, None, timeout)
+}
+
+/// As [`get`], with a bearer token.
+///
+/// # Errors
+/// As [`post`].
+pub fn get_with(url: &str, key: Option<&str>, timeout: Duration) -> Result<(u16, String), String> {
     block_on(async {
         let client = client(timeout).build().map_err(|e| e.to_string())?;
-        let response = client.get(url).send().await.map_err(|e| short(&e))?;
+        let mut request = client.get(url);
+        if let Some(key) = key {
+            request = request.bearer_auth(key);
+        }
+        let response = request.send().await.map_err(|e| short(&e))?;
         let status = response.status().as_u16();
         let text = response.text().await.map_err(|e| short(&e))?;
         Ok((status, text))

@@ -10,6 +10,7 @@ pub mod databases;
 pub mod helm;
 pub mod http;
 pub mod kubectl;
+pub mod litellm;
 pub mod names;
 pub mod namespace;
 pub mod paths;

@@ -44,9 +44,9 @@ pub fn test_plugin(name: &str) -> PathBuf {
     )
 }
 
-/// A program from PyPI in a virtual environment of its own, set up by `tools/python.sh`. None where it could not be.
-pub fn python(name: &str) -> Option<PathBuf> {
-    let program = target().join("python").join(name).join("bin").join(name);
+/// A program from PyPI in a virtual environment of its own, set up by `tools/routers.sh`. None where it could not be.
+pub fn router(name: &str) -> Option<PathBuf> {
+    let program = target().join("routers").join(name).join("bin").join(name);
     program.exists().then_some(program)
 }
 

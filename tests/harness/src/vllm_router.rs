@@ -20,12 +20,12 @@ pub struct VllmRouter {
 
 impl VllmRouter {
     /// Starts one with these workers, which it finds through the proxy; waits until it answers. None when it is not
-    /// installed: see [`paths::python`].
+    /// installed: see [`paths::router`].
     ///
     /// # Panics
     /// When it does not start.
     pub fn start(workers: &[String], names: &NameProxy) -> Option<Self> {
-        let program = paths::python("vllm-router")?;
+        let program = paths::router("vllm-router")?;
         let port = free_port();
         let mut command = Command::new(program);
         command

@@ -7,7 +7,6 @@ use clap::{Args, ValueEnum};
 use serde::Deserialize;
 use vllm_rollback_engine::failure::Failure;
 
-use crate::config::settings::RouterService;
 use crate::{duration, exit};
 
 /// How the model is taken out of traffic.
@@ -38,6 +37,47 @@ pub(crate) enum RedisMode {
     Del,
     /// Wait until it expires
     Wait,
+}
+
+/// `[NAMESPACE/]NAME[:PORT]`: a Service whose pods are the router's replicas.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct RouterService {
+    /// Its namespace, where it is not the release's.
+    pub(crate) namespace: Option<String>,
+    /// Its name.
+    pub(crate) name: String,
+    /// The pods' port, where it is not the Service's first.
+    pub(crate) port: Option<u16>,
+}
+
+impl std::str::FromStr for RouterService {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (namespace, rest) = match text.split_once('/') {
+            Some((namespace, rest)) => (Some(namespace.to_owned()), rest),
+            None => (None, text),
+        };
+        let (name, port) = match rest.split_once(':') {
+            Some((name, port)) => (name, Some(port.parse().map_err(|_| format!("\"{port}\" is no port"))?)),
+            None => (rest, None),
+        };
+        let is_name = |name: &str| {
+            !name.is_empty()
+                && name.len() <= 63
+                && name
+                    .chars()
+                    .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
+        };
+        if !is_name(name) || !namespace.as_deref().is_none_or(is_name) {
+            return Err(format!("\"{text}\" is not [NAMESPACE/]NAME[:PORT] of a Service"));
+        }
+        Ok(Self {
+            namespace,
+            name: name.to_owned(),
+            port,
+        })
+    }
 }
 
 /// The registry and the router.
@@ -74,8 +114,8 @@ pub(crate) struct TrafficArgs {
     /// A replica of that router, asked by itself; repeatable
     #[arg(long, value_name = "URL")]
     pub(crate) router_replica: Vec<String>,
-    /// Service of that router, whose pods are its replicas, asked through the API server: [NAMESPACE/]NAME[:PORT]
-    #[arg(long, value_name = "SERVICE", conflicts_with = "router_replica")]
+    /// Service of that router, whose pods are its replicas, asked through the API server
+    #[arg(long, value_name = "[NAMESPACE/]NAME[:PORT]", conflicts_with = "router_replica")]
     pub(crate) router_service: Option<RouterService>,
     /// Environment variable that holds the router's API key
     #[arg(long, value_name = "NAME", conflicts_with = "router_key_file")]

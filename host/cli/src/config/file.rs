@@ -8,8 +8,7 @@ use serde::{Deserialize, Deserializer};
 use vllm_rollback_engine::failure::Failure;
 use vllm_rollback_registry::exec::Template;
 
-use crate::args::traffic::{Driver, RedisMode};
-use crate::config::settings::RouterService;
+use crate::args::traffic::{Driver, RedisMode, RouterService};
 use crate::{duration, exit};
 
 /// A configuration is a page, not a book.

@@ -10,7 +10,7 @@ use vllm_rollback_registry::exec::{Commands, Surroundings, Template};
 use vllm_rollback_registry::postgres::{Dsn, Table};
 
 use crate::args::checks::ChecksArgs;
-use crate::args::traffic::{Driver, RedisMode, TrafficArgs};
+use crate::args::traffic::{Driver, RedisMode, RouterService, TrafficArgs};
 use crate::config::file::File;
 use crate::env::Env;
 use crate::exit;
@@ -107,47 +107,6 @@ pub(crate) enum Place {
     Urls(Vec<String>),
     /// Behind a Service of the cluster.
     Service(RouterService),
-}
-
-/// `[NAMESPACE/]NAME[:PORT]`: a Service whose pods are the router's replicas.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct RouterService {
-    /// Its namespace, where it is not the release's.
-    pub(crate) namespace: Option<String>,
-    /// Its name.
-    pub(crate) name: String,
-    /// The pods' port, where it is not the Service's first.
-    pub(crate) port: Option<u16>,
-}
-
-impl std::str::FromStr for RouterService {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let (namespace, rest) = match text.split_once('/') {
-            Some((namespace, rest)) => (Some(namespace.to_owned()), rest),
-            None => (None, text),
-        };
-        let (name, port) = match rest.split_once(':') {
-            Some((name, port)) => (name, Some(port.parse().map_err(|_| format!("\"{port}\" is no port"))?)),
-            None => (rest, None),
-        };
-        let is_name = |name: &str| {
-            !name.is_empty()
-                && name.len() <= 63
-                && name
-                    .chars()
-                    .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
-        };
-        if !is_name(name) || !namespace.as_deref().is_none_or(is_name) {
-            return Err(format!("\"{text}\" is not [NAMESPACE/]NAME[:PORT] of a Service"));
-        }
-        Ok(Self {
-            namespace,
-            name: name.to_owned(),
-            port,
-        })
-    }
 }
 
 /// A check of the user's own.

@@ -115,7 +115,7 @@ mod tests {
             let entry = find(printed, &values(Some("production"))).unwrap();
             assert_eq!((entry.word(), entry.endpoint.as_deref()), ("ready", Some("a:1")));
             let entry = find(printed, &values(Some("staging"))).unwrap();
-            assert_eq!((entry.word(), entry.endpoint), ("disabled", None));
+            assert_eq!((entry.word(), entry.endpoint.as_deref()), ("disabled", None));
         }
     }
 

@@ -58,7 +58,7 @@ pub(super) async fn run(argv: &[String], surroundings: &Surroundings) -> Result<
         .spawn()
         .map_err(|error| {
             Failure::new(
-                FailureKind::Usage,
+                FailureKind::External,
                 format!("the registry's tool {program} cannot be started"),
             )
             .caused_by(&error)
@@ -127,7 +127,7 @@ fn explain(argv: &[String], status: ExitStatus, complaint: &str) -> Failure {
     let program = argv.first().map(String::as_str).unwrap_or_default();
     let (kind, how) = match status.code() {
         // What exit codes mean is the contract of the runbook's admin-cli.
-        Some(2) => (FailureKind::Usage, "refuses its arguments (exit code 2)".to_owned()),
+        Some(2) => (FailureKind::Refused, "refuses its arguments (exit code 2)".to_owned()),
         Some(3) => (
             FailureKind::Unreachable,
             "cannot reach the registry (exit code 3)".to_owned(),
@@ -232,7 +232,7 @@ mod tests {
         let complain = "echo a >&2; echo \"no $DSN at postgres://u:pw@db/r\" >&2; echo >&2";
         for (code, kind) in [
             (1, FailureKind::External),
-            (2, FailureKind::Usage),
+            (2, FailureKind::Refused),
             (3, FailureKind::Unreachable),
             (9, FailureKind::External),
         ] {

@@ -19,13 +19,10 @@ use vllm_rollback_engine::failure::{Failure, FailureKind};
 use vllm_rollback_engine::ports::Registry;
 use vllm_rollback_engine::traffic::{TrafficState, TrafficStatus};
 
-use crate::owner::Owner;
+use crate::owner::{Owner, ServiceAddress};
 use crate::router::{PAUSE, RouterLink};
 use crate::token::{recall, remember};
 use proxy::{Answerer, Deployment};
-
-/// The word for a release that no deployment leads to.
-const ABSENT: &str = "absent";
 
 /// What the driver is told.
 pub struct LiteLlmConfig {
@@ -104,6 +101,20 @@ impl LiteLlm {
     fn first<'s>(&self, seen: &'s [Seen]) -> Result<&'s Seen, Failure> {
         seen.first()
             .ok_or_else(|| Failure::new(FailureKind::NotFound, "no LiteLLM proxy is known"))
+    }
+
+    /// A blocked deployment stays listed, so none means that this is another's proxy, or that somebody took it away.
+    async fn not_ours(&self, place: &Seen) -> Failure {
+        let services = self.owner.services().await.unwrap_or_default();
+        let own: Vec<String> = services.iter().flat_map(ServiceAddress::endpoints).collect();
+        let others: Vec<&str> = place.others.iter().map(|other| other.api_base.as_str()).collect();
+        Failure::new(
+            FailureKind::Refused,
+            format!("LiteLLM {} has no deployment of this release", place.replica),
+        )
+        .because(format!("its deployments lead to {}", others.join(", ")))
+        .because(format!("the release serves at {}", own.join(", ")))
+        .next("look at api_base of the proxy's models: GET /model/info")
     }
 
     /// Blocks or unblocks what differs, at one replica.
@@ -218,10 +229,10 @@ impl Registry for LiteLlm {
         for deployment in &place.own {
             deployment.assert_can_be_blocked(&place.replica)?;
         }
-        let own = || seen.iter().flat_map(|seen| &seen.own);
-        let status = if own().next().is_none() {
-            TrafficStatus::Other(ABSENT.to_owned())
-        } else if own().all(|own| own.blocked) {
+        if place.own.is_empty() {
+            return Err(self.not_ours(place).await);
+        }
+        let status = if seen.iter().flat_map(|seen| &seen.own).all(|own| own.blocked) {
             TrafficStatus::Disabled
         } else {
             TrafficStatus::Enabled
@@ -280,13 +291,6 @@ impl Registry for LiteLlm {
 
     fn enabled(&self, now: &TrafficState) -> Result<TrafficState, Failure> {
         let token: Token = recall(self.driver(), now)?;
-        if token.blocked.is_empty() {
-            return Err(Failure::new(
-                FailureKind::Refused,
-                "LiteLLM has no deployment of this release to unblock",
-            )
-            .next("add one to the proxy first: POST /model/new"));
-        }
         Ok(TrafficState {
             status: TrafficStatus::Enabled,
             token: remember(&Token {

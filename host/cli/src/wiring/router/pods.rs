@@ -9,7 +9,7 @@ use vllm_rollback_engine::failure::{Failure, FailureKind};
 use vllm_rollback_registry::{Ask, Reply, RouterLink};
 
 use super::{MAX_BYTES, urls};
-use crate::config::settings::RouterService;
+use crate::args::traffic::RouterService;
 use crate::secret::Secret;
 
 /// HTTP to the pods behind the router's Service.

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use rustix::process::Signal;
 use vllm_rollback_harness::wait;
 
-use super::door::Clients;
+use super::door::{Clients, Door};
 use super::{Place, Trouble, run};
 use crate::fixture::{RELEASE, assert_restored, until_said};
 
@@ -61,19 +61,12 @@ pub(super) fn stop_is_final<P: Place>(place: &P) -> usize {
     let clients = Clients::at(place.doors());
     place.run(&["registry", "disable"], &["--yes"]).expect_code(0);
     let confirmed = Instant::now();
-    let mut more = 0;
-    while more < REQUESTS {
-        more += place
-            .doors()
-            .iter()
-            .map(|door| usize::from(!door.ask().is_served()))
-            .sum::<usize>();
-    }
+    let served = ask_often(&place.doors());
     let knocks = clients.call_back().concat();
-    let answers = knocks
+    let late = knocks
         .iter()
-        .filter(|knock| knock.asked > confirmed && knock.text.is_some())
-        .count();
+        .filter(|knock| knock.asked > confirmed && knock.text.is_some());
+    let answers = served + late.count();
     assert!(
         knocks.iter().any(|knock| knock.text.is_some()),
         "the client was never served"
@@ -82,6 +75,25 @@ pub(super) fn stop_is_final<P: Place>(place: &P) -> usize {
     place.run(&["registry", "enable"], &["--yes"]).expect_code(0);
     assert_served(place);
     answers
+}
+
+/// Sends the requests, many at a time: a router may take its time to refuse. How many were served.
+fn ask_often(doors: &[Door]) -> usize {
+    const AT_A_TIME: usize = 16;
+    std::thread::scope(|scope| {
+        let clients: Vec<_> = (0..AT_A_TIME)
+            .map(|client| {
+                scope.spawn(move || {
+                    let mine = doors.iter().cycle().skip(client).take(REQUESTS.div_ceil(AT_A_TIME));
+                    mine.filter(|door| door.ask().is_served()).count()
+                })
+            })
+            .collect();
+        let joined = clients
+            .into_iter()
+            .map(|client| client.join().expect("a client does not panic"));
+        joined.sum()
+    })
 }
 
 /// A verb that is killed in the middle is done by the next one.
@@ -124,7 +136,7 @@ pub(super) fn not_ours<P: Place>(place: &P) {
     let before = (place.state(), place.others());
     for (verb, more) in [
         (&["registry", "disable"][..], &["--yes"][..]),
-        (&["rollback"], &["1", "--yes"]),
+        (&["rollback"], &["1", "--to-rejected", "--yes"]),
     ] {
         let ran = place.run(verb, more);
         assert_eq!(
@@ -151,8 +163,14 @@ pub(super) fn trouble<P: Place>(place: &P, trouble: &Trouble) {
         .env
         .iter()
         .fold(place.tool(), |tool, (key, value)| tool.env(key, value));
-    let ran = run(&tool, &["rollback"], &trouble.arguments, &["1", "--yes"]);
+    let ran = run(
+        &tool,
+        &["rollback"],
+        &trouble.arguments,
+        &["1", "--to-rejected", "--yes"],
+    );
     assert_eq!(ran.code, 1, "{}\n{}", ran.stdout, ran.stderr);
+    assert!(ran.stderr.contains(trouble.says), "another error: {}", ran.stderr);
     assert_eq!(place.model().statuses().len(), revisions, "nothing was rolled back");
     assert_eq!(place.state(), P::IN);
     assert_served(place);

@@ -1,13 +1,14 @@
 //! A client's way in, and a client that never stops knocking.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
 use vllm_rollback_harness::client::{Answer, ModelClient};
-use vllm_rollback_harness::http;
+use vllm_rollback_harness::testbed::HANG;
+use vllm_rollback_harness::{http, wait};
 
 use crate::fixture::MODEL;
 
@@ -53,28 +54,20 @@ pub(super) struct Clients {
 }
 
 impl Clients {
+    /// Starts them, and waits until each was served.
     pub(super) fn at(doors: Vec<Door>) -> Self {
         let ended = Arc::new(AtomicBool::new(false));
+        let served = Arc::new(AtomicUsize::new(0));
+        let number = doors.len();
         let client = |door: Door| {
-            let ended = Arc::clone(&ended);
-            std::thread::spawn(move || {
-                let mut knocks = Vec::new();
-                while !ended.load(Ordering::Relaxed) {
-                    let asked = Instant::now();
-                    let answer = door.ask();
-                    knocks.push(Knock {
-                        asked,
-                        answered: Instant::now(),
-                        text: answer.is_served().then_some(answer.text),
-                    });
-                }
-                knocks
-            })
+            let (ended, served) = (Arc::clone(&ended), Arc::clone(&served));
+            std::thread::spawn(move || knock_until(&door, &ended, &served))
         };
-        Self {
-            clients: doors.into_iter().map(client).collect(),
-            ended,
-        }
+        let clients = doors.into_iter().map(client).collect();
+        wait::until("clients that are served", HANG, || {
+            (served.load(Ordering::Relaxed) == number).then_some(())
+        });
+        Self { clients, ended }
     }
 
     /// What each client saw.
@@ -86,4 +79,22 @@ impl Clients {
             .map(|client| client.join().expect("a client does not panic"));
         joined.collect()
     }
+}
+
+fn knock_until(door: &Door, ended: &AtomicBool, served: &AtomicUsize) -> Vec<Knock> {
+    let mut knocks: Vec<Knock> = Vec::new();
+    let mut is_first = true;
+    while !ended.load(Ordering::Relaxed) {
+        let asked = Instant::now();
+        let answer = door.ask();
+        if answer.is_served() && std::mem::take(&mut is_first) {
+            served.fetch_add(1, Ordering::Relaxed);
+        }
+        knocks.push(Knock {
+            asked,
+            answered: Instant::now(),
+            text: answer.is_served().then_some(answer.text),
+        });
+    }
+    knocks
 }

@@ -116,25 +116,38 @@ impl Place for SiteTool {
     }
 
     fn troubles(&self) -> Vec<Trouble> {
-        let with = |what, name, read: &str| Trouble {
+        let with = |what, says, name, read: &str| Trouble {
             what,
+            says,
             arguments: self.arguments_of(&self.configuration(name, read)),
             env: Vec::new(),
         };
         let mut troubles = vec![
-            with("no such tool", "missing.yaml", "[./no-such-tool]"),
-            with("a tool that fails", "fails.yaml", "['false']"),
-            with("a tool that refuses its arguments", "usage.yaml", "[./tool, show]"),
+            with("no such tool", "cannot be started", "missing.yaml", "[./no-such-tool]"),
+            with("a tool that fails", "exit code 1", "fails.yaml", "['false']"),
+            with(
+                "a tool that refuses its arguments",
+                "refuses its arguments",
+                "usage.yaml",
+                "[./tool, show]",
+            ),
             with(
                 "a tool that prints something else",
+                "something else than its entries",
                 "garbage.yaml",
                 "[echo, Found 1 model]",
             ),
-            with("a tool that finds nothing", "nothing.yaml", "['true']"),
-            with("a tool that hangs", "hangs.yaml", "[sleep, '600']"),
+            with("a tool that finds nothing", "no entry", "nothing.yaml", "['true']"),
+            with(
+                "a tool that hangs",
+                "did not end within",
+                "hangs.yaml",
+                "[sleep, '600']",
+            ),
         ];
         troubles.push(Trouble {
             what: "a wrong password",
+            says: "password authentication failed",
             arguments: self.arguments(),
             env: vec![("PGPASSWORD", "wrong".to_owned())],
         });

@@ -3,6 +3,8 @@
 mod cases;
 mod door;
 mod exec;
+mod in_cluster;
+mod litellm;
 mod postgres;
 mod rollback;
 mod row;
@@ -74,6 +76,8 @@ trait Place: Sized {
 struct Trouble {
     /// What: `the server is down`.
     what: &'static str,
+    /// Words of the tool's error that show that it was this.
+    says: &'static str,
     /// The tool is told this, instead of what works.
     arguments: Vec<String>,
     /// Further variables for it.
@@ -139,6 +143,11 @@ fn exec_conforms() {
 #[test]
 fn service_conforms() {
     conforms::<service::Gate>();
+}
+
+#[test]
+fn litellm_conforms() {
+    conforms::<litellm::Proxies>();
 }
 
 #[test]

@@ -130,22 +130,34 @@ impl Place for Runbook {
     }
 
     fn troubles(&self) -> Vec<Trouble> {
-        let with = |what, key, value: String| Trouble {
+        let with = |what, says, key, value: String| Trouble {
             what,
+            says,
             arguments: self.arguments(),
             env: vec![(key, value)],
         };
         let nobody = free_port();
         let dsn = |place: String| format!("postgres://rollback:{PASSWORD}@{place}/models");
         vec![
-            with("no database there", "REGISTRY_DSN", dsn(format!("127.0.0.1:{nobody}"))),
+            with(
+                "no database there",
+                "no connection to the registry",
+                "REGISTRY_DSN",
+                dsn(format!("127.0.0.1:{nobody}")),
+            ),
             with(
                 "a wrong password",
+                "password authentication failed",
                 "REGISTRY_DSN",
                 self.postgres.url().replace(PASSWORD, "wrong"),
             ),
-            with("no cache there", "CACHE_URL", format!("redis://127.0.0.1:{nobody}/0")),
-            with("a wrong key for the router", "ROUTER_KEY", "wrong".to_owned()),
+            with(
+                "no cache there",
+                "Redis",
+                "CACHE_URL",
+                format!("redis://127.0.0.1:{nobody}/0"),
+            ),
+            with("a wrong key for the router", "401", "ROUTER_KEY", "wrong".to_owned()),
         ]
     }
 }

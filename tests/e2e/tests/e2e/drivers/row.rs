@@ -1,4 +1,5 @@
 //! What a driver's suite found: printed, and kept in `target/drivers/result.json`.
+#![allow(clippy::print_stderr, reason = "a test says how far it is where its output is kept")]
 
 use std::cell::RefCell;
 use std::io::Write as _;
@@ -91,7 +92,7 @@ fn keep(row: &Row) {
 
 /// A part is not installed: said loudly at the end of `make test`, and an error where nothing may be left out.
 pub(super) fn skip(driver: &str) {
-    let line = format!("driver {driver}: its router could not be installed from PyPI (tools/python.sh)");
+    let line = format!("driver {driver}: its router could not be installed from PyPI (tools/routers.sh)");
     eprintln!("SKIPPED {line}");
     let mut file = std::fs::OpenOptions::new()
         .create(true)

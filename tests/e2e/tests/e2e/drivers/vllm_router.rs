@@ -1,7 +1,7 @@
 //! Two replicas of real vllm-router, whose worker is the release's Service.
 
 use std::collections::BTreeMap;
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
 use std::process::{Command, Stdio};
 
@@ -136,17 +136,34 @@ impl Place for Routers {
 
     fn troubles(&self) -> Vec<Trouble> {
         let good = self.replicas[0].url();
-        let with = |what, bad: String| Trouble {
+        let with = |what, says, bad: String| Trouble {
             what,
+            says,
             arguments: Self::replicas([good.clone(), bad]),
             env: Vec::new(),
         };
         vec![
-            with("a replica that is down", format!("http://127.0.0.1:{}", free_port())),
-            with("a replica that says nothing", answers(None)),
-            with("a replica that answers 500", answers(Some("500 Internal Server Error"))),
-            with("a replica that wants a key", answers(Some("401 Unauthorized"))),
-            with("a replica that is something else", answers(Some("200 OK"))),
+            with(
+                "a replica that is down",
+                "gives no answer",
+                format!("http://127.0.0.1:{}", free_port()),
+            ),
+            with("a replica that says nothing", "gives no answer", answers(None)),
+            with(
+                "a replica that answers 500",
+                "HTTP 500",
+                answers(Some("500 Internal Server Error")),
+            ),
+            with(
+                "a replica that wants a key",
+                "HTTP 401",
+                answers(Some("401 Unauthorized")),
+            ),
+            with(
+                "a replica that is something else",
+                "does not list its workers",
+                answers(Some("200 OK")),
+            ),
         ]
     }
 }
@@ -178,7 +195,7 @@ impl Server {
 }
 
 /// A server with one answer for everything, until the process ends; with its URL. Without an answer it only listens.
-fn answers(status: Option<&'static str>) -> String {
+pub(super) fn answers(status: Option<&'static str>) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let url = format!("http://{}", listener.local_addr().expect("a bound socket"));
     std::thread::spawn(move || {
@@ -186,6 +203,8 @@ fn answers(status: Option<&'static str>) -> String {
         for stream in listener.incoming().flatten() {
             let mut stream = stream;
             if let Some(status) = status {
+                let mut request = [0; 4096];
+                let _ = stream.read(&mut request);
                 // Whoever hangs up first is nobody's concern here.
                 let _ = write!(
                     stream,

@@ -1,0 +1,185 @@
+//! Two real LiteLLM proxies on one PostgreSQL, whose deployment is the release's Service.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+use vllm_rollback_harness::databases::{Postgres, free_port};
+use vllm_rollback_harness::helm::Major;
+use vllm_rollback_harness::litellm::{ADMIN_KEY, LiteLlm};
+use vllm_rollback_harness::names::{NameProxy, Names};
+use vllm_rollback_harness::testbed::HANG;
+use vllm_rollback_harness::tool::Tool;
+use vllm_rollback_harness::wait;
+
+use super::door::Door;
+use super::{Place, Trouble, owned, two_revisions};
+use crate::fixture::{MODEL, Model, SERVICE};
+
+/// The release's deployment.
+const ID: &str = "llama-1";
+/// Another release's, of a model with another name.
+const FOREIGN: &str = "other-1";
+
+/// The proxies.
+pub(super) struct Proxies {
+    model: Model,
+    proxies: Vec<LiteLlm>,
+    // End after the proxies.
+    _parts: (NameProxy, Names, Postgres),
+}
+
+fn deployment(id: &str, name: &str, host: &str) -> Value {
+    json!({
+        "model_name": name,
+        "litellm_params": {
+            "model": format!("hosted_vllm/{MODEL}"),
+            "api_base": format!("http://{host}/v1"),
+            "api_key": "none",
+        },
+        "model_info": { "id": id },
+    })
+}
+
+fn endpoint(model: &Model) -> String {
+    format!("{SERVICE}.{}.svc.cluster.local:8000", model.namespace.name)
+}
+
+impl Proxies {
+    fn replicas(urls: impl IntoIterator<Item = String>) -> Vec<String> {
+        let mut words = owned(&[
+            "--registry",
+            "litellm",
+            "--model",
+            MODEL,
+            "--router-key-env",
+            "ROUTER_KEY",
+        ]);
+        for url in urls {
+            words.extend(["--router-replica".to_owned(), url]);
+        }
+        words
+    }
+
+    /// What each proxy says of the deployment.
+    fn words(&self, id: &str) -> Vec<&'static str> {
+        let word = |proxy: &LiteLlm| {
+            let models = proxy.models();
+            match models.iter().find(|model| model["model_info"]["id"] == id) {
+                None => "absent",
+                Some(model) if model["model_info"]["blocked"] == true => "blocked",
+                Some(_) => "open",
+            }
+        };
+        self.proxies.iter().map(word).collect()
+    }
+
+    fn settle(&self, id: &str, word: &str) {
+        wait::until(&format!("every LiteLLM with {id} {word}"), HANG, || {
+            self.words(id).iter().all(|now| *now == word).then_some(())
+        });
+    }
+}
+
+impl Place for Proxies {
+    const DRIVER: &'static str = "litellm";
+    const IN: &'static str = "open";
+    const OUT: &'static str = "blocked";
+    const OTHERS: &'static [&'static str] = &["blocked"];
+
+    fn start(hint: &str, major: Major) -> Option<Self> {
+        let model = two_revisions(hint, major);
+        let names = Names::follow(BTreeMap::from([(endpoint(&model), model.namespace.client(SERVICE))]));
+        let proxy = NameProxy::start(&names);
+        let postgres = Postgres::start();
+        let proxies = LiteLlm::start(2, &postgres, &proxy, &[])?;
+        proxies[0].admin("/model/new", &deployment(ID, MODEL, &endpoint(&model)));
+        proxies[0].admin("/model/new", &deployment(FOREIGN, "other", "other.system:8000"));
+        let place = Self {
+            model,
+            proxies,
+            _parts: (proxy, names, postgres),
+        };
+        place.settle(ID, Self::IN);
+        place.settle(FOREIGN, Self::IN);
+        Some(place)
+    }
+
+    fn model(&self) -> &Model {
+        &self.model
+    }
+
+    fn arguments(&self) -> Vec<String> {
+        Self::replicas(self.proxies.iter().map(LiteLlm::url))
+    }
+
+    fn tool(&self) -> Tool {
+        self.model.tool().env("ROUTER_KEY", ADMIN_KEY)
+    }
+
+    /// `half` when the proxies differ.
+    fn state(&self) -> String {
+        let words = self.words(ID);
+        let word = if words.iter().all(|word| *word == words[0]) {
+            words[0]
+        } else {
+            "half"
+        };
+        word.to_owned()
+    }
+
+    fn set(&self, word: &str) {
+        let call = if word == Self::IN { "unblock" } else { "block" };
+        if self.words(ID).iter().any(|now| *now != word) {
+            self.proxies[0].admin(&format!("/model/{call}"), &json!({ "model_id": ID }));
+        }
+        self.settle(ID, word);
+    }
+
+    fn doors(&self) -> Vec<Door> {
+        let door = |proxy: &LiteLlm| Door::Router {
+            url: proxy.url(),
+            key: Some(ADMIN_KEY),
+        };
+        self.proxies.iter().map(door).collect()
+    }
+
+    fn give_away(&self, away: bool) {
+        self.proxies[0].admin("/model/delete", &json!({ "id": ID }));
+        self.settle(ID, "absent");
+        let host = if away {
+            "other.system:8000".to_owned()
+        } else {
+            endpoint(&self.model)
+        };
+        self.proxies[0].admin("/model/new", &deployment(ID, MODEL, &host));
+        self.settle(ID, Self::IN);
+    }
+
+    fn others(&self) -> Vec<String> {
+        self.words(FOREIGN).into_iter().map(str::to_owned).collect()
+    }
+
+    fn troubles(&self) -> Vec<Trouble> {
+        let good = self.proxies[0].url();
+        vec![
+            Trouble {
+                what: "a replica that is down",
+                says: "gives no answer",
+                arguments: Self::replicas([good.clone(), format!("http://127.0.0.1:{}", free_port())]),
+                env: Vec::new(),
+            },
+            Trouble {
+                what: "a replica that answers 500",
+                says: "HTTP 500",
+                arguments: Self::replicas([good.clone(), super::vllm_router::answers(Some("500 Oh"))]),
+                env: Vec::new(),
+            },
+            Trouble {
+                what: "a wrong key",
+                says: "HTTP 401",
+                arguments: self.arguments(),
+                env: vec![("ROUTER_KEY", "sk-wrong".to_owned())],
+            },
+        ]
+    }
+}
