@@ -2,7 +2,7 @@
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -87,13 +87,10 @@ impl LiteLlm {
             .env("PROXY_CONFIG_RELOAD_INTERVAL_SECONDS", "1")
             .env("http_proxy", names.url())
             .env("NO_PROXY", "localhost")
-            .current_dir(dir.path())
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null());
+            .current_dir(dir.path());
         Self {
             port,
-            _running: Running::start(&mut command),
+            _running: Running::start_bound(&command),
             _dir: dir,
         }
     }

@@ -47,6 +47,28 @@ impl Running {
         (running, address)
     }
 
+    /// As [`Self::start`]; it ends with the calling thread too, however that ends.
+    ///
+    /// # Panics
+    /// When it cannot be started.
+    pub fn start_bound(command: &Command) -> Self {
+        let mut bound = Command::new("setpriv");
+        bound
+            .args(["--pdeathsig", "TERM"])
+            .arg(command.get_program())
+            .args(command.get_args());
+        for (key, value) in command.get_envs() {
+            match value {
+                Some(value) => bound.env(key, value),
+                None => bound.env_remove(key),
+            };
+        }
+        if let Some(directory) = command.get_current_dir() {
+            bound.current_dir(directory);
+        }
+        Self::start(bound.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()))
+    }
+
     /// The child itself, to take its pipes.
     pub fn child(&mut self) -> &mut Child {
         &mut self.child

@@ -1,6 +1,6 @@
 //! Real vllm-router, from PyPI.
 
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::Duration;
 
 use crate::databases::free_port;
@@ -34,13 +34,10 @@ impl VllmRouter {
             .args(["--policy", "round_robin", "--health-check-interval-secs", "1"])
             .arg("--worker-urls")
             .args(workers)
-            .env("http_proxy", names.url())
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null());
+            .env("http_proxy", names.url());
         let router = Self {
             port,
-            _running: Running::start(&mut command),
+            _running: Running::start_bound(&command),
         };
         wait::until("vllm-router that answers", HANG, || {
             http::get(&format!("{}/list_workers", router.url()), Duration::from_secs(5)).ok()

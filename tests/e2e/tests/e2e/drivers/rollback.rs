@@ -2,8 +2,6 @@
 
 use std::time::{Duration, Instant};
 
-use vllm_rollback_harness::helm::Major;
-
 use super::Place;
 use super::cases::{assert_served, rolled_back};
 use super::door::{Clients, Knock};
@@ -15,23 +13,23 @@ const SCRIPT_SLEEP: Duration = Duration::from_secs(10);
 /// The tool takes revision 2 back to revision 1. Seconds without an answer.
 ///
 /// Once the model is out of traffic, revision 2 never answers again; nobody answers until revision 1 was validated.
-pub(super) fn ours<P: Place>(major: Major) -> f64 {
-    let place = P::start(&format!("{}-run", P::DRIVER), major).expect("it is installed");
-    assert_served(&place);
+pub(super) fn ours<P: Place>(place: &P) -> f64 {
+    assert_served(place);
     let clients = Clients::at(place.doors());
-    rolled_back(&place, 1, &[]);
-    assert_served(&place);
+    rolled_back(place, 1, &[]);
+    assert_served(place);
     outage(&clients.call_back())
 }
 
-/// The runbook's own steps on its own Helm: out, Helm, a sleep, a second wait, in. Seconds without an answer.
-pub(super) fn script<P: Place>() -> f64 {
-    let place = P::start(&format!("{}-script", P::DRIVER), Major::Three).expect("it is installed");
+/// The runbook's own steps on its own Helm, to revision 2 and after the tool: out, Helm, a sleep, a second wait, in. Seconds
+/// without an answer.
+pub(super) fn script<P: Place>(place: &P) -> f64 {
     let model = place.model();
-    assert_served(&place);
+    place.set(P::IN);
+    assert_served(place);
     let clients = Clients::at(place.doors());
     place.set(P::OUT);
-    let rollback = ["rollback", RELEASE, "1", "--wait", "--timeout", "120s"];
+    let rollback = ["rollback", RELEASE, "2", "--wait", "--timeout", "120s"];
     model.helm().run(&rollback);
     std::thread::sleep(SCRIPT_SLEEP);
     let deployment = format!("deployment/{SERVICE}");
@@ -46,7 +44,7 @@ pub(super) fn script<P: Place>() -> f64 {
     ];
     namespace.kubectl().run(&status);
     place.set(P::IN);
-    assert_served(&place);
+    assert_served(place);
     outage(&clients.call_back())
 }
 
