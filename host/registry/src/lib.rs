@@ -15,6 +15,7 @@ mod owner;
 pub mod postgres;
 mod router;
 pub mod service;
+mod status;
 mod token;
 pub mod vllm_router;
 

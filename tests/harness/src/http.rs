@@ -28,17 +28,7 @@ pub fn client(timeout: Duration) -> reqwest::ClientBuilder {
 /// # Errors
 /// A text for people, when no complete answer came within `timeout`.
 pub fn post(url: &str, key: Option<&str>, body: &Value, timeout: Duration) -> Result<(u16, String), String> {
-    block_on(async {
-        let client = client(timeout).build().map_err(|e| e.to_string())?;
-        let mut request = client.post(url).json(body);
-        if let Some(key) = key {
-            request = request.bearer_auth(key);
-        }
-        let response = request.send().await.map_err(|e| short(&e))?;
-        let status = response.status().as_u16();
-        let text = response.text().await.map_err(|e| short(&e))?;
-        Ok((status, text))
-    })
+    send(key, timeout, |client| client.post(url).json(body))
 }
 
 /// Gets status and body.
@@ -54,9 +44,17 @@ pub fn get(url: &str, timeout: Duration) -> Result<(u16, String), String> {
 /// # Errors
 /// As [`post`].
 pub fn get_with(url: &str, key: Option<&str>, timeout: Duration) -> Result<(u16, String), String> {
+    send(key, timeout, |client| client.get(url))
+}
+
+fn send(
+    key: Option<&str>,
+    timeout: Duration,
+    request: impl FnOnce(&reqwest::Client) -> reqwest::RequestBuilder,
+) -> Result<(u16, String), String> {
     block_on(async {
         let client = client(timeout).build().map_err(|e| e.to_string())?;
-        let mut request = client.get(url);
+        let mut request = request(&client);
         if let Some(key) = key {
             request = request.bearer_auth(key);
         }

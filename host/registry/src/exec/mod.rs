@@ -12,7 +12,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 use vllm_rollback_engine::failure::{Failure, FailureKind};
 use vllm_rollback_engine::ports::Registry;
@@ -23,11 +22,9 @@ pub use template::{Template, Values};
 
 use crate::owner::{Owner, assert_own};
 use crate::router::{self, Follows, RouterLink};
-use crate::token::{recall, remember};
+use crate::status::{self, DISABLED, READY, Token};
+use crate::token::recall;
 use answer::Entry;
-
-const READY: &str = "ready";
-const DISABLED: &str = "disabled";
 
 /// Time between two reads of a registry that does not yet show a change.
 const PAUSE: Duration = Duration::from_millis(500);
@@ -65,16 +62,6 @@ pub struct Commands {
 pub struct ExecRegistry {
     config: ExecConfig,
     stopped: Mutex<Option<Instant>>,
-}
-
-/// What is remembered of the entry.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct Token {
-    status: Option<String>,
-    endpoint: Option<String>,
-    /// The status to come from, when it is not the one that `stop` leaves: an operator enables a `failed` entry.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    from: Option<String>,
 }
 
 impl ExecRegistry {
@@ -218,22 +205,8 @@ impl Registry for ExecRegistry {
         let what = format!("the registry's entry of {}", self.config.values);
         let owner = self.config.owner.as_ref();
         assert_own(owner, &what, entry.endpoint.as_deref(), entry.namespace.as_deref()).await?;
-        let status = match entry.status.as_deref() {
-            Some(READY) => TrafficStatus::Enabled,
-            Some(DISABLED) => TrafficStatus::Disabled,
-            other => TrafficStatus::Other(other.unwrap_or("unset").to_owned()),
-        };
-        Ok(TrafficState {
-            driver: self.driver().to_owned(),
-            status,
-            evidence: vec![self.evidence(&entry)],
-            endpoint: entry.endpoint.clone(),
-            token: remember(&Token {
-                status: entry.status,
-                endpoint: entry.endpoint,
-                from: None,
-            }),
-        })
+        let evidence = self.evidence(&entry);
+        Ok(status::found(self.driver(), entry.status, entry.endpoint, evidence))
     }
 
     async fn assert_provable(&self) -> Result<(), Failure> {
@@ -268,9 +241,7 @@ impl Registry for ExecRegistry {
         if now.status == token.status {
             return Ok(());
         }
-        // Only what `stop` did is taken back; another status now is somebody else's word.
-        let from = token.from.as_deref().unwrap_or(DISABLED);
-        if now.status.as_deref() != Some(from) || now.endpoint != token.endpoint {
+        if now.status.as_deref() != Some(token.from()) || now.endpoint != token.endpoint {
             return Err(self.changed(&now));
         }
         self.set(token.status.as_deref()).await
@@ -288,15 +259,6 @@ impl Registry for ExecRegistry {
     }
 
     fn enabled(&self, now: &TrafficState) -> Result<TrafficState, Failure> {
-        let token: Token = recall(self.driver(), now)?;
-        Ok(TrafficState {
-            status: TrafficStatus::Enabled,
-            token: remember(&Token {
-                status: Some(READY.to_owned()),
-                from: token.status,
-                endpoint: token.endpoint,
-            }),
-            ..now.clone()
-        })
+        status::enabled(self.driver(), now)
     }
 }

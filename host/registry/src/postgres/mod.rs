@@ -15,7 +15,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 use vllm_rollback_engine::failure::{Failure, FailureKind};
 use vllm_rollback_engine::ports::Registry;
@@ -27,13 +26,10 @@ pub use row::Table;
 
 use crate::owner::{Owner, assert_own};
 use crate::router::{self, Follows, RouterLink};
-use crate::token::{recall, remember};
+use crate::status::{self, DISABLED, READY, Token};
+use crate::token::recall;
 use row::{Change, Row, Rows, word};
 use target::Target;
-
-/// The statuses that mean something here; all others send no traffic and are restored as they were.
-const READY: &str = "ready";
-const DISABLED: &str = "disabled";
 
 /// What the driver is told.
 pub struct PostgresConfig {
@@ -59,16 +55,6 @@ pub struct PostgresRegistry {
     owner: Arc<dyn Owner>,
     cache: Option<Cache>,
     router: Option<Arc<dyn RouterLink>>,
-}
-
-/// What is remembered of the row.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct Token {
-    status: Option<String>,
-    endpoint: Option<String>,
-    /// The status to come from, when it is not the one that `stop` writes: an operator enables a `failed` row.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    from: Option<String>,
 }
 
 impl Token {
@@ -168,22 +154,8 @@ impl Registry for PostgresRegistry {
         let what = format!("the registry's row of {}", self.rows);
         let owner = self.owner.as_ref();
         assert_own(owner, &what, row.endpoint.as_deref(), row.namespace.as_deref()).await?;
-        let status = match row.status.as_deref() {
-            Some(READY) => TrafficStatus::Enabled,
-            Some(DISABLED) => TrafficStatus::Disabled,
-            other => TrafficStatus::Other(other.unwrap_or("unset").to_owned()),
-        };
-        Ok(TrafficState {
-            driver: self.driver().to_owned(),
-            status,
-            evidence: vec![self.evidence(&row)],
-            endpoint: row.endpoint.clone(),
-            token: remember(&Token {
-                status: row.status,
-                endpoint: row.endpoint,
-                from: None,
-            }),
-        })
+        let evidence = self.evidence(&row);
+        Ok(status::found(self.driver(), row.status, row.endpoint, evidence))
     }
 
     async fn assert_provable(&self) -> Result<(), Failure> {
@@ -224,11 +196,9 @@ impl Registry for PostgresRegistry {
 
     async fn resume_to(&self, prior: &TrafficState) -> Result<(), Failure> {
         let token: Token = recall(self.driver(), prior)?;
-        // Only what `stop` wrote is taken back; another status now is somebody else's word.
-        let from = token.from.as_deref().unwrap_or(DISABLED);
         match self
             .rows
-            .change(&token.row(Some(from)), token.status.as_deref())
+            .change(&token.row(Some(token.from())), token.status.as_deref())
             .await?
         {
             Change::Unexpected(row) => Err(self.changed(&row)),
@@ -255,16 +225,6 @@ impl Registry for PostgresRegistry {
     }
 
     fn enabled(&self, now: &TrafficState) -> Result<TrafficState, Failure> {
-        let token: Token = recall(self.driver(), now)?;
-        let token = Token {
-            status: Some(READY.to_owned()),
-            from: token.status,
-            endpoint: token.endpoint,
-        };
-        Ok(TrafficState {
-            status: TrafficStatus::Enabled,
-            token: remember(&token),
-            ..now.clone()
-        })
+        status::enabled(self.driver(), now)
     }
 }

@@ -20,7 +20,7 @@ use vllm_rollback_engine::failure::{Failure, FailureKind};
 use vllm_rollback_engine::ports::Registry;
 use vllm_rollback_engine::traffic::{TrafficState, TrafficStatus};
 
-use crate::owner::{Owner, ServiceAddress};
+use crate::owner::{Owner, PodAddress, ServiceAddress};
 use crate::router::{PAUSE, RouterAnswer, RouterLink, probe};
 use crate::token::{recall, remember};
 use workers::{Behind, Worker};
@@ -99,28 +99,34 @@ impl VllmRouter {
 
     /// Every replica's list.
     async fn look(&self) -> Result<Vec<Seen>, Failure> {
-        let (replicas, services, pods) =
-            tokio::try_join!(self.link.replicas(), self.owner.services(), self.owner.pods())?;
-        let listing = replicas.into_iter().map(|replica| {
-            let (services, pods) = (&services, &pods);
-            async move {
-                self.assert_no_discovery(&replica).await?;
-                let urls = workers::list(self.link.as_ref(), &replica).await?;
-                let mut seen = Seen {
-                    replica,
-                    own: BTreeSet::new(),
-                    others: Vec::new(),
-                };
-                for url in urls {
-                    match Worker::of(&url, services, pods) {
-                        Some(worker) => {
-                            seen.own.insert(worker);
-                        }
-                        None => seen.others.push(url),
+        let (services, pods) = self.ours().await?;
+        self.look_for(&services, &pods).await
+    }
+
+    /// What of the worker lists is this release's.
+    async fn ours(&self) -> Result<(Vec<ServiceAddress>, Vec<PodAddress>), Failure> {
+        tokio::try_join!(self.owner.services(), self.owner.pods())
+    }
+
+    async fn look_for(&self, services: &[ServiceAddress], pods: &[PodAddress]) -> Result<Vec<Seen>, Failure> {
+        let replicas = self.link.replicas().await?;
+        let listing = replicas.into_iter().map(|replica| async move {
+            self.assert_no_discovery(&replica).await?;
+            let urls = workers::list(self.link.as_ref(), &replica).await?;
+            let mut seen = Seen {
+                replica,
+                own: BTreeSet::new(),
+                others: Vec::new(),
+            };
+            for url in urls {
+                match Worker::of(&url, services, pods) {
+                    Some(worker) => {
+                        seen.own.insert(worker);
                     }
+                    None => seen.others.push(url),
                 }
-                Ok::<_, Failure>(seen)
             }
+            Ok::<_, Failure>(seen)
         });
         try_join_all(listing).await
     }
@@ -139,39 +145,12 @@ impl VllmRouter {
         .next("then the Service gate works as well: --registry service"))
     }
 
-    /// The workers that a replica is to have again. Pods are named anew: those of before may be gone.
-    async fn wanted(&self, token: &Token, replica: &str, services: &[ServiceAddress]) -> Result<Vec<String>, Failure> {
-        let remembered = token.of(replica);
-        if remembered.is_empty() && token.all().is_empty() {
-            // An operator enables a model that nobody remembers: the way that other clients take.
-            let urls = services.iter().flat_map(ServiceAddress::endpoints).take(1);
-            return Ok(urls.map(|endpoint| format!("http://{endpoint}")).collect());
-        }
-        let mut urls: Vec<String> = Vec::new();
-        for worker in &remembered {
-            match worker.behind {
-                Behind::Service => urls.push(worker.url.clone()),
-                Behind::Pod => urls.extend(
-                    self.owner
-                        .pods()
-                        .await?
-                        .iter()
-                        .filter(|pod| pod.serving)
-                        .filter_map(|pod| worker.at(&pod.ip)),
-                ),
-            }
-        }
-        urls.sort();
-        urls.dedup();
-        Ok(urls)
-    }
-
     /// Each replica with the workers that it still lacks.
     async fn lacking(&self, token: &Token) -> Result<Vec<(String, Vec<String>)>, Failure> {
-        let (seen, services) = tokio::try_join!(self.look(), self.owner.services())?;
+        let (services, pods) = self.ours().await?;
         let mut lacking = Vec::new();
-        for seen in seen {
-            let mut wanted = self.wanted(token, &seen.replica, &services).await?;
+        for seen in self.look_for(&services, &pods).await? {
+            let mut wanted = wanted(token, &seen.replica, &services, &pods);
             wanted.retain(|url| seen.own.iter().all(|worker| !worker.is_at(url)));
             if !wanted.is_empty() {
                 lacking.push((seen.replica, wanted));
@@ -336,4 +315,27 @@ impl Registry for VllmRouter {
         lines.extend(try_join_all(proving).await?);
         Ok(lines)
     }
+}
+
+/// The workers that a replica is to have again. Pods are named anew: those of before may be gone.
+fn wanted(token: &Token, replica: &str, services: &[ServiceAddress], pods: &[PodAddress]) -> Vec<String> {
+    let remembered = token.of(replica);
+    if remembered.is_empty() && token.all().is_empty() {
+        // An operator enables a model that nobody remembers: the way that other clients take.
+        let urls = services.iter().flat_map(ServiceAddress::endpoints).take(1);
+        return urls.map(|endpoint| format!("http://{endpoint}")).collect();
+    }
+    let mut urls: Vec<String> = Vec::new();
+    for worker in &remembered {
+        match worker.behind {
+            Behind::Service => urls.push(worker.url.clone()),
+            Behind::Pod => {
+                let serving = pods.iter().filter(|pod| pod.serving);
+                urls.extend(serving.filter_map(|pod| worker.at(&pod.ip)));
+            }
+        }
+    }
+    urls.sort();
+    urls.dedup();
+    urls
 }
