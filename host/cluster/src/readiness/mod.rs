@@ -26,6 +26,8 @@ use crate::wire::watch::{Change, watch};
 
 /// How long a log is waited for once the cause is known.
 const LOG_WAIT: Duration = Duration::from_millis(1500);
+/// Between two looks at pods that the watches call ready and a read does not.
+const LOOK_AGAIN: Duration = Duration::from_millis(250);
 /// Lines of a log that go into a cause.
 const LOG_LINES: usize = 10;
 
@@ -43,10 +45,15 @@ pub(crate) async fn watch_ready(
     let mut told = Told::default();
     loop {
         let picture = board.picture(Instant::now());
+        let mut wake = picture.next.map_or(end, |next| next.min(end));
         if picture.done() {
             let pods = serving::pods(cluster, &manifest).await.map_err(NotReady::Failed)?;
-            let evidence = picture.rollouts.into_iter().map(|r| r.line).collect();
-            return Ok(Ready { pods, evidence });
+            // Kubelets take "ready" back now and then, right after they gave it.
+            if pods.iter().all(|pod| pod.ready) {
+                let evidence = picture.rollouts.into_iter().map(|r| r.line).collect();
+                return Ok(Ready { pods, evidence });
+            }
+            wake = wake.min(Instant::now() + LOOK_AGAIN);
         }
         if picture.complete {
             told.tell(&picture, &board, observer);
@@ -57,7 +64,6 @@ pub(crate) async fn watch_ready(
         if Instant::now() >= end {
             return Err(deadline_passed(cluster, picture, deadline, observer).await);
         }
-        let wake = picture.next.map_or(end, |next| next.min(end));
         match tokio::time::timeout_at(wake, changes.recv()).await {
             Err(_) => {}
             Ok(None) => return Err(NotReady::Failed(lost(target))),

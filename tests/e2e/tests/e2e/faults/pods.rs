@@ -3,12 +3,14 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use serde_json::Value;
 use vllm_rollback_engine::check::{Outcome, Phase};
 use vllm_rollback_engine::report::{ExitCode, StateName};
 use vllm_rollback_harness::helm::Major;
+use vllm_rollback_harness::kubectl::Kubectl;
 use vllm_rollback_harness::proxy::{Act, Call, Caller, Hook, Moment, StatusCode};
 
-use super::{assert_ends, assert_withstood, at, through};
+use super::{assert_ends, assert_withstood, at, is_before, through};
 use crate::fixture::{MODEL, Model, SERVICE};
 
 fn is_forward(call: &Call, moment: Moment) -> bool {
@@ -30,6 +32,59 @@ fn port_forward_on_which_nothing_comes_is_no_proof() {
     let report = assert_ends("mute", at(usize::MAX, Act::Silence, is_forward), &ends);
     let failed = report.checks.iter().find(|verdict| verdict.outcome != Outcome::Pass);
     assert!(failed.is_some(), "{:?}", report.checks);
+}
+
+#[test]
+fn a_pod_whose_readiness_is_taken_back_is_waited_for() {
+    let model = Model::crashed("takenback", Major::Four);
+    let kubectl = model.namespace.kubectl();
+    let namespace = model.namespace.name.clone();
+    let is_watching = AtomicBool::new(false);
+    let is_taken_back = Arc::new(AtomicBool::new(false));
+    let taken_back = Arc::clone(&is_taken_back);
+    let hook: Hook = Arc::new(move |call: &Call, moment| {
+        let is_of_pods = call.by == Caller::Tool && is_before(call, moment, "GET", "/pods?labelSelector=");
+        if is_of_pods && call.path.contains("watch=true") {
+            is_watching.store(true, Ordering::SeqCst);
+        } else if is_of_pods && is_watching.load(Ordering::SeqCst) && !taken_back.load(Ordering::SeqCst) {
+            // What the watches called ready no longer is when it is read. The kubelet mends it at its next look.
+            for pod in ready_pods(&kubectl, &namespace) {
+                taken_back.store(true, Ordering::SeqCst);
+                let patch = r#"{"status":{"conditions":[{"type":"Ready","status":"False"}]}}"#;
+                let args = [
+                    "patch",
+                    "pod",
+                    &pod,
+                    "-n",
+                    &namespace,
+                    "--subresource=status",
+                    "-p",
+                    patch,
+                ];
+                kubectl.run(&args);
+            }
+        }
+        Act::Pass
+    });
+    let ran = through(&model, hook, &[]).expect_code(0);
+    assert!(is_taken_back.load(Ordering::SeqCst), "no pod lost its readiness");
+    assert_eq!(ran.report().outcome, StateName::Done);
+    model.assert_serves(1);
+}
+
+fn ready_pods(kubectl: &Kubectl, namespace: &str) -> Vec<String> {
+    let list = kubectl.json(&["get", "pods", "-n", namespace]).unwrap_or_default();
+    let pods = list["items"].as_array().cloned().unwrap_or_default();
+    let is_ready = |pod: &Value| {
+        let conditions = pod["status"]["conditions"].as_array().into_iter().flatten();
+        conditions
+            .clone()
+            .any(|c| c["type"] == "Ready" && c["status"] == "True")
+    };
+    let ready = pods.iter().filter(|pod| is_ready(pod));
+    ready
+        .filter_map(|pod| pod["metadata"]["name"].as_str().map(str::to_owned))
+        .collect()
 }
 
 #[test]
