@@ -99,8 +99,8 @@ pub trait Workloads: Send + Sync {
 /// A registry driver. It restores what `read` returned, is safe to repeat, refuses what is not this release's, and fails closed.
 #[async_trait]
 pub trait Registry: Send + Sync {
-    /// `service`, `postgres` or `none`.
-    fn driver(&self) -> &'static str;
+    /// `service`, `postgres` or `none`; several are named in their order, with commas.
+    fn driver(&self) -> &str;
 
     /// The gate owns a field of an object in the manifest, so a server-side rollback would conflict.
     fn needs_client_side_rollback(&self) -> bool;
@@ -116,6 +116,15 @@ pub trait Registry: Send + Sync {
 
     /// Takes the model out of traffic, if it is still in the state `prior`; harmless when it is out already.
     async fn stop(&self, prior: &TrafficState) -> Result<(), Failure>;
+
+    /// After a [`Self::stop`] that failed: puts back what it took although it is not whole, before any pod was touched.
+    /// False where a driver does all or nothing, so that there is nothing to put back.
+    ///
+    /// # Errors
+    /// When that fails too: then the model is somewhere between.
+    async fn undo_stop(&self, _found: &TrafficState) -> Result<bool, Failure> {
+        Ok(false)
+    }
 
     /// Waits until no traffic can reach the model, caches included. Evidence lines.
     async fn confirm_stopped(&self, deadline: Duration) -> Result<Vec<String>, Failure>;

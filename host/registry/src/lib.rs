@@ -6,6 +6,7 @@
 //! - [`exec`]: commands of the site's own tool.
 //! - [`litellm`]: the deployments of a LiteLLM proxy.
 //! - [`vllm_router`]: the worker lists of vllm-router's replicas.
+//! - [`several`]: more than one of them, in order.
 //! - [`none`]: traffic is left alone, and that is said loudly.
 
 pub mod exec;
@@ -15,6 +16,7 @@ mod owner;
 pub mod postgres;
 mod router;
 pub mod service;
+pub mod several;
 mod status;
 mod token;
 pub mod vllm_router;
@@ -26,4 +28,5 @@ pub use owner::{Owner, PodAddress, ServiceAddress};
 pub use postgres::PostgresRegistry;
 pub use router::{Ask, Reply, RouterLink};
 pub use service::ServiceGate;
+pub use several::Several;
 pub use vllm_router::VllmRouter;

@@ -84,9 +84,9 @@ impl std::str::FromStr for RouterService {
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Traffic")]
 pub(crate) struct TrafficArgs {
-    /// How the model is taken out of traffic [default: service]
-    #[arg(long, value_enum, value_name = "DRIVER")]
-    pub(crate) registry: Option<Driver>,
+    /// How the model is taken out of traffic [default: service]; several with commas, the outermost first
+    #[arg(long, value_enum, value_name = "DRIVER", value_delimiter = ',')]
+    pub(crate) registry: Vec<Driver>,
     /// Model name that clients ask for, where the release does not tell it
     #[arg(long, value_name = "NAME")]
     pub(crate) model: Option<String>,

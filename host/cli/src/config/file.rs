@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use clap::ValueEnum;
 use serde::{Deserialize, Deserializer};
 use vllm_rollback_engine::failure::Failure;
 use vllm_rollback_registry::exec::Template;
@@ -39,8 +40,9 @@ pub(crate) struct File {
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Registry {
-    /// Which driver.
-    pub(crate) driver: Option<Driver>,
+    /// Which driver, or several in order.
+    #[serde(deserialize_with = "drivers")]
+    pub(crate) driver: Vec<Driver>,
     /// The runbook's table.
     pub(crate) postgres: Postgres,
     /// The routers' cache.
@@ -216,6 +218,29 @@ fn service<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<RouterSe
     text.parse().map(Some).map_err(serde::de::Error::custom)
 }
 
+/// One word, or a list of them.
+fn drivers<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Driver>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Named {
+        One(Driver),
+        Several(Vec<Driver>),
+    }
+    match Named::deserialize(deserializer) {
+        Ok(Named::One(driver)) => Ok(vec![driver]),
+        Ok(Named::Several(drivers)) => Ok(drivers),
+        Err(_) => Err(serde::de::Error::custom(format!(
+            "registry.driver is one of {}, or a list of them",
+            words().join(", ")
+        ))),
+    }
+}
+
+fn words() -> Vec<String> {
+    let words = Driver::value_variants().iter().filter_map(ValueEnum::to_possible_value);
+    words.map(|word| word.get_name().to_owned()).collect()
+}
+
 fn plain_urls<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
     let urls = Vec::<String>::deserialize(deserializer)?;
     for url in &urls {
@@ -315,7 +340,7 @@ mod tests {
              timeouts: {drain: 45s, ready: 20m}\n",
         )
         .unwrap();
-        assert_eq!(file.registry.driver, Some(Driver::Postgres));
+        assert_eq!(file.registry.driver, [Driver::Postgres]);
         assert_eq!(file.registry.redis.mode, Some(RedisMode::Wait));
         assert!(file.checks.plugins[0].required);
         assert_eq!(file.checks.params["completion"]["max_tokens"], serde_json::json!(5));

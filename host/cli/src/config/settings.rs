@@ -25,8 +25,8 @@ const COMMAND: Duration = Duration::from_secs(30);
 /// What a verb works with.
 #[derive(Debug, Clone)]
 pub(crate) struct Settings {
-    /// How the model is taken out of traffic.
-    pub(crate) registry: Registry,
+    /// How the model is taken out of traffic: at least one, the outermost first.
+    pub(crate) registries: Vec<Registry>,
     /// The router that clients use.
     pub(crate) router: Option<Router>,
     /// Model name that clients ask for.
@@ -148,7 +148,7 @@ impl Settings {
         }));
         let router = router(traffic, &file, env)?;
         Ok(Self {
-            registry: registry(traffic, &file, router.as_ref(), env)?,
+            registries: registries(traffic, &file, router.as_ref(), env)?,
             router,
             model: traffic.model.clone().or(file.model),
             environment: traffic.environment.clone().or(file.environment),
@@ -166,20 +166,47 @@ fn source(flags: (&Option<String>, &Option<PathBuf>), keys: (&Option<String>, &O
     Source::of(flags.0.clone(), flags.1.clone()).or_else(|| Source::of(keys.0.clone(), keys.1.clone()))
 }
 
-fn registry(traffic: &TrafficArgs, file: &File, router: Option<&Router>, env: &Env) -> Result<Registry, Failure> {
-    let keys = &file.registry;
-    let dsn = source(
-        (&traffic.postgres_dsn_env, &traffic.postgres_dsn_file),
-        (&keys.postgres.dsn_env, &keys.postgres.dsn_file),
-    );
-    let driver = traffic.registry.or(keys.driver).unwrap_or_default();
-    if driver != Driver::Postgres && traffic.speaks_of_postgres() {
+fn registries(
+    traffic: &TrafficArgs,
+    file: &File,
+    router: Option<&Router>,
+    env: &Env,
+) -> Result<Vec<Registry>, Failure> {
+    let mut drivers = match traffic.registry.as_slice() {
+        [] => file.registry.driver.clone(),
+        named => named.to_vec(),
+    };
+    if drivers.is_empty() {
+        drivers.push(Driver::default());
+    }
+    let is_twice = (1..drivers.len()).any(|at| drivers[..at].contains(&drivers[at]));
+    if drivers.len() > 1 && (is_twice || drivers.contains(&Driver::None)) {
+        return Err(
+            exit::usage("several registries are named, and one of them twice, or none among them")
+                .next("name each once, the outermost first: --registry postgres,service"),
+        );
+    }
+    if !drivers.contains(&Driver::Postgres) && traffic.speaks_of_postgres() {
         return Err(
             exit::usage("flags for a database or its cache are given, but the registry is another one")
                 .next("say that it is the database: --registry postgres")
                 .next("or leave out --postgres-… and --redis…"),
         );
     }
+    drivers
+        .into_iter()
+        .map(|driver| registry(driver, traffic, file, router, env))
+        .collect()
+}
+
+fn registry(
+    driver: Driver,
+    traffic: &TrafficArgs,
+    file: &File,
+    router: Option<&Router>,
+    env: &Env,
+) -> Result<Registry, Failure> {
+    let keys = &file.registry;
     match driver {
         Driver::Service => Ok(Registry::Service),
         Driver::None => Ok(Registry::None),
@@ -192,6 +219,10 @@ fn registry(traffic: &TrafficArgs, file: &File, router: Option<&Router>, env: &E
                 .next("or each of its replicas: --router-replica URL"))
         }
         Driver::Postgres => {
+            let dsn = source(
+                (&traffic.postgres_dsn_env, &traffic.postgres_dsn_file),
+                (&keys.postgres.dsn_env, &keys.postgres.dsn_file),
+            );
             let dsn = match dsn {
                 Some(source) => connection_string(&source, "the registry's connection string", env)?,
                 None => Dsn::from_env(|name| env.owned(name).map(OsString::from))?,
@@ -338,7 +369,7 @@ mod tests {
     #[test]
     fn nothing_needs_configuring() {
         let settings = merge(TrafficArgs::default(), File::default(), Env::default()).unwrap();
-        assert!(matches!(settings.registry, Registry::Service));
+        assert!(matches!(settings.registries[..], [Registry::Service]));
         assert!(settings.router.is_none());
         assert_eq!(settings.drain, DRAIN);
     }
@@ -351,7 +382,7 @@ mod tests {
             ..TrafficArgs::default()
         };
         let settings = merge(flags, postgres_in_file(), env).unwrap();
-        let Registry::Postgres { dsn, .. } = settings.registry else {
+        let [Registry::Postgres { dsn, .. }] = &settings.registries[..] else {
             panic!("the driver of the file")
         };
         assert_eq!(dsn.origin(), "$FLAG_DSN");
@@ -360,11 +391,32 @@ mod tests {
     #[test]
     fn a_driver_without_what_it_needs_is_told_what_to_type() {
         let flags = TrafficArgs {
-            registry: Some(Driver::Postgres),
+            registry: vec![Driver::Postgres],
             ..TrafficArgs::default()
         };
         let failure = merge(flags, File::default(), Env::default()).unwrap_err();
         assert!(failure.next[0].contains("--postgres-dsn-env NAME"), "{failure:?}");
+    }
+
+    #[test]
+    fn several_registries_keep_their_order_and_each_is_named_once() {
+        let drivers = |text: &str| {
+            let env = Env::from([("DSN", "postgres://db/r")]);
+            merge(TrafficArgs::default(), File::parse(text).unwrap(), env).map(|settings| settings.registries)
+        };
+        let postgres = "postgres: {dsn_env: DSN}";
+        let both = drivers(&format!("registry: {{driver: [postgres, service], {postgres}}}")).unwrap();
+        assert!(matches!(both[..], [Registry::Postgres { .. }, Registry::Service]));
+        for wrong in ["[service, none]", "[service, service]"] {
+            assert!(drivers(&format!("registry: {{driver: {wrong}}}")).is_err(), "{wrong}");
+        }
+        let flags = TrafficArgs {
+            registry: vec![Driver::Service],
+            ..TrafficArgs::default()
+        };
+        let file = File::parse(&format!("registry: {{driver: [postgres, service], {postgres}}}")).unwrap();
+        let merged = merge(flags, file, Env::default()).unwrap();
+        assert!(matches!(merged.registries[..], [Registry::Service]));
     }
 
     #[test]
@@ -379,7 +431,8 @@ mod tests {
         let file =
             File::parse("registry: {driver: exec, exec: {env: [DSN], disable: [mine, off, '{model}']}}").unwrap();
         let env = Env::from([("DSN", "secret"), ("PATH", "/bin"), ("OTHER", "x")]);
-        let Registry::Exec(exec) = merge(TrafficArgs::default(), file.clone(), env).unwrap().registry else {
+        let merged = merge(TrafficArgs::default(), file.clone(), env).unwrap();
+        let [Registry::Exec(exec)] = &merged.registries[..] else {
             panic!("the driver of the file")
         };
         let names: Vec<&str> = exec.surroundings.env.keys().map(String::as_str).collect();

@@ -14,7 +14,9 @@ use vllm_rollback_registry::exec::{ExecConfig, Values};
 use vllm_rollback_registry::litellm::LiteLlmConfig;
 use vllm_rollback_registry::postgres::{Cache, CacheMode, PostgresConfig};
 use vllm_rollback_registry::vllm_router::VllmRouterConfig;
-use vllm_rollback_registry::{ExecRegistry, LiteLlm, PostgresRegistry, RouterLink, ServiceGate, Unmanaged, VllmRouter};
+use vllm_rollback_registry::{
+    ExecRegistry, LiteLlm, PostgresRegistry, RouterLink, ServiceGate, Several, Unmanaged, VllmRouter,
+};
 
 use crate::args::traffic::RedisMode;
 use crate::config::settings::{self, Settings};
@@ -22,7 +24,7 @@ use crate::wiring::newest::Newest;
 use crate::wiring::router;
 use crate::wiring::services::SiteServices;
 
-/// The driver, which has not yet asked anybody anything.
+/// The driver, or several as one, which has not yet asked anybody anything.
 ///
 /// # Errors
 /// Usage, for what a driver needs and is not said.
@@ -32,11 +34,31 @@ pub(crate) async fn driver(
     release: &ReleaseRef,
     newest: &Newest,
 ) -> Result<Arc<dyn Registry>, Failure> {
+    let mut drivers = Vec::new();
+    for registry in &settings.registries {
+        drivers.push(one(registry, settings, cluster, release, newest).await?);
+    }
+    match drivers.pop() {
+        Some(only) if drivers.is_empty() => Ok(Arc::from(only)),
+        last => {
+            drivers.extend(last);
+            Ok(Arc::new(Several::new(drivers)))
+        }
+    }
+}
+
+async fn one(
+    registry: &settings::Registry,
+    settings: &Settings,
+    cluster: &Cluster,
+    release: &ReleaseRef,
+    newest: &Newest,
+) -> Result<Box<dyn Registry>, Failure> {
     let services = SiteServices::new(cluster.clone(), newest.clone());
-    match &settings.registry {
-        settings::Registry::Service => Ok(Arc::new(ServiceGate::new(release.clone(), services))),
-        settings::Registry::None => Ok(Arc::new(Unmanaged)),
-        settings::Registry::Postgres { dsn, table, redis } => Ok(Arc::new(PostgresRegistry::new(PostgresConfig {
+    match registry {
+        settings::Registry::Service => Ok(Box::new(ServiceGate::new(release.clone(), services))),
+        settings::Registry::None => Ok(Box::new(Unmanaged)),
+        settings::Registry::Postgres { dsn, table, redis } => Ok(Box::new(PostgresRegistry::new(PostgresConfig {
             dsn: dsn.clone(),
             table: table.clone(),
             model: model(settings, newest).await?,
@@ -45,7 +67,7 @@ pub(crate) async fn driver(
             cache: redis.as_ref().map(cache).transpose()?,
             router: router::link(settings, cluster)?,
         })?)),
-        settings::Registry::Exec(exec) => Ok(Arc::new(ExecRegistry::new(ExecConfig {
+        settings::Registry::Exec(exec) => Ok(Box::new(ExecRegistry::new(ExecConfig {
             commands: exec.commands.clone(),
             values: Values {
                 model: model(settings, newest).await?,
@@ -58,11 +80,11 @@ pub(crate) async fn driver(
             owner: Arc::new(services),
             router: router::link(settings, cluster)?,
         })?)),
-        settings::Registry::LiteLlm => Ok(Arc::new(LiteLlm::new(LiteLlmConfig {
+        settings::Registry::LiteLlm => Ok(Box::new(LiteLlm::new(LiteLlmConfig {
             link: needed(router::link(settings, cluster)?)?,
             owner: Arc::new(services),
         }))),
-        settings::Registry::VllmRouter => Ok(Arc::new(VllmRouter::new(VllmRouterConfig {
+        settings::Registry::VllmRouter => Ok(Box::new(VllmRouter::new(VllmRouterConfig {
             link: needed(router::link(settings, cluster)?)?,
             owner: Arc::new(services),
             model: model(settings, newest).await?,

@@ -188,9 +188,11 @@ fn read_settings(shell: &Shell, args: &SiteArgs) -> Result<Settings, Failure> {
 
 fn workloads(settings: &Settings, cluster: &Cluster) -> ReleaseWorkloads {
     let workloads = ReleaseWorkloads::new(cluster.clone());
-    match settings.registry {
-        settings::Registry::Service => workloads.with_service_gate(),
-        _ => workloads,
+    let closes_services = |registry: &settings::Registry| matches!(registry, settings::Registry::Service);
+    if settings.registries.iter().any(closes_services) {
+        workloads.with_service_gate()
+    } else {
+        workloads
     }
 }
 

@@ -84,6 +84,7 @@ async fn stop(run: &mut Run<'_>, basis: &Basis) -> Result<(), Setback> {
         run.grip = Grip::Taken;
         return Ok(());
     };
+    put_back(run, basis).await;
     // The write may have happened although its answer did not arrive: look.
     match run.world.registry.read().await {
         Ok(now) => {
@@ -106,6 +107,25 @@ async fn stop(run: &mut Run<'_>, basis: &Basis) -> Result<(), Setback> {
         }
     }
     Err(failure.into())
+}
+
+/// One of several registries did not stop the model: the others let it in again, as it was found. No pod was touched yet,
+/// so the run can end without a change.
+async fn put_back(run: &mut Run<'_>, basis: &Basis) {
+    let found = run.report.traffic_before.as_ref();
+    if basis.is_continued || !found.is_some_and(|found| found.is_same(&basis.prior)) {
+        return;
+    }
+    if assert_held(run).await.is_err() {
+        return;
+    }
+    match run.world.registry.undo_stop(&basis.prior).await {
+        Ok(true) => run.note("what was taken out of traffic was put back"),
+        Ok(false) => {}
+        Err(failure) => run.warn(format!(
+            "what was taken out of traffic could not be put back: {failure}"
+        )),
+    }
 }
 
 /// The registry understood and did not do it, so it will not do it later either.

@@ -260,3 +260,36 @@ fn number_of(name: &str) -> u32 {
     counted.report();
     counted.first_call(name)
 }
+
+#[test]
+fn what_a_failed_fence_took_is_put_back_where_the_registry_can_and_nothing_is_changed() {
+    let sim = crashed();
+    sim.world().halfway = 1;
+    sim.world().undoes = true;
+    let report = Client::new(&sim, "run-1").report();
+    assert_eq!(
+        (report.outcome, report.exit_code),
+        (StateName::Unchanged, ExitCode::Refused)
+    );
+    assert!(report.notes.iter().any(|note| note.contains("put back")), "{report:?}");
+    assert_eq!(sim.world().traffic(), TrafficStatus::Enabled);
+    assert!(!sim.world().is_half_out);
+    assert_eq!(Client::new(&sim, "run-2").report().outcome, StateName::Done);
+    assert_restored(&sim);
+}
+
+#[test]
+fn where_it_cannot_be_put_back_the_model_is_held() {
+    let sim = crashed();
+    sim.world().halfway = 1;
+    sim.world().undoes = true;
+    let report = Client::new(&sim, "run-1")
+        .with(Trouble::Every("undo_stop"), Fault::Fails(FailureKind::Unreachable))
+        .report();
+    assert_eq!(report.outcome, StateName::Held);
+    assert!(
+        report.notes.iter().any(|note| note.contains("could not be put back")),
+        "{report:?}"
+    );
+    assert_eq!(sim.world().traffic(), TrafficStatus::Disabled);
+}

@@ -205,6 +205,7 @@ prop_compose! {
         helm_ends in prop::collection::vec(helm_end(), 0..3),
         has_router in any::<bool>(),
         halfway in prop_oneof![4 => Just(0_u32), 1 => Just(1), 1 => Just(2)],
+        undoes in any::<bool>(),
     ) -> Sim {
         const MANIFESTS: [&str; 4] = ["a", "b", "c", "d"];
         let mut revisions: Vec<_> = older.iter().map(|(status, manifest, _)| (*status, MANIFESTS[*manifest])).collect();
@@ -221,6 +222,7 @@ prop_compose! {
             world.helm_ends = VecDeque::from(helm_ends);
             world.has_router = has_router;
             world.halfway = halfway;
+            world.undoes = undoes;
             let live = std::mem::take(&mut world.live);
             world.apply(&live);
         }

@@ -22,6 +22,7 @@ mod roles;
 mod scenarios;
 mod secrets;
 mod service_gate;
+mod several;
 mod signals;
 mod targets;
 mod unfinished;

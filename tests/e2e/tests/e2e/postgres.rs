@@ -20,7 +20,7 @@ use crate::on_both_helms;
 const ENVIRONMENT: &str = "production";
 
 /// Which row of which registry the tool works on; the variable holds how to reach it.
-const REGISTRY: [&str; 8] = [
+pub(super) const REGISTRY: [&str; 8] = [
     "--registry",
     "postgres",
     "--model",
@@ -32,15 +32,15 @@ const REGISTRY: [&str; 8] = [
 ];
 
 /// A model behind the runbook's registry and router.
-struct Registered {
-    model: Model,
+pub(super) struct Registered {
+    pub(super) model: Model,
     postgres: Postgres,
     redis: Redis,
     router: Router,
 }
 
 impl Registered {
-    fn crashed(hint: &str, major: Major, set: &[&str]) -> Self {
+    pub(super) fn crashed(hint: &str, major: Major, set: &[&str]) -> Self {
         let model = Model::good_with(hint, major, set);
         let (postgres, redis) = (Postgres::start(), Redis::start());
         let endpoint = endpoint(&model);
@@ -56,7 +56,7 @@ impl Registered {
         }
     }
 
-    fn tool(&self) -> Tool {
+    pub(super) fn tool(&self) -> Tool {
         self.model
             .tool()
             .env("REGISTRY_DSN", &self.postgres.url())
@@ -65,6 +65,11 @@ impl Registered {
     }
 
     fn rollback(&self, more: &[&str]) -> Ran {
+        self.rollback_with(&self.tool(), &[&REGISTRY[..], more].concat())
+    }
+
+    /// Rolls back with these arguments, the cache and the router.
+    pub(super) fn rollback_with(&self, tool: &Tool, args: &[&str]) -> Ran {
         let url = self.router.url();
         let cache = [
             "--redis-url-env",
@@ -74,16 +79,15 @@ impl Registered {
             "--router-key-env",
             "ROUTER_KEY",
         ];
-        self.tool()
-            .rollback(RELEASE, &[&REGISTRY[..], &cache[..], more].concat())
+        tool.rollback(RELEASE, &[args, &cache[..]].concat())
     }
 
-    fn status(&self) -> String {
+    pub(super) fn status(&self) -> String {
         self.postgres.status(MODEL, ENVIRONMENT)
     }
 
     /// What a client of the router gets.
-    fn ask_router(&self) -> u16 {
+    pub(super) fn ask_router(&self) -> u16 {
         let body = json!({"model": MODEL, "prompt": "hello", "max_tokens": 4});
         let url = format!("{}/v1/completions", self.router.url());
         http::post(&url, Some(API_KEY), &body, Duration::from_secs(10)).map_or(0, |(status, _)| status)

@@ -79,6 +79,8 @@ pub(crate) struct World {
     pub(crate) is_half_out: bool,
     /// So many times, taking the model out ends after the first gate.
     pub(crate) halfway: u32,
+    /// The registry puts back what a failed stop took.
+    pub(crate) undoes: bool,
     pub(crate) lock: Option<(String, String)>,
     pub(crate) dead: BTreeSet<String>,
     pub(crate) memory: Memory,

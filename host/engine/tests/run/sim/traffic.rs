@@ -46,6 +46,21 @@ impl Registry for Client {
         .await
     }
 
+    async fn undo_stop(&self, found: &TrafficState) -> Result<bool, Failure> {
+        let run_id = self.request.run_id.clone();
+        self.call("undo_stop", |world| {
+            if !world.undoes {
+                return Ok(false);
+            }
+            world.changes(&run_id, "undo");
+            world.is_written_down(&run_id, StateName::Fenced);
+            world.traffic = Some(found.status.clone());
+            world.is_half_out = found.token["half"] == true;
+            Ok(true)
+        })
+        .await
+    }
+
     async fn confirm_stopped(&self, _deadline: Duration) -> Result<Vec<String>, Failure> {
         self.call("confirm_stopped", |world| match world.traffic() {
             TrafficStatus::Enabled => Err(Failure::new(FailureKind::Timeout, "traffic still flows")),
