@@ -8,6 +8,7 @@
 //! | [`pod_http`] | HTTP to a pod by port-forward, else by the API server's proxy |
 //! | [`lease`] | one run at a time |
 //! | [`journal_mirror`] | what later runs must know, in a ConfigMap |
+//! | [`routes`] | Gateway API routes: backends, weights, and what gateways say of them |
 //! | [`services`] | the Services that lead to a release's pods |
 //! | [`workloads`] | the engine's port: preflight, drain, evidence, readiness with named causes, drift |
 //! | [`snapshot`] | what checks may see: pods, events, log tails |
@@ -18,18 +19,21 @@ pub mod journal_mirror;
 pub mod lease;
 pub mod pod_http;
 pub mod records;
+pub mod routes;
 pub mod services;
 pub mod snapshot;
 pub mod workloads;
 
 mod autoscaler;
 mod causes;
+mod counters;
 mod drain;
 mod drift;
 mod events;
 mod evidence;
 mod gitops;
 mod logs;
+mod managed_fields;
 mod manifest;
 mod pods;
 mod preflight;

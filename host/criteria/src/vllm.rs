@@ -55,6 +55,14 @@ impl VllmMetrics {
         }
     }
 
+    /// Requests that were answered since the server started, whatever with: by the HTTP counters of the serving API
+    /// (`/v1/…`), else by the engine's. None when the server tells neither.
+    pub fn answered(&self) -> Option<u64> {
+        let serving = self.http.iter().filter(|counter| counter.handler.starts_with("/v1/"));
+        let by_http = serving.map(|counter| counter.count).reduce(u64::saturating_add);
+        by_http.or_else(|| self.finished.values().copied().reduce(u64::saturating_add))
+    }
+
     /// HTTP requests of the serving API (`/v1/…`) whose status starts with this digit.
     pub fn served_with(&self, digit: char) -> u64 {
         self.http
@@ -137,6 +145,15 @@ http_requests_total{handler="/tokenize",method="POST",status="5xx"} 9.0
         assert_eq!(metrics.kv_cache_usage, Some(0.75));
         assert_eq!(metrics.finished["stop"], 8);
         assert_eq!((metrics.served_with('2'), metrics.served_with('5')), (5, 3));
+        assert_eq!(metrics.answered(), Some(8));
+    }
+
+    #[test]
+    fn answers_are_counted_before_the_first_one_and_without_http_counters() {
+        let answered = |text: &str| VllmMetrics::parse(text).unwrap().answered();
+        let fresh = "vllm:request_success_total{finished_reason=\"stop\"} 0.0\n";
+        assert_eq!(answered(fresh), Some(0));
+        assert_eq!(answered("vllm:num_requests_running 0\n"), None);
     }
 
     #[test]

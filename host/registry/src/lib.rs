@@ -6,6 +6,7 @@
 //! - [`exec`]: commands of the site's own tool.
 //! - [`litellm`]: the deployments of a LiteLLM proxy.
 //! - [`vllm_router`]: the worker lists of vllm-router's replicas.
+//! - [`route`]: the weights of Gateway API routes.
 //! - [`several`]: more than one of them, in order.
 //! - [`none`]: traffic is left alone, and that is said loudly.
 
@@ -14,6 +15,7 @@ pub mod litellm;
 pub mod none;
 mod owner;
 pub mod postgres;
+pub mod route;
 mod router;
 pub mod service;
 pub mod several;
@@ -26,6 +28,7 @@ pub use litellm::LiteLlm;
 pub use none::Unmanaged;
 pub use owner::{Owner, PodAddress, ServiceAddress};
 pub use postgres::PostgresRegistry;
+pub use route::RouteWeights;
 pub use router::{Ask, Reply, RouterLink};
 pub use service::ServiceGate;
 pub use several::Several;

@@ -24,7 +24,7 @@ mod exit;
 #[path = "../../../host/cli/src/journal/line.rs"]
 mod line;
 
-/// Borrowed from `host/registry`, under whose name the configuration knows it: commands with placeholders.
+/// Borrowed from `host/registry`, under whose name the configuration knows it: commands with placeholders, names of routes.
 extern crate self as vllm_rollback_registry;
 #[allow(dead_code, unreachable_pub)]
 #[path = "../../../host/registry/src/exec/template.rs"]
@@ -32,6 +32,13 @@ mod template;
 #[allow(missing_docs)]
 pub mod exec {
     pub use crate::template::Template;
+}
+#[allow(dead_code, unreachable_pub)]
+#[path = "../../../host/registry/src/route/id.rs"]
+mod route_id;
+#[allow(missing_docs)]
+pub mod route {
+    pub use crate::route_id::{RouteId, RouteKind};
 }
 
 /// Borrowed from `host/plugins`: the look at a component before it is compiled, and the form of a check's requests.

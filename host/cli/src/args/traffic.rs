@@ -7,6 +7,7 @@ use clap::{Args, ValueEnum};
 use serde::Deserialize;
 use vllm_rollback_engine::failure::Failure;
 
+use super::route_name::RouteName;
 use crate::{duration, exit};
 
 /// How the model is taken out of traffic.
@@ -24,6 +25,8 @@ pub(crate) enum Driver {
     Litellm,
     /// The worker lists of a vllm-router's replicas
     VllmRouter,
+    /// The weights of Gateway API routes
+    Route,
     /// Nothing: clients reach the model during the whole rollback
     None,
 }
@@ -105,6 +108,9 @@ pub(crate) struct TrafficArgs {
     /// File that holds the URL of the routers' Redis
     #[arg(long, value_name = "FILE")]
     pub(crate) redis_url_file: Option<PathBuf>,
+    /// A route that leads to the model beside those in its namespace; KIND is httproute or aigatewayroute; repeatable
+    #[arg(long, value_name = "[KIND/][NAMESPACE/]NAME")]
+    pub(crate) route: Vec<RouteName>,
     /// What is done about the entry that routers hold in Redis [default: del]
     #[arg(long, value_enum, value_name = "MODE")]
     pub(crate) redis: Option<RedisMode>,

@@ -9,6 +9,7 @@ use serde::{Deserialize, Deserializer};
 use vllm_rollback_engine::failure::Failure;
 use vllm_rollback_registry::exec::Template;
 
+use crate::args::route_name::RouteName;
 use crate::args::traffic::{Driver, RedisMode, RouterService};
 use crate::{duration, exit};
 
@@ -49,6 +50,9 @@ pub(crate) struct Registry {
     pub(crate) redis: Redis,
     /// The site's own tool.
     pub(crate) exec: Exec,
+    /// Routes beside those of the release's namespace.
+    #[serde(deserialize_with = "routes")]
+    pub(crate) routes: Vec<RouteName>,
 }
 
 /// `registry.postgres:`
@@ -218,6 +222,12 @@ fn service<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<RouterSe
     text.parse().map(Some).map_err(serde::de::Error::custom)
 }
 
+fn routes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<RouteName>, D::Error> {
+    let names = Vec::<String>::deserialize(deserializer)?;
+    let read = |name: &String| name.parse().map_err(serde::de::Error::custom);
+    names.iter().map(read).collect()
+}
+
 /// One word, or a list of them.
 fn drivers<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Driver>, D::Error> {
     #[derive(Deserialize)]
@@ -382,6 +392,7 @@ mod tests {
         for text in [
             "registry:\n  driver: mysql\n",
             "timeouts: {ready: 10}\n",
+            "registry: {routes: ['a/b/c/d']}\n",
             "registry: {exec: {read: []}}\n",
             "registry: {exec: {read: [tool, '{modle}']}}\n",
             "registry: {exec: {env: ['A=b']}}\n",

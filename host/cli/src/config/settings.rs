@@ -10,6 +10,7 @@ use vllm_rollback_registry::exec::{Commands, Surroundings, Template};
 use vllm_rollback_registry::postgres::{Dsn, Table};
 
 use crate::args::checks::ChecksArgs;
+use crate::args::route_name::RouteName;
 use crate::args::traffic::{Driver, RedisMode, RouterService, TrafficArgs};
 use crate::config::file::File;
 use crate::env::Env;
@@ -65,6 +66,11 @@ pub(crate) enum Registry {
     LiteLlm,
     /// The worker lists of the router.
     VllmRouter,
+    /// The weights of routes, in the gateway that is the router.
+    Route {
+        /// Routes beside those of the release's namespace.
+        named: Vec<RouteName>,
+    },
     /// Nothing.
     None,
 }
@@ -193,6 +199,11 @@ fn registries(
                 .next("or leave out --postgres-… and --redis…"),
         );
     }
+    if !drivers.contains(&Driver::Route) && !traffic.route.is_empty() {
+        return Err(exit::usage("a route is named, but the registry is another one")
+            .next("say that it is the routes: --registry route")
+            .next("or leave out --route"));
+    }
     drivers
         .into_iter()
         .map(|driver| registry(driver, traffic, file, router, env))
@@ -213,6 +224,17 @@ fn registry(
         Driver::Exec => Ok(Registry::Exec(exec(file, env)?)),
         Driver::Litellm if router.is_some() => Ok(Registry::LiteLlm),
         Driver::VllmRouter if router.is_some() => Ok(Registry::VllmRouter),
+        Driver::Route if router.is_some() => Ok(Registry::Route {
+            named: match traffic.route.as_slice() {
+                [] => keys.routes.clone(),
+                named => named.to_vec(),
+            },
+        }),
+        Driver::Route => Err(exit::usage(
+            "the registry is a gateway's routes, but it is not said where the gateway is asked",
+        )
+        .next("name its Service, whose pods are asked: --router-service NAMESPACE/NAME")
+        .next("or its URL: --router-url URL")),
         Driver::Litellm | Driver::VllmRouter => {
             Err(exit::usage("the registry is a router, but it is not said where it is")
                 .next("name its Service: --router-service NAMESPACE/NAME")

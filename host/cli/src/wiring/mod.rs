@@ -13,5 +13,6 @@ pub(crate) mod reach;
 pub(crate) mod records;
 pub(crate) mod registry;
 pub(crate) mod router;
+pub(crate) mod routes;
 pub(crate) mod services;
 pub(crate) mod site;

@@ -13,15 +13,17 @@ use vllm_rollback_plugins::TrafficView;
 use vllm_rollback_registry::exec::{ExecConfig, Values};
 use vllm_rollback_registry::litellm::LiteLlmConfig;
 use vllm_rollback_registry::postgres::{Cache, CacheMode, PostgresConfig};
+use vllm_rollback_registry::route::RouteConfig;
 use vllm_rollback_registry::vllm_router::VllmRouterConfig;
 use vllm_rollback_registry::{
-    ExecRegistry, LiteLlm, PostgresRegistry, RouterLink, ServiceGate, Several, Unmanaged, VllmRouter,
+    ExecRegistry, LiteLlm, PostgresRegistry, RouteWeights, RouterLink, ServiceGate, Several, Unmanaged, VllmRouter,
 };
 
 use crate::args::traffic::RedisMode;
 use crate::config::settings::{self, Settings};
 use crate::wiring::newest::Newest;
 use crate::wiring::router;
+use crate::wiring::routes::SiteRoutes;
 use crate::wiring::services::SiteServices;
 
 /// The driver, or several as one, which has not yet asked anybody anything.
@@ -87,6 +89,13 @@ async fn one(
         settings::Registry::VllmRouter => Ok(Box::new(VllmRouter::new(VllmRouterConfig {
             link: needed(router::link(settings, cluster)?)?,
             owner: Arc::new(services),
+            model: model(settings, newest).await?,
+        }))),
+        settings::Registry::Route { named } => Ok(Box::new(RouteWeights::new(RouteConfig {
+            release: release.clone(),
+            routes: Arc::new(SiteRoutes::new(cluster.clone(), newest.clone(), named)),
+            owner: Arc::new(services),
+            link: needed(router::link(settings, cluster)?)?,
             model: model(settings, newest).await?,
         }))),
     }

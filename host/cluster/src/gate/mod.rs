@@ -4,7 +4,6 @@
 //! (both tried with helm 3.22.0 and 4.3.1).
 
 mod endpoints;
-mod managers;
 
 use std::collections::BTreeMap;
 
@@ -14,10 +13,17 @@ use vllm_rollback_engine::failure::{Failure, FailureKind};
 pub use endpoints::Endpoint;
 
 use crate::connect::Cluster;
+use crate::managed_fields::{Borrowed, helm_owner, managers, returning_patch};
 use crate::wire::{Patch, Resource};
 
 /// The selector key that closes a gate; drift detection leaves it alone.
 pub const GATE_KEY: &str = "rollback.vllm/gate";
+
+/// Whoever makes a Service writes both in one object.
+const SELECTOR: Borrowed = Borrowed {
+    field: "selector",
+    beside: "ports",
+};
 
 /// How often an open is tried again when somebody else writes the Service at the same time.
 const TRIES: usize = 10;
@@ -86,7 +92,10 @@ impl Cluster {
         let what = || format!("cannot open the gate of Service/{service}");
         for _ in 0..TRIES {
             let now = self.wire().get(&path).await.map_err(|e| e.into_failure(what()))?;
-            let Some(patch) = managers::opening_patch(&now, key) else {
+            let is_closed = now["spec"]["selector"].get(key).is_some();
+            let opening =
+                is_closed.then(|| json!({ "op": "remove", "path": format!("/spec/selector/{}", pointer(key)) }));
+            let Some(patch) = returning_patch(&now, SELECTOR, Vec::from_iter(opening)) else {
                 return Ok(state(&now, key));
             };
             // The write itself may add an entry of ours anew, so the next turn looks again. A failed test is 422.
@@ -119,25 +128,31 @@ fn state(service: &Value, key: &str) -> GateState {
         .filter_map(|(k, v)| Some((k.clone(), v.as_str()?.to_owned())))
         .collect();
     let gate_value = selector.remove(key);
-    let annotation = |name: &str| {
-        let text = service["metadata"]["annotations"][name].as_str()?;
-        Some(text.to_owned())
-    };
     GateState {
         selector,
         gate_value,
-        managers: managers::managers(service),
+        managers: managers(service),
         resource_version: service["metadata"]["resourceVersion"]
             .as_str()
             .unwrap_or_default()
             .into(),
-        release: annotation("meta.helm.sh/release-name").zip(annotation("meta.helm.sh/release-namespace")),
+        release: helm_owner(service),
     }
+}
+
+/// Escapes a key for a JSON pointer (RFC 6901).
+fn pointer(key: &str) -> String {
+    key.replace('~', "~0").replace('/', "~1")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_key_with_a_slash_is_one_step_of_a_path() {
+        assert_eq!(pointer(GATE_KEY), "rollback.vllm~1gate");
+    }
 
     #[test]
     fn the_gates_key_is_told_apart_from_the_charts_selector() {

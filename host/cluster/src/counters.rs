@@ -1,0 +1,43 @@
+//! How many requests the release's pods have answered: proof of which pods an answer came from.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use vllm_rollback_criteria::VllmMetrics;
+use vllm_rollback_engine::failure::Failure;
+use vllm_rollback_engine::release::ReleaseRecord;
+
+use crate::connect::Cluster;
+use crate::manifest::Manifest;
+use crate::pod_http::{Deadlines, PodHttp};
+use crate::serving;
+
+const READ: Deadlines = Deadlines {
+    connect: Duration::from_secs(2),
+    first_byte: Duration::from_secs(2),
+    total: Duration::from_secs(4),
+};
+
+impl Cluster {
+    /// For each running pod of the record's serving workloads, whatever its revision, how many requests of the serving
+    /// API it has answered since it started; none where it tells no such number. Pods that do not answer are left out.
+    ///
+    /// # Errors
+    /// `Invalid` when the manifest cannot be read; `Forbidden`, `Unreachable`.
+    pub async fn answered_requests(&self, record: &ReleaseRecord) -> Result<BTreeMap<String, Option<u64>>, Failure> {
+        let manifest = Manifest::of(record)?;
+        let pods = serving::answering(self, &manifest).await?;
+        let http = PodHttp::new(self.clone());
+        let reading = pods.iter().map(|pod| {
+            let http = &http;
+            async move {
+                let answer = http.get(&pod.name, pod.port, "/metrics", READ).await.ok()?.response;
+                let text = String::from_utf8_lossy(answer.body());
+                let metrics = answer.status().is_success().then(|| VllmMetrics::parse(&text).ok());
+                let told = metrics.flatten().and_then(|metrics| metrics.answered());
+                Some((pod.name.clone(), told))
+            }
+        });
+        Ok(futures::future::join_all(reading).await.into_iter().flatten().collect())
+    }
+}

@@ -1,0 +1,417 @@
+//! Gateway API routes: the release's backends get weight 0, and their weights back.
+//!
+//! What is true of them: a weight of 0 sends no traffic, and a rule whose weights are all 0 is answered with a 5xx whose
+//! code differs (Envoy Gateway 500, Istio 503). Some gateways ignore the weight of a single backend, so the gateway itself is
+//! asked. A condition in a route's status holds for the generation that it names. A route of the release's own manifest
+//! cannot be held: Helm writes its weights back in the middle of the rollback.
+
+mod id;
+mod proof;
+mod routes;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
+use vllm_rollback_engine::failure::{Failure, FailureKind};
+use vllm_rollback_engine::ports::Registry;
+use vllm_rollback_engine::release::ReleaseRef;
+use vllm_rollback_engine::traffic::{TrafficState, TrafficStatus};
+
+pub use id::{RouteId, RouteKind};
+pub use routes::{Backend, LeadsTo, Observed, Route, Routes, Weight};
+
+use crate::owner::{Owner, ServiceAddress};
+use crate::router::{PAUSE, RouterLink};
+use crate::token::{recall, remember};
+use proof::Proof;
+use routes::share;
+
+/// How often a write is tried again when somebody else writes the route at the same time.
+const TRIES: usize = 10;
+
+/// What the driver is told.
+pub struct RouteConfig {
+    /// The release.
+    pub release: ReleaseRef,
+    /// The routes of the cluster.
+    pub routes: Arc<dyn Routes>,
+    /// What of their backends is this release's.
+    pub owner: Arc<dyn Owner>,
+    /// How to reach every replica of the gateway.
+    pub link: Arc<dyn RouterLink>,
+    /// What clients ask for.
+    pub model: String,
+}
+
+/// The driver.
+pub struct RouteWeights {
+    config: RouteConfig,
+}
+
+/// What is remembered: the weight of each backend of the release.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Token {
+    weights: Vec<Remembered>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Remembered {
+    route: RouteId,
+    rule: usize,
+    backend: String,
+    weight: Option<u32>,
+    /// No other backend shares the rule.
+    alone: bool,
+}
+
+/// A route that leads to the release.
+struct Leading {
+    route: Route,
+    own: Vec<Backend>,
+}
+
+impl Leading {
+    /// Another backend gets traffic by a rule that also leads to the release.
+    fn has_others(&self) -> bool {
+        let rules = |backend: &Backend| self.own.iter().any(|own| own.rule == backend.rule);
+        let is_own = |backend: &Backend| self.own.contains(backend);
+        self.route
+            .backends
+            .iter()
+            .any(|backend| rules(backend) && !is_own(backend) && backend.share() > 0)
+    }
+
+    fn line(&self) -> String {
+        let weights: Vec<String> = self
+            .own
+            .iter()
+            .map(|backend| format!("{} weight {}", backend.name, backend.share()))
+            .collect();
+        let observed = match &self.route.observed {
+            Observed::Accepted(line) | Observed::Pending(line) | Observed::Refused(line) => line,
+        };
+        format!("{}: {}; {observed}", self.route.id, weights.join(", "))
+    }
+
+    fn remembered(&self) -> impl Iterator<Item = Remembered> + '_ {
+        self.own.iter().map(|backend| Remembered {
+            route: self.route.id.clone(),
+            rule: backend.rule,
+            backend: backend.name.clone(),
+            weight: backend.weight,
+            alone: self
+                .route
+                .backends
+                .iter()
+                .filter(|other| other.rule == backend.rule)
+                .count()
+                == 1,
+        })
+    }
+
+    /// Its backends with the weight that each is to have again. Somebody may have moved rules about meanwhile: the backend's
+    /// name counts more than its place. One that nobody remembers stays as it is.
+    fn wanted<'l>(&'l self, token: &'l Token) -> impl Iterator<Item = (&'l Backend, Option<u32>)> {
+        self.own.iter().filter_map(|backend| {
+            let same = |known: &&Remembered| known.route == self.route.id && known.backend == backend.name;
+            let known = token.weights.iter().filter(same);
+            let known = known
+                .clone()
+                .find(|known| known.rule == backend.rule)
+                .or(known.clone().next())?;
+            Some((backend, known.weight))
+        })
+    }
+}
+
+impl RouteWeights {
+    /// The driver of a release; asks nobody yet.
+    pub fn new(config: RouteConfig) -> Self {
+        Self { config }
+    }
+
+    /// The routes that lead to the release, all of them such as can be held.
+    async fn leading(&self) -> Result<Vec<Leading>, Failure> {
+        let (routes, services) = tokio::try_join!(self.config.routes.list(), self.config.owner.services())?;
+        let is_own = |leads_to: &LeadsTo| match leads_to {
+            LeadsTo::Service { namespace, name } => services
+                .iter()
+                .any(|service| service.namespace == *namespace && service.name == *name),
+            LeadsTo::Hosts(hosts) => hosts
+                .iter()
+                .any(|host| services.iter().any(|service| service.is_at(host, None))),
+            LeadsTo::OwnPods => true,
+            LeadsTo::Elsewhere => false,
+        };
+        let mut found = Vec::new();
+        for route in routes {
+            let own: Vec<Backend> = route
+                .backends
+                .iter()
+                .filter(|backend| is_own(&backend.leads_to))
+                .cloned()
+                .collect();
+            let is_mirrored = route.mirrors.iter().any(is_own);
+            let is_named = self.config.routes.named().contains(&route.id);
+            if (own.is_empty() && !is_mirrored) || (is_made_from_another(&route) && !is_named) {
+                continue;
+            }
+            self.assert_can_be_held(&route, is_mirrored)?;
+            found.push(Leading { route, own });
+        }
+        let is_missing = |named: &&RouteId| found.iter().all(|found| found.route.id != **named);
+        match self.config.routes.named().iter().find(is_missing) {
+            Some(named) => Err(self.leads_elsewhere(&format!("{named} does not lead to this release"), &services)),
+            None if found.is_empty() => {
+                let what = format!(
+                    "no route of namespace {} leads to this release",
+                    self.config.release.namespace
+                );
+                Err(self.leads_elsewhere(&what, &services))
+            }
+            None => Ok(found),
+        }
+    }
+
+    fn assert_can_be_held(&self, route: &Route, is_mirrored: bool) -> Result<(), Failure> {
+        let refused = |why: String| {
+            Failure::new(
+                FailureKind::Refused,
+                format!("{} cannot keep the model out of traffic", route.id),
+            )
+            .because(why)
+        };
+        if let Some(controller) = &route.controller {
+            return Err(refused(format!("{controller} controls it and would write it anew"))
+                .next("use another registry: --registry service"));
+        }
+        if route.release.as_ref() == Some(&self.config.release) {
+            return Err(refused(
+                "it is part of this release, so Helm would write its weights back in the middle of the rollback"
+                    .to_owned(),
+            )
+            .next("use the Service behind it: --registry service"));
+        }
+        if is_mirrored {
+            return Err(refused(
+                "a filter of it sends copies of requests to this release, whatever the weights".to_owned(),
+            )
+            .next(format!(
+                "take the RequestMirror filter out: {}",
+                route.id.command("edit")
+            ))
+            .next("or use the Service behind it: --registry service"));
+        }
+        if let Observed::Refused(why) = &route.observed {
+            return Err(refused(format!("no gateway routes by it: {why}")).next(route.id.command("describe")));
+        }
+        Ok(())
+    }
+
+    fn leads_elsewhere(&self, what: &str, services: &[ServiceAddress]) -> Failure {
+        let own: Vec<String> = services.iter().flat_map(ServiceAddress::endpoints).collect();
+        let failure = Failure::new(FailureKind::Refused, what);
+        failure
+            .because(match own.as_slice() {
+                [] => "the release has no Service that selects its pods".to_owned(),
+                own => format!("the release serves at {}", own.join(", ")),
+            })
+            .next("name the route: --route [KIND/][NAMESPACE/]NAME")
+            .next(format!(
+                "kubectl get httproutes -n {} -o yaml",
+                self.config.release.namespace
+            ))
+    }
+
+    /// Writes the weights that `wanted` asks for where they differ, and takes us out of the managed fields where `is_last`.
+    async fn write<F>(&self, wanted: F, is_last: bool) -> Result<(), Failure>
+    where
+        F: Fn(&Leading) -> Vec<Weight> + Send + Sync,
+    {
+        let mut conflict = None;
+        for _ in 0..TRIES {
+            conflict = None;
+            for leading in &self.leading().await? {
+                let weights = wanted(leading);
+                let id = &leading.route.id;
+                let written = if weights.is_empty() {
+                    Ok(())
+                } else {
+                    self.config.routes.set(id, &weights).await
+                };
+                let written = match written {
+                    Ok(()) if is_last => self.config.routes.give_back(id).await,
+                    other => other,
+                };
+                match written {
+                    Err(failure) if failure.kind == FailureKind::Conflict => conflict = Some(failure),
+                    other => other?,
+                }
+            }
+            if conflict.is_none() {
+                return Ok(());
+            }
+        }
+        conflict.map_or(Ok(()), |failure| {
+            Err(failure.because(format!("and so {TRIES} times in a row")))
+        })
+    }
+
+    /// Waits until the routes are as wanted and every gateway has looked at them as they are.
+    async fn settle(&self, end: Instant, wanted: impl Fn(&Leading) -> bool) -> Result<Vec<Leading>, Failure> {
+        loop {
+            let found = self.leading().await?;
+            if let Some(changed) = found.iter().find(|leading| !wanted(leading)) {
+                return Err(Failure::new(
+                    FailureKind::Conflict,
+                    format!("{} was changed by somebody else", changed.route.id),
+                )
+                .because(changed.line())
+                .because(format!("written by {}", changed.route.managers.join(", ")))
+                .next(changed.route.id.command("get") + " --show-managed-fields -o yaml"));
+            }
+            let Some(pending) = found
+                .iter()
+                .find(|leading| matches!(leading.route.observed, Observed::Pending(_)))
+            else {
+                return Ok(found);
+            };
+            if Instant::now() + PAUSE > end {
+                return Err(
+                    Failure::new(FailureKind::Timeout, "a gateway has not taken up its route in time")
+                        .because(pending.line())
+                        .next(pending.route.id.command("describe")),
+                );
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+
+    fn proof(&self) -> Proof<'_> {
+        Proof {
+            link: self.config.link.as_ref(),
+            routes: self.config.routes.as_ref(),
+            model: &self.config.model,
+        }
+    }
+}
+
+#[async_trait]
+impl Registry for RouteWeights {
+    fn driver(&self) -> &'static str {
+        "route"
+    }
+
+    fn needs_client_side_rollback(&self) -> bool {
+        false
+    }
+
+    async fn read(&self) -> Result<TrafficState, Failure> {
+        let found = self.leading().await?;
+        // One backend that still has a share lets traffic in: only all together keep it out.
+        let status = if found
+            .iter()
+            .flat_map(|leading| &leading.own)
+            .all(|own| own.share() == 0)
+        {
+            TrafficStatus::Disabled
+        } else {
+            TrafficStatus::Enabled
+        };
+        Ok(TrafficState {
+            driver: self.driver().to_owned(),
+            status,
+            evidence: found.iter().map(Leading::line).collect(),
+            endpoint: None,
+            token: remember(&Token {
+                weights: found.iter().flat_map(Leading::remembered).collect(),
+            }),
+        })
+    }
+
+    async fn assert_provable(&self) -> Result<(), Failure> {
+        crate::router::assert_provable(Some(self.config.link.as_ref()), &self.config.model).await
+    }
+
+    async fn stop(&self, prior: &TrafficState) -> Result<(), Failure> {
+        recall::<Token>(self.driver(), prior)?;
+        // Those that exist now, too: somebody may have added one.
+        let zero = |leading: &Leading| {
+            let own = leading.own.iter().filter(|own| own.share() > 0);
+            own.map(|own| weight(own, Some(0))).collect()
+        };
+        self.write(zero, false).await
+    }
+
+    async fn confirm_stopped(&self, deadline: Duration) -> Result<Vec<String>, Failure> {
+        let end = Instant::now() + deadline;
+        let is_out = |leading: &Leading| leading.own.iter().all(|own| own.share() == 0);
+        let found = self.settle(end, is_out).await?;
+        let mut lines: Vec<String> = found.iter().map(Leading::line).collect();
+        lines.extend(self.proof().of_stop(found.iter().any(Leading::has_others), end).await?);
+        Ok(lines)
+    }
+
+    async fn resume_to(&self, prior: &TrafficState) -> Result<(), Failure> {
+        let token: Token = recall(self.driver(), prior)?;
+        let restore = |leading: &Leading| {
+            let differing = leading
+                .wanted(&token)
+                .filter(|(own, wanted)| own.share() != share(*wanted));
+            differing.map(|(own, wanted)| weight(own, wanted)).collect()
+        };
+        self.write(restore, true).await
+    }
+
+    async fn confirm_resumed(&self, prior: &TrafficState, deadline: Duration) -> Result<Vec<String>, Failure> {
+        let end = Instant::now() + deadline;
+        let token: Token = recall(self.driver(), prior)?;
+        let is_restored = |leading: &Leading| leading.wanted(&token).all(|(own, wanted)| own.share() == share(wanted));
+        let found = self.settle(end, is_restored).await?;
+        let mut lines: Vec<String> = found.iter().map(Leading::line).collect();
+        if prior.status == TrafficStatus::Enabled {
+            lines.extend(self.proof().of_answers(end).await?);
+        }
+        Ok(lines)
+    }
+
+    fn enabled(&self, now: &TrafficState) -> Result<TrafficState, Failure> {
+        let mut token: Token = recall(self.driver(), now)?;
+        for known in token.weights.iter_mut().filter(|known| share(known.weight) == 0) {
+            if !known.alone {
+                return Err(Failure::new(
+                    FailureKind::Refused,
+                    format!("which weight {} had in {} is not known", known.backend, known.route),
+                )
+                .because("it shares the rule with other backends, and nobody remembers the weights")
+                .next(format!("set it by hand: {}", known.route.command("edit"))));
+            }
+            known.weight = Some(1);
+        }
+        Ok(TrafficState {
+            status: TrafficStatus::Enabled,
+            token: remember(&token),
+            ..now.clone()
+        })
+    }
+}
+
+/// Envoy AI Gateway makes an HTTPRoute from each of its own routes, and it is those that are held.
+fn is_made_from_another(route: &Route) -> bool {
+    let controller = route.controller.as_deref().unwrap_or_default();
+    route.id.kind == RouteKind::Http && controller.starts_with("AIGatewayRoute/")
+}
+
+fn weight(backend: &Backend, weight: Option<u32>) -> Weight {
+    Weight {
+        rule: backend.rule,
+        index: backend.index,
+        weight,
+    }
+}
+
+#[cfg(test)]
+mod tests;
