@@ -36,11 +36,13 @@ enum Reading {
 pub(crate) async fn drain(
     cluster: &Cluster,
     manifest: &Manifest,
+    spared: &[ServingPod],
     deadline: Duration,
     observer: &dyn Observer,
 ) -> Result<Drained, Failure> {
     let end = Instant::now() + deadline;
-    let pods = serving::answering(cluster, manifest).await?;
+    let mut pods = serving::answering(cluster, manifest).await?;
+    pods.retain(|pod| spared.iter().all(|spared| spared.uid != pod.uid));
     let http = PodHttp::new(cluster.clone());
     let mut zeros = 0;
     let mut told = None;

@@ -9,6 +9,7 @@
 //! | [`lease`] | one run at a time |
 //! | [`journal_mirror`] | what later runs must know, in a ConfigMap |
 //! | [`routes`] | Gateway API routes: backends, weights, and what gateways say of them |
+//! | [`routing`] | what seems to send the release traffic, by what is seen |
 //! | [`services`] | the Services that lead to a release's pods |
 //! | [`workloads`] | the engine's port: preflight, drain, evidence, readiness with named causes, drift |
 //! | [`snapshot`] | what checks may see: pods, events, log tails |
@@ -20,6 +21,7 @@ pub mod lease;
 pub mod pod_http;
 pub mod records;
 pub mod routes;
+pub mod routing;
 pub mod services;
 pub mod snapshot;
 pub mod workloads;
@@ -40,6 +42,7 @@ mod preflight;
 mod readiness;
 mod redact;
 mod serving;
+mod standing;
 mod view;
 mod wire;
 

@@ -91,7 +91,7 @@ async fn collect(cluster: &Cluster, manifest: &Manifest, of_target: bool) -> Res
     Ok(found)
 }
 
-fn serving(pod: &Value, port: u16) -> ServingPod {
+pub(crate) fn serving(pod: &Value, port: u16) -> ServingPod {
     ServingPod {
         name: pods::name(pod).to_owned(),
         uid: pods::uid(pod).to_owned(),

@@ -8,11 +8,13 @@ use vllm_rollback_engine::event::Observer;
 use vllm_rollback_engine::failure::Failure;
 use vllm_rollback_engine::ports::{NotReady, Workloads};
 use vllm_rollback_engine::release::ReleaseRecord;
-use vllm_rollback_engine::workload::{Drained, Drift, EvidenceItem, GitOpsOwner, Preflight, Ready, ServingPod};
+use vllm_rollback_engine::workload::{
+    Drained, Drift, EvidenceItem, GitOpsOwner, Preflight, Ready, ServingPod, Standing,
+};
 
 use crate::connect::Cluster;
 use crate::manifest::Manifest;
-use crate::{drain, drift, evidence, gitops, preflight, readiness, serving};
+use crate::{drain, drift, evidence, gitops, preflight, readiness, serving, standing};
 
 /// The workloads of a release in the cluster's namespace.
 #[derive(Clone)]
@@ -55,13 +57,18 @@ impl Workloads for ReleaseWorkloads {
         preflight::live_objects(&self.cluster, &Manifest::of(record)?).await
     }
 
+    async fn standing(&self, target: &ReleaseRecord) -> Result<Standing, Failure> {
+        standing::standing(&self.cluster, &Manifest::of(target)?).await
+    }
+
     async fn drain(
         &self,
         current: &ReleaseRecord,
+        spared: &[ServingPod],
         deadline: Duration,
         observer: &dyn Observer,
     ) -> Result<Drained, Failure> {
-        drain::drain(&self.cluster, &Manifest::of(current)?, deadline, observer).await
+        drain::drain(&self.cluster, &Manifest::of(current)?, spared, deadline, observer).await
     }
 
     async fn evidence(&self, current: &ReleaseRecord) -> Vec<EvidenceItem> {

@@ -15,7 +15,7 @@ use crate::resume;
 use crate::run::{Grip, Run};
 use crate::setback::Setback;
 use crate::states::locked::{assert_held, lock};
-use crate::states::{unchanged, unknown};
+use crate::states::{spare, unchanged, unknown};
 use crate::traffic::{TrafficState, TrafficStatus};
 use crate::wait::unless_asked_to_stop;
 
@@ -127,6 +127,7 @@ async fn take_out(run: &mut Run<'_>, cut: &RunSummary, held: Held) -> Result<(St
     run.is_fence_proved = true;
     run.reached(step, evidence.clone()).await;
     run.report.traffic_after = Some(run.world.registry.read().await?);
+    spare::tell(run);
     let why = run
         .request
         .reason
@@ -154,7 +155,7 @@ async fn take_out(run: &mut Run<'_>, cut: &RunSummary, held: Held) -> Result<(St
     ];
     let step = run.begin(StateName::Held, "ending the run that was cut off", None);
     run.mark(step, evidence);
-    Ok((StateName::Held, format!("{reason}; the model is out of traffic")))
+    Ok((StateName::Held, format!("{reason}; the model is held out of traffic")))
 }
 
 /// In the memory, the run that was cut off ended here.

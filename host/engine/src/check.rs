@@ -104,6 +104,9 @@ pub struct CheckContext {
     pub environment: Option<String>,
     /// The serving pods.
     pub pods: Vec<ServingPod>,
+    /// They are judged by themselves: other pods of the release are of no concern.
+    #[serde(default)]
+    pub are_some: bool,
     /// The word the registry's status should be now: `enabled` or `disabled` or the registry's own.
     pub expected_traffic: String,
 }

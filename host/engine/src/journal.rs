@@ -94,6 +94,9 @@ pub struct RunSummary {
     /// The revision that Helm goes back to first, when it does ([`crate::plan::StepBack`]).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub step_back: Option<u32>,
+    /// It keeps good pods in traffic ([`crate::request::FenceWish::BadOnly`]).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub spares: bool,
     /// The state it reached last.
     pub state: StateName,
     /// Exit code, once it ended.

@@ -7,7 +7,7 @@ use crate::check::CheckSpec;
 use crate::release::{ApplyMethod, HelmInfo, ReleaseRef, Revision, RevisionSummary};
 use crate::resume::Resumption;
 use crate::traffic::TrafficState;
-use crate::workload::Preflight;
+use crate::workload::{Preflight, ServingPod};
 
 /// A revision that was passed over, and why.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -91,6 +91,9 @@ pub struct Plan {
     pub step_back: Option<StepBack>,
     /// What the run restores in the end: what the registry said, or what an earlier run took away and still holds.
     pub traffic: TrafficState,
+    /// Pods that go on serving through the run, once they passed the direct checks; empty when the whole model is taken out.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub spares: Vec<ServingPod>,
     /// The earlier run whose rollback this run goes on with; Helm is not run again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub continues: Option<String>,
@@ -125,6 +128,7 @@ pub fn digest(plan: &Plan) -> String {
         traffic,
         plan.continues,
         checks,
+        plan.spares.is_empty(),
     ]);
     let digest = Sha256::digest(basis.to_string().as_bytes());
     digest.iter().fold(String::new(), |mut hex, byte| {

@@ -6,12 +6,12 @@ use async_trait::async_trait;
 
 use crate::check::{CheckContext, CheckSpec, Phase, Verdict};
 use crate::event::Observer;
-use crate::failure::Failure;
+use crate::failure::{Failure, FailureKind};
 use crate::journal::{Entry, Memory};
 use crate::plan::ObjectDiff;
 use crate::release::{HelmInfo, ReleaseRecord, Revision, RevisionSummary, RollbackOrder, RolledBack};
 use crate::traffic::{TrafficState, TrafficStatus};
-use crate::workload::{Cause, Drained, Drift, EvidenceItem, GitOpsOwner, Preflight, Ready, ServingPod};
+use crate::workload::{Cause, Drained, Drift, EvidenceItem, GitOpsOwner, Preflight, Ready, ServingPod, Standing};
 
 /// Helm's records and the helm binary.
 #[async_trait]
@@ -70,10 +70,15 @@ pub trait Workloads: Send + Sync {
     /// The live objects of a manifest, as JSON; absent ones are left out.
     async fn live_objects(&self, record: &ReleaseRecord) -> Result<Vec<serde_json::Value>, Failure>;
 
-    /// Waits until running plus waiting requests are 0 on the serving pods, or the deadline passed.
+    /// The pods that run what the target asks for now, and the others.
+    async fn standing(&self, target: &ReleaseRecord) -> Result<Standing, Failure>;
+
+    /// Waits until running plus waiting requests are 0 on the serving pods, or the deadline passed. `spared` ones stay in
+    /// traffic and are not waited for.
     async fn drain(
         &self,
         current: &ReleaseRecord,
+        spared: &[ServingPod],
         deadline: Duration,
         observer: &dyn Observer,
     ) -> Result<Drained, Failure>;
@@ -114,7 +119,27 @@ pub trait Registry: Send + Sync {
         Ok(())
     }
 
-    /// Takes the model out of traffic, if it is still in the state `prior`; harmless when it is out already.
+    /// Whether this driver could spare pods ([`Self::spare`]). Read-only.
+    ///
+    /// # Errors
+    /// `Refused`, with what makes it impossible.
+    async fn assert_can_spare(&self) -> Result<(), Failure> {
+        Err(Failure::new(
+            FailureKind::Refused,
+            format!("the {} driver takes the whole model out of traffic", self.driver()),
+        )
+        .because("it cannot keep some of the pods in it")
+        .next("leave out --fence bad-only, or use --registry service"))
+    }
+
+    /// The next [`Self::stop`] keeps these pods in traffic, and no others. They are marked in the cluster, so that a later run
+    /// knows them too. Evidence lines.
+    async fn spare(&self, _pods: &[ServingPod]) -> Result<Vec<String>, Failure> {
+        self.assert_can_spare().await.map(|()| Vec::new())
+    }
+
+    /// Takes the model out of traffic, if it is still in the state `prior`; harmless when it is out already. What is narrowed to
+    /// spared pods stays so, unless `prior` itself is narrowed: then those go, too.
     async fn stop(&self, prior: &TrafficState) -> Result<(), Failure>;
 
     /// After a [`Self::stop`] that failed: puts back what it took although it is not whole, before any pod was touched.
@@ -126,7 +151,7 @@ pub trait Registry: Send + Sync {
         Ok(false)
     }
 
-    /// Waits until no traffic can reach the model, caches included. Evidence lines.
+    /// Waits until no traffic can reach the model, spared pods apart, caches included. Evidence lines.
     async fn confirm_stopped(&self, deadline: Duration) -> Result<Vec<String>, Failure>;
 
     /// Puts back exactly what `prior` says; harmless when it is so already.

@@ -53,6 +53,16 @@ impl Default for Deadlines {
     }
 }
 
+/// What is taken out of traffic for the time of the run.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum FenceWish {
+    /// The whole model.
+    #[default]
+    Whole,
+    /// All but the pods of the target's revision that still serve, once they passed the direct checks.
+    BadOnly,
+}
+
 /// What the operator asks for, and who asks.
 #[derive(Debug, Clone)]
 pub struct Request {
@@ -72,6 +82,8 @@ pub struct Request {
     pub tool_version: String,
     /// How long to wait for what.
     pub deadlines: Deadlines,
+    /// What is taken out of traffic.
+    pub fence: FenceWish,
     /// What the operator accepted by name.
     pub accept: BTreeSet<Accept>,
     /// Model name that clients ask for, when the operator says it; else the preflight's.
@@ -94,6 +106,7 @@ impl Request {
             run_id: run_id.into(),
             tool_version: env!("CARGO_PKG_VERSION").to_owned(),
             deadlines: Deadlines::default(),
+            fence: FenceWish::default(),
             accept: BTreeSet::new(),
             model: None,
             environment: None,

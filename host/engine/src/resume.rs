@@ -25,11 +25,11 @@ pub(crate) fn prior(memory: &Memory, found: TrafficState) -> Prior {
     let taken = held_by_a_run(memory)
         .map(|(held, _)| held)
         .filter(|held| held.prior.status == TrafficStatus::Enabled && held.prior.driver == found.driver)
-        .filter(|_| matches!(found.status, TrafficStatus::Disabled | TrafficStatus::Enabled));
+        .filter(|_| !matches!(found.status, TrafficStatus::Other(_)));
     match taken {
         Some(held) => Prior {
             state: held.prior.clone(),
-            taken_by: (found.status == TrafficStatus::Disabled).then(|| held.run_id.clone()),
+            taken_by: (found.status != TrafficStatus::Enabled).then(|| held.run_id.clone()),
         },
         None => Prior {
             state: found,
@@ -240,6 +240,10 @@ fn traffic_step(held: &Held, found: &TrafficState, has_helm_run: bool) -> Resume
             Decision::Compensate,
             "the model is in traffic, wholly or in part, and that run proved nothing to the end: it is taken out first"
                 .to_owned(),
+        ),
+        TrafficStatus::Narrowed => (
+            Decision::Done,
+            "the pods that run spared serve, and no others; they are checked again".to_owned(),
         ),
         TrafficStatus::Disabled | TrafficStatus::Other(_) => (
             Decision::Done,

@@ -17,7 +17,7 @@ use crate::states::{
     confirmed, done, fenced, held, locked, planned, ready, rolled_back, unchanged, unfenced, unknown, validated,
 };
 use crate::traffic::TrafficState;
-use crate::workload::GitOpsOwner;
+use crate::workload::{GitOpsOwner, ServingPod};
 
 /// Carries a plan out and says everything of it in the report, also when it fails. The plan is checked again once the
 /// lock is held: when what it rests on has changed, nothing is done (exit 15).
@@ -92,6 +92,8 @@ pub(crate) struct Run<'a> {
     pub(crate) summary: Option<RunSummary>,
     /// What must be restored in the end.
     pub(crate) prior: Option<TrafficState>,
+    /// Pods that go on serving through the run.
+    pub(crate) spared: Vec<ServingPod>,
     /// What the memory said when the lock was taken.
     pub(crate) memory_before: Memory,
     /// What was written ahead stays although nothing was seen to change: the change may still come.
@@ -128,6 +130,7 @@ impl<'a> Run<'a> {
             memory: Memory::default(),
             summary: None,
             prior: None,
+            spared: Vec::new(),
             memory_before: Memory::default(),
             keeps_write_ahead: false,
             is_lock_lost: false,

@@ -52,7 +52,7 @@ async fn change(run: &mut Run<'_>, wish: TrafficWish) -> Result<String, Setback>
 
 async fn disable(run: &mut Run<'_>, found: TrafficState) -> Result<String, Setback> {
     let deadline = run.request.deadlines.registry;
-    if found.status != TrafficStatus::Enabled {
+    if !found.status.lets_in() {
         // A driver that cannot enable a model has not disabled it either, and must not seem to have.
         run.world.registry.enabled(&found)?;
     }
@@ -77,7 +77,7 @@ async fn disable(run: &mut Run<'_>, found: TrafficState) -> Result<String, Setba
         .unwrap_or_else(|| format!("disabled by {}", run.request.by));
     run.memory.held = Some(run.held(&reason, prior.clone()));
     run.remember().await?;
-    if found.status == TrafficStatus::Enabled {
+    if found.status.lets_in() {
         run.grip = Grip::Taken;
         run.world.registry.stop(&found).await?;
     } else {
@@ -127,6 +127,9 @@ async fn enable(run: &mut Run<'_>, found: TrafficState) -> Result<String, Setbac
     run.memory.held = None;
     run.must_remember = true;
     run.report.traffic_after = Some(run.world.registry.read().await?);
+    for line in run.world.registry.afterwards().await {
+        run.note(line);
+    }
     let validate = run.request.release.command("validate", "");
     run.report
         .next

@@ -10,6 +10,8 @@ pub enum TrafficStatus {
     Enabled,
     /// The registry sends no traffic.
     Disabled,
+    /// The registry sends traffic to pods that passed the direct checks, and to no others.
+    Narrowed,
     /// The registry's own word for another state in which it sends none (`pending`, `degraded`, …).
     Other(String),
 }
@@ -20,8 +22,16 @@ impl TrafficStatus {
         match self {
             Self::Enabled => "enabled",
             Self::Disabled => "disabled",
+            Self::Narrowed => "narrowed",
             Self::Other(word) => word,
         }
+    }
+}
+
+impl TrafficStatus {
+    /// Clients get answers, whether by all pods or by those that were spared.
+    pub fn lets_in(&self) -> bool {
+        matches!(self, Self::Enabled | Self::Narrowed)
     }
 }
 

@@ -162,6 +162,42 @@ impl GitOpsOwner {
     }
 }
 
+/// Pods of the target's revision that still serve, as when an upgrade is stuck, and the pods beside them.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Standing {
+    /// Ready pods that run the target's template.
+    pub good: Vec<ServingPod>,
+    /// All others.
+    pub others: Vec<ServingPod>,
+}
+
+impl Standing {
+    /// `2 ready pods run what the target asks for (a, b); 1 runs something else (c, not ready)`.
+    pub fn sentence(&self) -> String {
+        let list = |pods: &[ServingPod]| {
+            let name = |pod: &ServingPod| match pod.ready {
+                true => pod.name.clone(),
+                false => format!("{}, not ready", pod.name),
+            };
+            pods.iter().map(name).collect::<Vec<_>>().join("; ")
+        };
+        format!(
+            "{} ready with what the target asks for ({}), {} with something else ({})",
+            pods(self.good.len()),
+            list(&self.good),
+            pods(self.others.len()),
+            list(&self.others)
+        )
+    }
+}
+
+fn pods(count: usize) -> String {
+    match count {
+        1 => "1 pod".to_owned(),
+        count => format!("{count} pods"),
+    }
+}
+
 /// What was found in the cluster before the run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Preflight {
@@ -176,6 +212,9 @@ pub struct Preflight {
     /// The GitOps controller that owns the release.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gitops: Option<GitOpsOwner>,
+    /// The pods that run what the target asks for, and the others; none when no ready pod does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub standing: Option<Standing>,
 }
 
 /// A file of evidence of the bad revision.

@@ -285,14 +285,22 @@ fn what_happens(page: &mut Page, plan: &Plan) {
         }
     };
     let driver = &plan.traffic.driver;
+    let spared = plan.spares.len();
+    let fence = match spared {
+        0 => format!("take the model out of traffic with the {driver} driver, and prove that it is out"),
+        _ => format!(
+            "check {}, then take all others out of traffic with the {driver} driver, and prove that they are out",
+            spared_pods(plan)
+        ),
+    };
     let steps = [
-        format!("take the model out of traffic with the {driver} driver, and prove that it is out"),
+        fence,
         helm_step(plan),
         format!(
             "wait for its pods, at most {}",
             whole(plan.preflight.startup_budget_seconds)
         ),
-        format!("check each pod while no client reaches it: {}", checks(Phase::Direct)),
+        format!("check each pod before clients reach it: {}", checks(Phase::Direct)),
         format!(
             "put traffic back to {}, exactly as it was found",
             plan.traffic.status.word()
@@ -307,9 +315,21 @@ fn what_happens(page: &mut Page, plan: &Plan) {
         2,
         &[span(
             FAINT,
-            "If a required check fails, the model stays out of traffic.",
+            match spared {
+                0 => "If a required check fails, the model stays out of traffic.",
+                _ => "If a required check fails, only the pods that were checked first go on serving.",
+            },
         )],
     );
+}
+
+/// `pod a, which serves`, `pods a, b, which serve`.
+fn spared_pods(plan: &Plan) -> String {
+    let names: Vec<&str> = plan.spares.iter().map(|pod| pod.name.as_str()).collect();
+    match names.as_slice() {
+        [name] => format!("pod {name}, which serves"),
+        names => format!("pods {}, which serve", names.join(", ")),
+    }
 }
 
 fn helm_step(plan: &Plan) -> String {

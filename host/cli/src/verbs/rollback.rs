@@ -9,7 +9,7 @@ use vllm_rollback_engine::failure::Failure;
 use vllm_rollback_engine::plan::Plan;
 use vllm_rollback_engine::release::Revision;
 use vllm_rollback_engine::report::ExitCode;
-use vllm_rollback_engine::request::{Accept, Request, TargetWish};
+use vllm_rollback_engine::request::{Accept, FenceWish, Request, TargetWish};
 use vllm_rollback_report::look::Mark;
 use vllm_rollback_report::plan as plan_page;
 use vllm_rollback_report::run::Of;
@@ -84,9 +84,31 @@ pub(crate) struct WishArgs {
     /// Go on although Helm takes replicas away that an autoscaler or a person added
     #[arg(long)]
     pub(crate) accept_fewer_replicas: bool,
+    /// What is taken out of traffic meanwhile
+    #[arg(long, value_enum, value_name = "WHAT", default_value = "whole")]
+    pub(crate) fence: Fence,
     /// What to do when a GitOps controller owns the release and is not suspended
     #[arg(long, value_enum, value_name = "WHAT", default_value = "refuse")]
     pub(crate) gitops: GitOps,
+}
+
+/// What is taken out of traffic.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Fence {
+    /// The model
+    #[default]
+    Whole,
+    /// All but the pods of the target's revision that still serve, once they passed the checks
+    BadOnly,
+}
+
+impl From<Fence> for FenceWish {
+    fn from(fence: Fence) -> Self {
+        match fence {
+            Fence::Whole => Self::Whole,
+            Fence::BadOnly => Self::BadOnly,
+        }
+    }
 }
 
 /// What to do when a GitOps controller owns the release.
@@ -120,6 +142,7 @@ impl WishArgs {
                 .wanted()
                 .map_or(TargetWish::LastGood, |number| TargetWish::Exact(Revision(number))),
             accept: self.accepted(),
+            fence: self.fence.into(),
             ..request
         }
     }

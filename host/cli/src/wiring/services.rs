@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use vllm_rollback_cluster::gate::{GATE_KEY, GateState};
+use vllm_rollback_cluster::gate::{Endpoint, GATE_KEY, GateState};
 use vllm_rollback_cluster::services::ServicePorts;
 use vllm_rollback_cluster::{Cluster, PodIp};
 use vllm_rollback_engine::failure::{Failure, FailureKind};
 use vllm_rollback_engine::release::ReleaseRef;
+use vllm_rollback_engine::workload::ServingPod;
 use vllm_rollback_registry::service::{Gate, Services, Wanted};
 use vllm_rollback_registry::{Owner, PodAddress, ServiceAddress};
 
@@ -56,12 +57,24 @@ impl Services for SiteServices {
     }
 
     async fn wait(&self, service: &str, deadline: Duration, wanted: Wanted) -> Result<Vec<String>, Failure> {
-        let is_wanted = |endpoints: &[vllm_rollback_cluster::gate::Endpoint]| match wanted {
-            Wanted::None => endpoints.is_empty(),
+        let is_wanted = |endpoints: &[Endpoint]| match &wanted {
+            Wanted::NoneBut(uids) => endpoints
+                .iter()
+                .all(|endpoint| endpoint.pod_uid.as_ref().is_some_and(|uid| uids.contains(uid))),
             Wanted::Some => !endpoints.is_empty(),
         };
         let endpoints = self.cluster.wait_endpoints(service, deadline, is_wanted).await?;
         Ok(endpoints.into_iter().map(|endpoint| endpoint.address).collect())
+    }
+
+    async fn mark(&self, pods: &[ServingPod], value: &str) -> Result<(), Failure> {
+        let record = self.newest.record().await?;
+        self.cluster.mark_pods(&record, pods, GATE_KEY, value).await
+    }
+
+    async fn marked(&self, value: &str) -> Result<Vec<(String, String)>, Failure> {
+        let record = self.newest.record().await?;
+        self.cluster.marked_pods(&record, GATE_KEY, value).await
     }
 
     async fn turned_client_side(&self) -> Result<bool, Failure> {

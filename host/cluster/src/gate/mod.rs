@@ -4,6 +4,7 @@
 //! (both tried with helm 3.22.0 and 4.3.1).
 
 mod endpoints;
+mod marks;
 
 use std::collections::BTreeMap;
 

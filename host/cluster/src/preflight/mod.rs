@@ -17,6 +17,7 @@ use vllm_rollback_engine::workload::{Finding, Preflight, Severity};
 use crate::connect::Cluster;
 use crate::manifest::{Manifest, Mapper, served_model};
 use crate::pods;
+use crate::standing;
 use crate::view::{self, LiveWorkload};
 
 fn finding(severity: Severity, subject: &str, message: impl Into<String>) -> Finding {
@@ -51,7 +52,7 @@ pub(crate) async fn look(
     };
     let gate = async {
         match service_gate {
-            true => gate::look(&mapper, target).await,
+            true => gate::look(cluster, &mapper, target, &live).await,
             false => Vec::new(),
         }
     };
@@ -99,6 +100,7 @@ pub(crate) async fn look(
         model: target.serving_workloads().iter().find_map(served_model),
         gitops,
         services: target.services().iter().map(|s| s.object.name.clone()).collect(),
+        standing: Some(standing::among(target, &live)).filter(|standing| !standing.good.is_empty()),
     })
 }
 

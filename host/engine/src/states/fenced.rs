@@ -8,8 +8,8 @@ use crate::plan::Plan;
 use crate::report::StateName;
 use crate::run::{Grip, Run, Step};
 use crate::setback::Setback;
-use crate::states::evidence;
 use crate::states::locked::{Basis, assert_held};
+use crate::states::{evidence, spare};
 use crate::traffic::TrafficStatus;
 use crate::wait::unless_asked_to_stop;
 
@@ -31,13 +31,20 @@ pub(crate) async fn enter(run: &mut Run<'_>, plan: &Plan, basis: &Basis) -> Resu
 
 async fn fence(run: &mut Run<'_>, plan: &Plan, basis: &Basis) -> Result<Fence, Setback> {
     let deadlines = run.request.deadlines;
-    let step = run.begin(
-        StateName::Fenced,
-        "taking the model out of traffic",
-        Some(deadlines.registry),
-    );
     let was_in_traffic = basis.prior.status == TrafficStatus::Enabled;
+    let spared = if was_in_traffic {
+        spare::proved(run, plan, basis).await?
+    } else {
+        Vec::new()
+    };
+    let doing = if spared.is_empty() {
+        "taking the model out of traffic"
+    } else {
+        "taking all but the good pods out of traffic"
+    };
+    let step = run.begin(StateName::Fenced, doing, Some(deadlines.registry));
     write_ahead(run, &step, basis).await?;
+    let mut evidence = spare::mark(run, spared).await?;
     if was_in_traffic {
         stop(run, basis).await?;
     } else {
@@ -46,14 +53,11 @@ async fn fence(run: &mut Run<'_>, plan: &Plan, basis: &Basis) -> Result<Fence, S
             "the model was {word} in the registry before the run, and stays so"
         ));
     }
-    let mut evidence = unless_asked_to_stop(
-        run.world.interrupt,
-        run.world.registry.confirm_stopped(deadlines.registry),
-    )
-    .await?
-    .map_err(|failure| {
+    let confirming = run.world.registry.confirm_stopped(deadlines.registry);
+    let confirmed = unless_asked_to_stop(run.world.interrupt, confirming).await?;
+    evidence.extend(confirmed.map_err(|failure| {
         failure.because("that the model is out of traffic is not proved, so the pods are left as they are")
-    })?;
+    })?);
     run.is_fence_proved = true;
     if basis.is_continued {
         evidence.push("no pod will be replaced, so no request needs to end first".to_owned());
@@ -80,7 +84,7 @@ async fn write_ahead(run: &mut Run<'_>, step: &Step, basis: &Basis) -> Result<()
 }
 
 async fn stop(run: &mut Run<'_>, basis: &Basis) -> Result<(), Setback> {
-    let Err(failure) = run.world.registry.stop(&basis.prior).await else {
+    let Err(failure) = run.world.registry.stop(spare::stops(run, basis)).await else {
         run.grip = Grip::Taken;
         return Ok(());
     };
@@ -146,7 +150,9 @@ async fn drain(run: &mut Run<'_>, plan: &Plan, basis: &Basis) -> Result<Vec<Stri
     let world = run.world;
     let deadline = run.request.deadlines.drain;
     run.announce(StateName::Fenced, "letting requests in flight end", Some(deadline));
-    let draining = world.workloads.drain(&basis.current, deadline, world.observer);
+    let draining = world
+        .workloads
+        .drain(&basis.current, &run.spared, deadline, world.observer);
     let drained = match unless_asked_to_stop(world.interrupt, draining).await? {
         Ok(drained) => drained,
         Err(failure) => {

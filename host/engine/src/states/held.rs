@@ -6,7 +6,7 @@ use crate::report::{RunReport, StateName};
 use crate::run::{Grip, Run};
 use crate::setback::Setback;
 use crate::states::locked::assert_held;
-use crate::states::unknown;
+use crate::states::{spare, unknown};
 use crate::traffic::{TrafficState, TrafficStatus};
 
 /// Makes sure that the model is out of traffic, remembers what to give back, and ends the run.
@@ -36,6 +36,7 @@ pub(crate) async fn enter(mut run: Run<'_>, setback: Setback) -> RunReport {
             return unknown::enter(run, failure).await;
         }
     };
+    spare::tell(&mut run);
     let release = &run.request.release;
     let mut next = std::mem::take(&mut failure.next);
     next.retain(|step| *step != release.command("", ""));

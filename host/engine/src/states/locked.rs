@@ -51,6 +51,7 @@ pub(crate) async fn enter(run: &mut Run<'_>, plan: &Plan) -> Result<Basis, Setba
         from: basis.left.0,
         to: basis.target.revision.0,
         step_back: plan.step_back.as_ref().map(|back| back.to.0),
+        spares: !plan.spares.is_empty(),
         state: StateName::Locked,
         exit_code: None,
         summary: run.request.reason.clone().unwrap_or_default(),

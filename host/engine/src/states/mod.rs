@@ -9,6 +9,7 @@ pub(crate) mod locked;
 pub(crate) mod planned;
 pub(crate) mod ready;
 pub(crate) mod rolled_back;
+pub(crate) mod spare;
 pub(crate) mod unchanged;
 pub(crate) mod unfenced;
 pub(crate) mod unknown;

@@ -12,12 +12,13 @@ use crate::plan::{Plan, StepBack, digest};
 use crate::ports::World;
 use crate::release::{ApplyMethod, ReleaseRecord, Revision};
 use crate::report::StateName;
-use crate::request::{Accept, Request, TargetWish};
+use crate::request::{Accept, FenceWish, Request, TargetWish};
 use crate::resume;
 use crate::run::Run;
 use crate::setback::Setback;
 use crate::target::{self, Choice, Wish};
-use crate::workload::{Finding, Preflight, Severity};
+use crate::traffic::{TrafficState, TrafficStatus};
+use crate::workload::{Finding, Preflight, ServingPod, Severity};
 
 /// Looks at everything that a run needs and says what it will do. Changes nothing. What stands in the way is among the
 /// findings: see [`refusal`].
@@ -57,7 +58,17 @@ pub async fn plan(world: &World<'_>, request: &Request) -> Result<Plan, Failure>
         Some(cut) if request.resumes => Some(resume::resumption(cut, &found, &choice)?),
         _ => None,
     };
+    let resumes_sparing = request.resumes && resume::unfinished(&memory).is_some_and(|cut| cut.run.spares);
+    let is_narrowed = found.status == TrafficStatus::Narrowed;
     let prior = resume::prior(&memory, found);
+    let spares = spares(
+        world,
+        request,
+        &mut preflight,
+        &prior.state,
+        is_narrowed || resumes_sparing,
+    )
+    .await?;
     let notes = choice.notes.iter().map(|note| warning("target", note.clone()));
     preflight.findings.extend(notes);
     accept(request, &mut preflight);
@@ -87,6 +98,7 @@ pub async fn plan(world: &World<'_>, request: &Request) -> Result<Plan, Failure>
             && target.apply_method == ApplyMethod::ServerSide,
         helm,
         step_back,
+        spares,
         traffic: prior.state,
         continues: choice.continued.map(|continued| continued.run_id),
         resumes,
@@ -95,6 +107,55 @@ pub async fn plan(world: &World<'_>, request: &Request) -> Result<Plan, Failure>
     };
     plan.digest = digest(&plan);
     Ok(plan)
+}
+
+/// The pods that go on serving: where the operator wishes it, or an earlier run did it. Else it is proposed, where it could
+/// be done.
+async fn spares(
+    world: &World<'_>,
+    request: &Request,
+    preflight: &mut Preflight,
+    prior: &TrafficState,
+    goes_on: bool,
+) -> Result<Vec<ServingPod>, Failure> {
+    let is_wished = request.fence == FenceWish::BadOnly;
+    let can_spare = if preflight.standing.is_some() || is_wished {
+        world.registry.assert_can_spare().await
+    } else {
+        Ok(())
+    };
+    if prior.status != TrafficStatus::Enabled {
+        return if is_wished {
+            can_spare.map(|()| Vec::new())
+        } else {
+            Ok(Vec::new())
+        };
+    }
+    let finding = match (&preflight.standing, can_spare) {
+        (_, Err(failure)) if is_wished => return Err(failure),
+        (Some(standing), Ok(())) if is_wished || goes_on => return Ok(standing.good.clone()),
+        (Some(standing), Ok(())) if !standing.others.is_empty() => Finding {
+            next: vec![request.release.command("", "--fence bad-only")],
+            ..warning(
+                "fence",
+                format!(
+                    "the model need not be taken out of traffic as a whole: {}",
+                    standing.sentence()
+                ),
+            )
+        },
+        (None, _) if is_wished && !goes_on => Finding {
+            severity: Severity::Refuse,
+            next: vec![request.release.command("", "")],
+            ..warning(
+                "fence",
+                "no ready pod runs what the target asks for, so there is none to spare".to_owned(),
+            )
+        },
+        _ => return Ok(Vec::new()),
+    };
+    preflight.findings.push(finding);
+    Ok(Vec::new())
 }
 
 /// Helm need go one step back first only where something that it does not know of is live.

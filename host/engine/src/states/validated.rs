@@ -39,15 +39,16 @@ pub(crate) async fn enter(
     record: &ReleaseRecord,
     serving: Serving,
 ) -> Result<Proof, Setback> {
-    let step = run.begin(
-        StateName::Validated,
-        "checking the pods while they are out of traffic",
-        None,
-    );
+    let step = run.begin(StateName::Validated, "checking the pods before they get traffic", None);
     run.intend(&step, format!("check {} directly", record.revision), json!({}))
         .await?;
     let model = plan.preflight.model.as_deref();
-    let context = context(run.request, model, record, serving.pods(), out_of_traffic(&basis.prior));
+    let expected = if run.spared.is_empty() {
+        out_of_traffic(&basis.prior)
+    } else {
+        TrafficStatus::Narrowed.word()
+    };
+    let context = context(run.request, model, record, serving.pods(), expected);
     let mut evidence = checks_pass(run, &plan.checks, Phase::Direct, &context).await?;
     let world = run.world;
     let now = unless_asked_to_stop(world.interrupt, world.workloads.serving_pods(record)).await??;
@@ -76,6 +77,7 @@ pub(crate) fn context(
         model: request.model.clone().or_else(|| model.map(str::to_owned)),
         environment: request.environment.clone(),
         pods: pods.to_vec(),
+        are_some: false,
         expected_traffic: expected_traffic.to_owned(),
     }
 }

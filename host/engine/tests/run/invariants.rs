@@ -9,7 +9,7 @@ use vllm_rollback_engine::event::Event;
 use vllm_rollback_engine::failure::FailureKind;
 use vllm_rollback_engine::release::{ReleaseStatus, Revision};
 use vllm_rollback_engine::report::{ExitCode, RunReport, StateName};
-use vllm_rollback_engine::request::{Accept, TargetWish};
+use vllm_rollback_engine::request::{Accept, FenceWish, TargetWish};
 use vllm_rollback_engine::traffic::TrafficStatus;
 
 use crate::sim::build::{crashed, history};
@@ -206,6 +206,7 @@ prop_compose! {
         has_router in any::<bool>(),
         halfway in prop_oneof![4 => Just(0_u32), 1 => Just(1), 1 => Just(2)],
         undoes in any::<bool>(),
+        (can_spare, stuck_beside) in (any::<bool>(), prop::option::of((0..4_usize, 1..3_u32))),
     ) -> Sim {
         const MANIFESTS: [&str; 4] = ["a", "b", "c", "d"];
         let mut revisions: Vec<_> = older.iter().map(|(status, manifest, _)| (*status, MANIFESTS[*manifest])).collect();
@@ -223,8 +224,12 @@ prop_compose! {
             world.has_router = has_router;
             world.halfway = halfway;
             world.undoes = undoes;
+            world.can_spare = can_spare;
             let live = std::mem::take(&mut world.live);
             world.apply(&live);
+            if let Some((manifest, count)) = stuck_beside {
+                world.is_stuck_beside(MANIFESTS[manifest], count);
+            }
         }
         sim
     }
@@ -237,9 +242,10 @@ fn wish() -> impl Strategy<Value = TargetWish> {
     ]
 }
 
-fn client(sim: &Sim, id: &str, wish: TargetWish, accepts_all: bool) -> Client {
+fn client(sim: &Sim, id: &str, wish: TargetWish, accepts_all: bool, spares: bool) -> Client {
     Client::new(sim, id).asking(|request| {
         request.target = wish;
+        request.fence = if spares { FenceWish::BadOnly } else { FenceWish::Whole };
         if accepts_all {
             request.accept.extend([Accept::BadTarget, Accept::PendingCurrent]);
         }
@@ -261,13 +267,13 @@ proptest! {
     fn i1_i2_i4_i7_hold_whatever_fails_dies_or_is_interrupted_and_for_every_run_after_it(
         sim in world(),
         runs in prop::collection::vec(
-            (wish(), any::<bool>(), prop::collection::btree_map((0..70_u32).prop_map(Trouble::Call), fault(), 0..3), prop::option::weighted(0.2, 0..70_u32)),
+            (wish(), any::<bool>(), any::<bool>(), prop::collection::btree_map((0..70_u32).prop_map(Trouble::Call), fault(), 0..3), prop::option::weighted(0.2, 0..70_u32)),
             1..4,
         ),
     ) {
         let original = sim.world().traffic();
-        for (at, (wish, accepts_all, faults, interrupt_at)) in runs.into_iter().enumerate() {
-            let mut client = client(&sim, &format!("run-{at}"), wish, accepts_all);
+        for (at, (wish, accepts_all, spares, faults, interrupt_at)) in runs.into_iter().enumerate() {
+            let mut client = client(&sim, &format!("run-{at}"), wish, accepts_all, spares);
             client.faults = faults;
             client.interrupt_at = interrupt_at;
             let before = Before::of(&sim);

@@ -13,6 +13,7 @@ mod planning;
 mod proof;
 mod resuming;
 mod sim;
+mod sparing;
 mod step_back;
 mod switching;
 mod targets;

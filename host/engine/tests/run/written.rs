@@ -116,6 +116,7 @@ fn the_memory_keeps_the_last_twenty_runs_and_the_last_forty_rejected_revisions()
                 started: "2025-01-01T00:00:00Z".into(),
                 from: 1,
                 step_back: None,
+                spares: false,
                 to: 1,
                 state: StateName::Done,
                 exit_code: Some(0),

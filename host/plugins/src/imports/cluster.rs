@@ -1,5 +1,6 @@
 //! `cluster`: the release's pods, events and logs.
 
+use vllm_rollback_engine::check::CheckContext;
 use vllm_rollback_plugin_abi::vllm_rollback::plugin::cluster::{Container, Event, Host, PodStatus};
 
 use super::ask;
@@ -20,7 +21,7 @@ impl Host for Run {
             Err(why) => return Ok(Err(why)),
         };
         let pods = ask(self.left(), subject.outside.cluster.pods()).await;
-        Ok(pods.map(|pods| pods.into_iter().map(pod).collect()))
+        Ok(pods.map(|pods| concerned(&subject.context, pods).into_iter().map(pod).collect()))
     }
 
     async fn events(&mut self) -> wasmtime::Result<Result<Vec<Event>, String>> {
@@ -52,6 +53,17 @@ impl Host for Run {
             .log_tail(&pod, &container, which, lines.clamp(1, LOG_LINES));
         Ok(ask(self.left(), tail).await.map(|text| last(&text).to_owned()))
     }
+}
+
+/// All pods, or those that are judged by themselves: what they run is what should run then.
+fn concerned(context: &CheckContext, mut pods: Vec<PodView>) -> Vec<PodView> {
+    if context.are_some {
+        pods.retain(|pod| context.pods.iter().any(|concerned| concerned.uid == pod.uid));
+        for pod in &mut pods {
+            pod.of_target = true;
+        }
+    }
+    pods
 }
 
 /// The last bytes that a check may have, from the start of a line when possible.

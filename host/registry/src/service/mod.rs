@@ -4,9 +4,13 @@
 //! `helm rollback`: Helm 3's three-way merge keeps foreign keys; Helm 4 has to be told `--server-side=false`, since the
 //! selector is one atomic field to server-side apply and the rollback would fail with a conflict (tried with helm 3.22.0
 //! and 4.3.1 on Kubernetes 1.35). Connections that are open already stay open: those are drained, not cut.
+//!
+//! The selector can also ask for a value that good pods carry as a label: then those stay in traffic, and pods that come later
+//! do not get any, whatever they run. A selector by `pod-template-hash` would let new pods in before they were checked.
 
 mod services;
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -17,6 +21,7 @@ use vllm_rollback_engine::failure::{Failure, FailureKind};
 use vllm_rollback_engine::ports::Registry;
 use vllm_rollback_engine::release::ReleaseRef;
 use vllm_rollback_engine::traffic::{TrafficState, TrafficStatus};
+use vllm_rollback_engine::workload::ServingPod;
 
 pub use services::{Gate, Services, Wanted};
 
@@ -25,11 +30,15 @@ use crate::token::{recall, remember};
 /// Value of the gate's selector key while it is closed.
 pub const CLOSED: &str = "closed";
 
+/// Value of the gate's selector key while pods that were checked stay in traffic: they carry it as a label.
+pub const CHECKED: &str = "checked";
+
 /// The driver.
 #[derive(Debug)]
 pub struct ServiceGate<S> {
     release: ReleaseRef,
     services: S,
+    spares: AtomicBool,
 }
 
 /// What is remembered of each Service.
@@ -47,7 +56,11 @@ struct Remembered {
 impl<S: Services> ServiceGate<S> {
     /// The gate of a release.
     pub fn new(release: ReleaseRef, services: S) -> Self {
-        Self { release, services }
+        Self {
+            release,
+            services,
+            spares: AtomicBool::new(false),
+        }
     }
 
     /// The release's Services that can be gated, all of them its own.
@@ -109,10 +122,15 @@ impl<S: Services> ServiceGate<S> {
     }
 
     /// Closes it, whatever its selector is by now. One that is gone has no endpoints.
-    async fn close(&self, name: &str) -> Result<(), Failure> {
-        match self.services.read(name).await? {
-            Some(gate) if gate.value.is_none() => self.services.close(name, CLOSED).await,
-            _ => Ok(()),
+    async fn close(&self, name: &str, from: &TrafficStatus) -> Result<(), Failure> {
+        let Some(gate) = self.services.read(name).await? else {
+            return Ok(());
+        };
+        match gate.value.as_deref() {
+            None if self.spares.load(Ordering::Relaxed) => self.services.close(name, CHECKED).await,
+            None => self.services.close(name, CLOSED).await,
+            Some(CHECKED) if *from == TrafficStatus::Narrowed => self.services.close(name, CLOSED).await,
+            Some(_) => Ok(()),
         }
     }
 
@@ -121,6 +139,10 @@ impl<S: Services> ServiceGate<S> {
         let Some(now) = self.services.read(&service.name).await? else {
             return Ok(());
         };
+        // What it narrows to is still marked, should the model have to go out again.
+        if now.value.as_deref() == Some(CHECKED) {
+            self.spares.store(true, Ordering::Relaxed);
+        }
         match &service.gate {
             gate if *gate == now.value => Ok(()),
             None => self.services.open(&service.name).await,
@@ -139,10 +161,17 @@ impl<S: Services> ServiceGate<S> {
                     )),
             );
         };
-        self.services.wait(name, left(end), Wanted::None).await?;
-        Ok(format!(
-            "Service/{name}: gate {value}, its EndpointSlices hold 0 ready endpoints"
-        ))
+        let (names, uids): (Vec<String>, Vec<String>) = if value == CHECKED {
+            self.services.marked(CHECKED).await?.into_iter().unzip()
+        } else {
+            (Vec::new(), Vec::new())
+        };
+        let ready = self.services.wait(name, left(end), Wanted::NoneBut(uids)).await?;
+        let but = match ready.as_slice() {
+            [] => "0 ready endpoints".to_owned(),
+            ready => format!("only pods that were checked: {} of {}", ready.len(), names.join(", ")),
+        };
+        Ok(format!("Service/{name}: gate {value}, its EndpointSlices hold {but}"))
     }
 
     /// The line of evidence, and whether the Service serves.
@@ -193,10 +222,11 @@ impl<S: Services> Registry for ServiceGate<S> {
     async fn read(&self) -> Result<TrafficState, Failure> {
         let found = self.found().await?;
         // Partly closed still lets traffic in: only all gates together keep it out.
-        let status = if found.iter().all(|(_, gate)| gate.value.is_some()) {
-            TrafficStatus::Disabled
-        } else {
-            TrafficStatus::Enabled
+        let has = |value: Option<&str>| found.iter().any(|(_, gate)| gate.value.as_deref() == value);
+        let status = match (has(None), has(Some(CHECKED))) {
+            (true, _) => TrafficStatus::Enabled,
+            (false, true) => TrafficStatus::Narrowed,
+            (false, false) => TrafficStatus::Disabled,
         };
         let evidence = found
             .iter()
@@ -215,10 +245,25 @@ impl<S: Services> Registry for ServiceGate<S> {
         })
     }
 
+    async fn assert_can_spare(&self) -> Result<(), Failure> {
+        Ok(())
+    }
+
+    async fn spare(&self, pods: &[ServingPod]) -> Result<Vec<String>, Failure> {
+        self.services.mark(pods, CHECKED).await?;
+        self.spares.store(true, Ordering::Relaxed);
+        let line = |pod: &ServingPod| format!("Pod/{}: passed the direct checks, stays in traffic", pod.name);
+        Ok(pods.iter().map(line).collect())
+    }
+
     async fn stop(&self, prior: &TrafficState) -> Result<(), Failure> {
         // Those that exist now too: a revision may have brought one that nobody knew when the state was read.
         let restore = self.to_restore(prior).await?;
-        try_join_all(restore.iter().map(|service| self.close(&service.name))).await?;
+        let closing = restore.iter().map(|service| self.close(&service.name, &prior.status));
+        try_join_all(closing).await?;
+        if prior.status == TrafficStatus::Narrowed {
+            self.services.mark(&[], CHECKED).await?;
+        }
         Ok(())
     }
 
@@ -271,7 +316,7 @@ impl<S: Services> Registry for ServiceGate<S> {
     }
 
     async fn afterwards(&self) -> Vec<String> {
-        match self.services.turned_client_side().await {
+        let mut lines = match self.services.turned_client_side().await {
             Ok(false) => Vec::new(),
             Ok(true) => vec![format!(
                 "Helm wrote this revision client-side, because the closed Service gate owned a field; later upgrades stay \
@@ -282,7 +327,15 @@ impl<S: Services> Registry for ServiceGate<S> {
             Err(failure) => vec![format!(
                 "whether Helm changed its apply method could not be read: {failure}"
             )],
+        };
+        if self.spares.swap(false, Ordering::Relaxed)
+            && let Err(failure) = self.services.mark(&[], CHECKED).await
+        {
+            lines.push(format!(
+                "the good pods keep a label that no gate asks for any more: {failure}"
+            ));
         }
+        lines
     }
 }
 

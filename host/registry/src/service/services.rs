@@ -6,6 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use vllm_rollback_engine::failure::Failure;
 use vllm_rollback_engine::release::ReleaseRef;
+use vllm_rollback_engine::workload::ServingPod;
 
 /// A Service, as the gate sees it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,10 +22,10 @@ pub struct Gate {
 }
 
 /// Which endpoints are waited for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Wanted {
-    /// No endpoint gets traffic.
-    None,
+    /// No endpoint gets traffic, but for pods with these UIDs.
+    NoneBut(Vec<String>),
     /// At least one does.
     Some,
 }
@@ -61,6 +62,18 @@ pub trait Services: Send + Sync {
     /// # Errors
     /// `Timeout` that names what it saw; `Forbidden`, `Unreachable`.
     async fn wait(&self, service: &str, deadline: Duration, wanted: Wanted) -> Result<Vec<String>, Failure>;
+
+    /// Gives these pods of the release the gate's key with this value as a label, and takes it from all its others.
+    ///
+    /// # Errors
+    /// `NotFound`, `Conflict` when one is gone; `Forbidden`, `Unreachable`.
+    async fn mark(&self, pods: &[ServingPod], value: &str) -> Result<(), Failure>;
+
+    /// The release's pods that carry this label: name and UID.
+    ///
+    /// # Errors
+    /// `Forbidden`, `Unreachable`.
+    async fn marked(&self, value: &str) -> Result<Vec<(String, String)>, Failure>;
 
     /// The newest record was written client-side, although the revision it was copied from was applied server-side.
     ///

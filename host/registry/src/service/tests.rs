@@ -10,6 +10,7 @@ use super::*;
 #[derive(Debug, Default)]
 struct Cluster {
     services: Mutex<BTreeMap<String, Gate>>,
+    marked: Mutex<Vec<String>>,
     turned: bool,
 }
 
@@ -21,7 +22,7 @@ impl Cluster {
             .collect();
         Self {
             services: Mutex::new(services),
-            turned: false,
+            ..Self::default()
         }
     }
 
@@ -72,12 +73,22 @@ impl Services for Cluster {
         Ok(())
     }
     async fn wait(&self, service: &str, _: Duration, wanted: Wanted) -> Result<Vec<String>, Failure> {
-        let closed = self.services.lock().unwrap()[service].value.is_some();
-        match (closed, wanted) {
-            (true, Wanted::None) => Ok(Vec::new()),
-            (false, Wanted::Some) => Ok(vec!["10.0.0.1:8000".to_owned()]),
+        let gate = self.services.lock().unwrap()[service].value.clone();
+        let marked = self.marked.lock().unwrap().clone();
+        match (gate.as_deref(), wanted) {
+            (Some(CHECKED), Wanted::NoneBut(uids)) if uids == marked => Ok(marked),
+            (Some(value), Wanted::NoneBut(_)) if value != CHECKED => Ok(Vec::new()),
+            (None, Wanted::Some) => Ok(vec!["10.0.0.1:8000".to_owned()]),
             _ => Err(Failure::new(FailureKind::Timeout, "the endpoints did not settle")),
         }
+    }
+    async fn mark(&self, pods: &[ServingPod], _: &str) -> Result<(), Failure> {
+        *self.marked.lock().unwrap() = pods.iter().map(|pod| pod.uid.clone()).collect();
+        Ok(())
+    }
+    async fn marked(&self, _: &str) -> Result<Vec<(String, String)>, Failure> {
+        let marked = self.marked.lock().unwrap();
+        Ok(marked.iter().map(|uid| (format!("pod-{uid}"), uid.clone())).collect())
     }
     async fn turned_client_side(&self) -> Result<bool, Failure> {
         Ok(self.turned)
@@ -231,4 +242,55 @@ proptest! {
         });
         prop_assert_eq!(gate.services.gates(), gates);
     }
+}
+
+fn pod(uid: &str) -> ServingPod {
+    ServingPod {
+        name: format!("pod-{uid}"),
+        uid: uid.to_owned(),
+        revision_hash: "good".into(),
+        ready: true,
+        restarts: 0,
+        port: 8000,
+        images: Vec::new(),
+        ip: None,
+    }
+}
+
+#[tokio::test]
+async fn pods_that_are_spared_stay_until_they_too_are_taken_out() {
+    let driver = driver(&[("a", None), ("b", Some("maintenance"))]);
+    let prior = driver.read().await.unwrap();
+    driver.spare(&[pod("1"), pod("2")]).await.unwrap();
+    for _ in 0..2 {
+        driver.stop(&prior).await.unwrap();
+        let gates = driver.services.gates();
+        assert_eq!(gates, [Some(CHECKED.to_owned()), Some("maintenance".to_owned())]);
+    }
+    let narrowed = driver.read().await.unwrap();
+    assert_eq!(narrowed.status, TrafficStatus::Narrowed);
+    let lines = driver.confirm_stopped(SOON).await.unwrap();
+    assert!(lines[0].contains("pod-1, pod-2"), "{lines:?}");
+    driver.resume_to(&prior).await.unwrap();
+    driver.confirm_resumed(&prior, SOON).await.unwrap();
+    driver.stop(&prior).await.unwrap();
+    assert_eq!(
+        driver.read().await.unwrap().status,
+        TrafficStatus::Narrowed,
+        "once more"
+    );
+    driver.stop(&narrowed).await.unwrap();
+    assert_eq!(driver.services.gates()[0].as_deref(), Some(CLOSED));
+    assert_eq!(driver.services.marked.lock().unwrap().len(), 0);
+}
+
+#[tokio::test]
+async fn the_marks_go_once_the_model_is_back_whoever_made_them() {
+    let driver = driver(&[("a", Some(CHECKED))]);
+    *driver.services.marked.lock().unwrap() = vec!["1".to_owned()];
+    let found = driver.read().await.unwrap();
+    let wish = driver.enabled(&found).unwrap();
+    driver.resume_to(&wish).await.unwrap();
+    driver.afterwards().await;
+    assert_eq!(driver.services.marked.lock().unwrap().len(), 0);
 }

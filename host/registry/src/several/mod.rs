@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use vllm_rollback_engine::failure::Failure;
 use vllm_rollback_engine::ports::Registry;
 use vllm_rollback_engine::traffic::{TrafficState, TrafficStatus};
+use vllm_rollback_engine::workload::ServingPod;
 
 use crate::token::{recall, remember};
 
@@ -82,8 +83,10 @@ impl Several {
 /// Whoever lets the model in keeps it in traffic: only all of them together keep it out.
 fn status(parts: &[TrafficState]) -> TrafficStatus {
     let any = |status: &TrafficStatus| parts.iter().any(|part| part.status == *status);
+    let are_narrowed = parts.iter().all(|part| part.status == TrafficStatus::Narrowed);
     match parts.first() {
         _ if any(&TrafficStatus::Enabled) => TrafficStatus::Enabled,
+        _ if any(&TrafficStatus::Narrowed) && !are_narrowed => TrafficStatus::Disabled,
         Some(first) if !any(&TrafficStatus::Disabled) => first.status.clone(),
         _ => TrafficStatus::Disabled,
     }
@@ -109,10 +112,23 @@ impl Registry for Several {
         Ok(())
     }
 
+    async fn assert_can_spare(&self) -> Result<(), Failure> {
+        try_join_all(self.members.iter().map(|member| member.assert_can_spare())).await?;
+        Ok(())
+    }
+
+    async fn spare(&self, pods: &[ServingPod]) -> Result<Vec<String>, Failure> {
+        let mut lines = Vec::new();
+        for member in &self.members {
+            lines.extend(member.spare(pods).await?);
+        }
+        Ok(lines)
+    }
+
     async fn stop(&self, prior: &TrafficState) -> Result<(), Failure> {
         let mut stopped = Vec::new();
         for (member, part) in self.parts(prior)? {
-            if part.status != TrafficStatus::Enabled {
+            if !part.status.lets_in() {
                 continue;
             }
             if let Err(failure) = member.stop(&part).await {

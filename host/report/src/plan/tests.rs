@@ -40,7 +40,9 @@ fn plan() -> Plan {
             },
         ],
         hooks: Vec::new(),
+        spares: Vec::new(),
         preflight: Preflight {
+            standing: None,
             findings: vec![
                 Finding {
                     severity: Severity::Ok,
@@ -119,7 +121,7 @@ What will happen
   1. take the model out of traffic with the service driver, and prove that it is out
   2. helm rollback llama 1, which becomes revision 4
   3. wait for its pods, at most 10m
-  4. check each pod while no client reaches it: completion
+  4. check each pod before clients reach it: completion
   5. put traffic back to enabled, exactly as it was found
   6. check through the router: none
   If a required check fails, the model stays out of traffic.

@@ -12,7 +12,7 @@ use vllm_rollback_engine::release::{
 };
 use vllm_rollback_engine::report::StateName;
 use vllm_rollback_engine::workload::{
-    Cause, CauseReason, Drained, Drift, EvidenceItem, GitOpsOwner, Preflight, Ready, ServingPod,
+    Cause, CauseReason, Drained, Drift, EvidenceItem, GitOpsOwner, Preflight, Ready, ServingPod, Standing,
 };
 
 use super::build;
@@ -143,7 +143,8 @@ fn helm_rollback(world: &mut World, order: &RollbackOrder) -> Result<RolledBack,
 
 #[async_trait]
 impl Workloads for Client {
-    async fn preflight(&self, _current: &ReleaseRecord, _target: &ReleaseRecord) -> Result<Preflight, Failure> {
+    async fn preflight(&self, _current: &ReleaseRecord, target: &ReleaseRecord) -> Result<Preflight, Failure> {
+        let target = target.manifest.clone();
         self.call("preflight", |world| {
             Ok(Preflight {
                 findings: world.findings.clone(),
@@ -151,6 +152,7 @@ impl Workloads for Client {
                 model: Some("llama".into()),
                 services: vec!["llama".into()],
                 gitops: world.gitops.clone(),
+                standing: Some(world.standing(&target)).filter(|standing| !standing.good.is_empty()),
             })
         })
         .await
@@ -172,13 +174,20 @@ impl Workloads for Client {
         self.call("live_objects", |_| Ok(Vec::new())).await
     }
 
+    async fn standing(&self, target: &ReleaseRecord) -> Result<Standing, Failure> {
+        self.call("standing", |world| Ok(world.standing(&target.manifest)))
+            .await
+    }
+
     async fn drain(
         &self,
         _current: &ReleaseRecord,
+        spared: &[ServingPod],
         _deadline: Duration,
         _observer: &dyn Observer,
     ) -> Result<Drained, Failure> {
         self.call("drain", |world| {
+            world.drained_beside = spared.iter().map(|pod| pod.uid.clone()).collect();
             let count = world.late_requests;
             Ok(Drained {
                 in_flight: Some(count),

@@ -9,7 +9,7 @@ use vllm_rollback_engine::journal::{Edge, Entry, Memory};
 use vllm_rollback_engine::release::{ReleaseRecord, RollbackOrder};
 use vllm_rollback_engine::report::StateName;
 use vllm_rollback_engine::traffic::TrafficStatus;
-use vllm_rollback_engine::workload::{Cause, Finding, GitOpsOwner, ServingPod};
+use vllm_rollback_engine::workload::{Cause, Finding, GitOpsOwner, ServingPod, Standing};
 
 /// How a manifest behaves once it is applied.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -81,6 +81,14 @@ pub(crate) struct World {
     pub(crate) halfway: u32,
     /// The registry puts back what a failed stop took.
     pub(crate) undoes: bool,
+    /// Pods of a revision before that an upgrade left serving.
+    pub(crate) old: Vec<ServingPod>,
+    /// The registry can keep some pods in traffic.
+    pub(crate) can_spare: bool,
+    /// UIDs of the pods that it keeps in.
+    pub(crate) spared: BTreeSet<String>,
+    /// UIDs of the pods whose requests were not waited for.
+    pub(crate) drained_beside: BTreeSet<String>,
     pub(crate) lock: Option<(String, String)>,
     pub(crate) dead: BTreeSet<String>,
     pub(crate) memory: Memory,
@@ -170,18 +178,38 @@ impl World {
         }
         let before = self.pods_made;
         self.pods_made += self.replicas.max(1);
-        self.proved.clear();
-        let pod = |number| ServingPod {
-            name: format!("llama-{number}"),
-            uid: format!("uid-{number}"),
-            revision_hash: format!("hash-{manifest}"),
-            ready: health.ready,
-            restarts: 0,
-            port: 8000,
-            images: Vec::new(),
-            ip: None,
-        };
-        self.pods = (before + 1..=self.pods_made).map(pod).collect();
+        // What an upgrade left serving stays when Helm goes back to it, and ends when it goes anywhere else.
+        let hash = format!("hash-{manifest}");
+        let kept = std::mem::take(&mut self.old).into_iter();
+        let kept: Vec<ServingPod> = kept.filter(|pod| pod.revision_hash == hash).collect();
+        self.proved.retain(|uid| kept.iter().any(|pod| pod.uid == *uid));
+        let made = (before + 1..=self.pods_made).map(|number| pod(number, manifest, health.ready));
+        self.pods = kept.into_iter().chain(made).collect();
+    }
+
+    /// The newest upgrade is stuck: this many ready pods of a manifest before it still serve.
+    pub(crate) fn is_stuck_beside(&mut self, manifest: &str, count: u32) {
+        let before = self.pods_made;
+        self.pods_made += count;
+        self.old = (before + 1..=self.pods_made)
+            .map(|number| pod(number, manifest, true))
+            .collect();
+    }
+
+    pub(crate) fn standing(&self, manifest: &str) -> Standing {
+        let hash = format!("hash-{manifest}");
+        let all = self.old.iter().chain(&self.pods).cloned();
+        let (good, others) = all.partition(|pod| pod.ready && pod.revision_hash == hash);
+        Standing { good, others }
+    }
+
+    /// The registry keeps only these pods in traffic: each must have passed the checks before (invariant I1).
+    pub(crate) fn narrows(&mut self) {
+        if !self.spared.iter().all(|uid| self.proved.contains(uid)) {
+            self.violations
+                .push("I1: a pod is spared that did not pass the direct check".to_owned());
+        }
+        self.traffic = Some(TrafficStatus::Narrowed);
     }
 
     /// Only the holder of the lock may change the world (invariant I3).
@@ -226,5 +254,18 @@ impl World {
                 self.violations.push(format!("I1: enabled although {what}"));
             }
         }
+    }
+}
+
+fn pod(number: u32, manifest: &str, ready: bool) -> ServingPod {
+    ServingPod {
+        name: format!("llama-{number}"),
+        uid: format!("uid-{number}"),
+        revision_hash: format!("hash-{manifest}"),
+        ready,
+        restarts: 0,
+        port: 8000,
+        images: Vec::new(),
+        ip: None,
     }
 }

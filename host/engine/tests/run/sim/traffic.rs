@@ -1,5 +1,7 @@
 //! The registry and the checks.
 
+use std::collections::BTreeSet;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -9,6 +11,7 @@ use vllm_rollback_engine::failure::{Failure, FailureKind};
 use vllm_rollback_engine::ports::{Checks, Registry};
 use vllm_rollback_engine::report::StateName;
 use vllm_rollback_engine::traffic::{TrafficState, TrafficStatus};
+use vllm_rollback_engine::workload::ServingPod;
 
 use super::build;
 use super::client::Client;
@@ -28,8 +31,31 @@ impl Registry for Client {
             .await
     }
 
-    async fn stop(&self, _prior: &TrafficState) -> Result<(), Failure> {
+    async fn assert_can_spare(&self) -> Result<(), Failure> {
+        self.call("assert_can_spare", |world| match world.can_spare {
+            true => Ok(()),
+            false => Err(Failure::new(FailureKind::Refused, "sim takes the whole model out")),
+        })
+        .await
+    }
+
+    async fn spare(&self, pods: &[ServingPod]) -> Result<Vec<String>, Failure> {
         let run_id = self.request.run_id.clone();
+        let uids: BTreeSet<String> = pods.iter().map(|pod| pod.uid.clone()).collect();
+        self.spares.store(true, Ordering::Relaxed);
+        self.call("spare", |world| {
+            world.changes(&run_id, "spare");
+            world.is_written_down(&run_id, StateName::Fenced);
+            world.spared = uids;
+            Ok(vec!["good pods stay".into()])
+        })
+        .await
+    }
+
+    async fn stop(&self, prior: &TrafficState) -> Result<(), Failure> {
+        let run_id = self.request.run_id.clone();
+        let spares = self.spares.load(Ordering::Relaxed);
+        let ends_narrow = prior.status == TrafficStatus::Narrowed;
         self.call("stop", |world| {
             world.changes(&run_id, "stop");
             world.is_written_down(&run_id, StateName::Fenced);
@@ -39,6 +65,12 @@ impl Registry for Client {
                     world.halfway -= 1;
                     return Err(Failure::new(FailureKind::Unreachable, "the second gate gave no answer"));
                 }
+                if spares {
+                    world.narrows();
+                } else {
+                    world.traffic = Some(TrafficStatus::Disabled);
+                }
+            } else if world.traffic() == TrafficStatus::Narrowed && ends_narrow {
                 world.traffic = Some(TrafficStatus::Disabled);
             }
             Ok(())
@@ -133,7 +165,10 @@ impl Checks for Client {
             if world.checks_are_silent {
                 return Ok(Vec::new());
             }
-            let health = world.health_of(&world.live.clone());
+            // What the pods run, which is not what was applied last while an upgrade is stuck.
+            let hash = context.pods.first().map(|pod| pod.revision_hash.clone());
+            let runs = hash.as_deref().and_then(|hash| hash.strip_prefix("hash-"));
+            let health = world.health_of(runs.unwrap_or(&world.live.clone()));
             let outcome = match phase {
                 Phase::Direct => health.direct,
                 _ if !world.has_router => return Ok(Vec::new()),
@@ -147,8 +182,15 @@ impl Checks for Client {
                     ..build::verdict(phase, outcome)
                 }));
                 let passed = outcome == Outcome::Pass;
-                world.proved = context.pods.iter().filter(|_| passed).map(|p| p.uid.clone()).collect();
-                for pod in &mut world.pods {
+                for pod in &context.pods {
+                    if passed {
+                        world.proved.insert(pod.uid.clone());
+                    } else {
+                        world.proved.remove(&pod.uid);
+                    }
+                }
+                let truth = &mut *world;
+                for pod in truth.pods.iter_mut().chain(&mut truth.old) {
                     pod.restarts += u32::from(health.restarts);
                 }
                 if health.restarts {

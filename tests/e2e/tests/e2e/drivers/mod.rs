@@ -1,5 +1,6 @@
 //! One conformance suite for every registry driver, each against the real thing that routes.
 
+mod bad_only;
 mod cases;
 mod door;
 mod exec;

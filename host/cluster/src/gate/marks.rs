@@ -1,0 +1,76 @@
+//! A label on pods that a gate's selector can ask for.
+
+use serde_json::{Value, json};
+use vllm_rollback_engine::failure::Failure;
+use vllm_rollback_engine::release::ReleaseRecord;
+use vllm_rollback_engine::workload::ServingPod;
+
+use crate::connect::Cluster;
+use crate::manifest::Manifest;
+use crate::pods;
+use crate::view;
+use crate::wire::{Patch, Resource};
+
+impl Cluster {
+    /// Gives these pods the label, and takes it from all other pods of the record's serving workloads. Each is written only while
+    /// it is still the same pod.
+    ///
+    /// # Errors
+    /// `Invalid` when the manifest cannot be read; `NotFound` or `Conflict` when one of the pods is gone; `Forbidden`,
+    /// `Unreachable`.
+    pub async fn mark_pods(
+        &self,
+        record: &ReleaseRecord,
+        marked: &[ServingPod],
+        key: &str,
+        value: &str,
+    ) -> Result<(), Failure> {
+        let writes = marked
+            .iter()
+            .map(|pod| self.mark_pod(&pod.name, &pod.uid, key, json!(value)));
+        futures::future::try_join_all(writes).await?;
+        for pod in self.release_pods(record).await? {
+            let (name, uid) = (pods::name(&pod), pods::uid(&pod));
+            let is_marked = marked.iter().any(|marked| marked.uid == uid);
+            if is_marked || pod["metadata"]["labels"].get(key).is_none() || pods::is_terminating(&pod) {
+                continue;
+            }
+            self.mark_pod(name, uid, key, Value::Null).await?;
+        }
+        Ok(())
+    }
+
+    /// The pods of the record's serving workloads that carry the label: name and UID.
+    ///
+    /// # Errors
+    /// `Invalid` when the manifest cannot be read; `Forbidden`, `Unreachable`.
+    pub async fn marked_pods(
+        &self,
+        record: &ReleaseRecord,
+        key: &str,
+        value: &str,
+    ) -> Result<Vec<(String, String)>, Failure> {
+        let found = self.release_pods(record).await?;
+        let marked = found.iter().filter(|pod| pod["metadata"]["labels"][key] == value);
+        Ok(marked
+            .map(|pod| (pods::name(pod).to_owned(), pods::uid(pod).to_owned()))
+            .collect())
+    }
+
+    async fn release_pods(&self, record: &ReleaseRecord) -> Result<Vec<Value>, Failure> {
+        let manifest = Manifest::of(record)?;
+        let workloads = manifest.serving_workloads();
+        let live = futures::future::try_join_all(workloads.iter().map(|w| view::read(self, w))).await?;
+        Ok(live.into_iter().flatten().flat_map(|live| live.pods).collect())
+    }
+
+    async fn mark_pod(&self, name: &str, uid: &str, key: &str, value: Value) -> Result<(), Failure> {
+        let path = Resource::core("pods").object(self.namespace(), name);
+        // Another pod of this name has another UID, which the API server refuses to write.
+        let patch = json!({ "metadata": { "uid": uid, "labels": { key: value } } });
+        let written = self.wire().patch(&path, Patch::Merge, &patch).await;
+        written
+            .map(drop)
+            .map_err(|e| e.into_failure(format!("cannot label Pod/{name}")))
+    }
+}

@@ -1,0 +1,237 @@
+//! Good pods that go on serving through a run.
+
+use vllm_rollback_engine::check::{Outcome, Phase};
+use vllm_rollback_engine::failure::FailureKind;
+use vllm_rollback_engine::report::{ExitCode, StateName};
+use vllm_rollback_engine::request::FenceWish;
+use vllm_rollback_engine::traffic::TrafficStatus::{self, Disabled, Enabled, Narrowed};
+use vllm_rollback_engine::workload::Severity;
+use vllm_rollback_engine::{TrafficWish, plan, rollback, set_traffic};
+
+use crate::sim::build::crashed;
+use crate::sim::{Client, Fault, Health, Sim, Trouble, finish};
+
+/// Revision 2 is stuck; two pods of revision 1 still serve.
+pub(crate) fn stuck() -> Sim {
+    let sim = crashed();
+    let mut world = sim.world();
+    world.can_spare = true;
+    world.is_stuck_beside("good", 2);
+    drop(world);
+    sim
+}
+
+pub(crate) fn sparing(sim: &Sim, id: &str) -> Client {
+    Client::new(sim, id).asking(|request| request.fence = FenceWish::BadOnly)
+}
+
+fn failing() -> Health {
+    Health {
+        direct: Outcome::Fail,
+        ..Health::GOOD
+    }
+}
+
+#[track_caller]
+fn assert_traffic(sim: &Sim, wanted: &TrafficStatus) {
+    let world = sim.world();
+    assert_eq!(world.traffic(), *wanted);
+    assert_eq!(world.violations, [] as [String; 0]);
+}
+
+fn by_hand(sim: &Sim, id: &str, wish: TrafficWish) {
+    let mut client = Client::new(sim, id);
+    client.is_by_operator = true;
+    let report = finish(&client, set_traffic(&client.world(), &client.request, wish)).unwrap();
+    assert_eq!(report.outcome, StateName::Done, "{:?}", report.failure);
+}
+
+#[test]
+fn good_pods_are_checked_first_and_serve_until_the_rest_is_proved() {
+    let sim = stuck();
+    let client = sparing(&sim, "run-1");
+    let report = client.report();
+    assert_eq!(report.outcome, StateName::Done, "{:?}", report.failure);
+    let calls = client.calls.lock().unwrap().clone();
+    let at = |name| calls.iter().position(|call| *call == name).unwrap();
+    assert!(at("checks") < at("spare") && at("spare") < at("stop") && at("stop") < at("rollback"));
+    let world = sim.world();
+    assert_eq!(
+        world.spared, world.drained_beside,
+        "nobody waits for pods that stay in traffic"
+    );
+    assert_eq!(world.spared.len(), 2);
+    let told: Vec<_> = world
+        .contexts
+        .iter()
+        .filter(|(phase, _)| *phase == Phase::Direct)
+        .collect();
+    assert_eq!(told[0].1.expected_traffic, "enabled");
+    assert_eq!((told[0].1.pods.len(), told[0].1.are_some), (2, true));
+    assert_eq!(told[1].1.expected_traffic, "narrowed");
+    assert_eq!(told[1].1.pods.len(), 3, "new pods are checked, too");
+    drop(world);
+    assert_traffic(&sim, &Enabled);
+}
+
+#[test]
+fn without_the_wish_the_plan_proposes_it_and_the_whole_model_is_taken_out() {
+    let sim = stuck();
+    let client = Client::new(&sim, "run-1");
+    let made = finish(&client, plan(&client.world(), &client.request))
+        .unwrap()
+        .unwrap();
+    assert!(made.spares.is_empty());
+    let proposal = made
+        .preflight
+        .findings
+        .iter()
+        .find(|finding| finding.subject == "fence")
+        .unwrap();
+    assert_eq!(proposal.severity, Severity::Warning);
+    assert_eq!(proposal.next, ["kubectl vllm-rollback llama --fence bad-only -n prod"]);
+    sim.world().can_spare = false;
+    let made = finish(&client, plan(&client.world(), &client.request))
+        .unwrap()
+        .unwrap();
+    assert!(made.preflight.findings.iter().all(|finding| finding.subject != "fence"));
+    sim.world().can_spare = true;
+    assert_eq!(client.report().outcome, StateName::Done);
+    assert!(sim.world().spared.is_empty());
+}
+
+#[test]
+fn a_pod_that_restarts_while_it_is_checked_is_not_spared() {
+    let sim = stuck();
+    let restarting = Health {
+        restarts: true,
+        ..Health::GOOD
+    };
+    sim.world().health.insert("good".into(), restarting);
+    let report = sparing(&sim, "run-1").report();
+    assert_eq!(report.outcome, StateName::Unchanged);
+    assert_eq!(sim.world().orders.len(), 0);
+}
+
+#[test]
+fn pods_that_do_not_pass_are_not_spared_and_nothing_is_changed() {
+    let sim = stuck();
+    sim.world().health.insert("good".into(), failing());
+    let report = sparing(&sim, "run-1").report();
+    assert_eq!(
+        (report.outcome, report.exit_code),
+        (StateName::Unchanged, ExitCode::Refused)
+    );
+    let world = sim.world();
+    assert_eq!(
+        (world.orders.len(), world.memory.held.clone(), world.spared.len()),
+        (0, None, 0)
+    );
+    drop(world);
+    assert_traffic(&sim, &Enabled);
+}
+
+#[test]
+fn it_is_refused_where_no_pod_is_good_or_the_registry_cannot_do_it() {
+    let sim = crashed();
+    sim.world().can_spare = true;
+    let report = sparing(&sim, "run-1").report();
+    assert_eq!(report.outcome, StateName::Unchanged);
+    assert!(report.failure.unwrap().what.contains("none to spare"));
+    let sim = stuck();
+    sim.world().can_spare = false;
+    assert_eq!(sparing(&sim, "run-1").no_plan().kind, FailureKind::Refused);
+    assert_traffic(&sim, &Enabled);
+}
+
+#[test]
+fn pods_that_end_between_plan_and_fence_are_no_reason_to_go_on_without_them() {
+    let sim = stuck();
+    let client = sparing(&sim, "run-1");
+    let made = finish(&client, plan(&client.world(), &client.request))
+        .unwrap()
+        .unwrap();
+    sim.world().old.clear();
+    let report = finish(&client, rollback(&client.world(), &client.request, made)).unwrap();
+    assert_eq!(report.outcome, StateName::Unchanged);
+    assert_eq!(sim.world().orders.len(), 0);
+    assert_traffic(&sim, &Enabled);
+}
+
+#[test]
+fn a_failure_after_helm_leaves_the_good_pods_serving_and_the_next_run_goes_on() {
+    let sim = stuck();
+    sim.world().drifted = 1;
+    let report = sparing(&sim, "run-1").report();
+    assert_eq!(report.outcome, StateName::Held);
+    assert!(
+        report.notes.iter().any(|note| note.contains("go on serving")),
+        "{:?}",
+        report.notes
+    );
+    assert_traffic(&sim, &Narrowed);
+    sim.world().drifted = 0;
+    // Without the wish, too: what serves is not taken out for it.
+    let report = Client::new(&sim, "run-2").report();
+    assert_eq!(report.outcome, StateName::Done, "{:?}", report.failure);
+    assert_eq!(sim.world().orders.len(), 1);
+    assert_traffic(&sim, &Enabled);
+}
+
+#[test]
+fn pods_that_were_spared_and_fail_later_are_taken_out_with_the_rest() {
+    let sim = stuck();
+    sim.world().drifted = 1;
+    sparing(&sim, "run-1").report();
+    sim.world().health.insert("good".into(), failing());
+    sim.world().drifted = 0;
+    let report = Client::new(&sim, "run-2").report();
+    assert_eq!(
+        (report.outcome, report.exit_code),
+        (StateName::Held, ExitCode::HeldCheckFailed)
+    );
+    assert_traffic(&sim, &Disabled);
+}
+
+#[test]
+fn an_operator_can_take_the_spared_pods_out_and_put_everything_back() {
+    let sim = stuck();
+    sim.world().drifted = 1;
+    sparing(&sim, "run-1").report();
+    by_hand(&sim, "op-1", TrafficWish::Disable);
+    assert_traffic(&sim, &Disabled);
+    by_hand(&sim, "op-2", TrafficWish::Enable);
+    assert_traffic(&sim, &Enabled);
+    assert_eq!(sim.world().memory.held, None);
+}
+
+#[test]
+fn a_run_that_dies_at_any_port_call_is_resumed_with_the_good_pods_or_aborted_with_them() {
+    let count = sparing(&stuck(), "count");
+    count.report();
+    for at in 0..count.calls_made() {
+        for death in [Fault::DiesBefore, Fault::DiesAfter] {
+            for aborts in [false, true] {
+                let sim = stuck();
+                if sparing(&sim, "run-1").with(Trouble::Call(at), death).run().is_some() {
+                    continue;
+                }
+                let was = sim.world().traffic();
+                let what = format!("{death:?} at call {at}, traffic {was:?}");
+                if aborts {
+                    Client::new(&sim, "run-2").abort();
+                    let now = sim.world().traffic();
+                    assert!(now == was || was == Enabled, "{what}: {now:?}");
+                } else {
+                    match sparing(&sim, "run-2").run_or_resume().unwrap() {
+                        Ok(report) => assert_eq!(report.outcome, StateName::Done, "{what}: {:?}", report.failure),
+                        Err(failure) => assert_eq!(failure.kind, FailureKind::Refused, "{what}: {failure}"),
+                    }
+                    assert_eq!(sim.world().traffic(), Enabled, "{what}");
+                    assert_eq!(sim.world().records.len(), 3, "{what}");
+                }
+                assert_eq!(sim.world().violations, [] as [String; 0], "{what}");
+            }
+        }
+    }
+}
