@@ -16,11 +16,15 @@ pub struct ServicePorts {
     pub name: String,
     /// Its ports, the ones that clients connect to.
     pub ports: Vec<u16>,
+    /// `ClusterIP`, `headless`, `LoadBalancer`, …
+    pub kind: String,
+    /// The value of the gate's key in its selector; none while it is open.
+    pub gate: Option<String>,
 }
 
 /// All Services of a namespace.
 #[derive(Debug)]
-pub struct Services(Vec<Value>);
+pub struct Services(pub(crate) Vec<Value>);
 
 impl Cluster {
     /// Lists the Services of this namespace. A list right after a write takes up to 0.1 s (the API server first makes sure
@@ -44,10 +48,23 @@ impl Services {
     /// # Errors
     /// `Invalid` when the manifest cannot be read.
     pub fn of(&self, record: &ReleaseRecord) -> Result<Vec<ServicePorts>, Failure> {
-        let manifest = Manifest::of(record)?;
+        Ok(self.leading_to(&Manifest::of(record)?))
+    }
+
+    /// As [`Self::of`].
+    pub(crate) fn leading_to(&self, manifest: &Manifest) -> Vec<ServicePorts> {
         let workloads = manifest.serving_workloads();
         let leads = |service: &&Value| workloads.iter().any(|workload| leads_to(service, workload));
-        Ok(self.0.iter().filter(leads).map(ports).collect())
+        self.0.iter().filter(leads).map(ports).collect()
+    }
+
+    /// Names of those that select pods with these labels.
+    pub(crate) fn selecting(&self, labels: &Value) -> Vec<String> {
+        let selecting = self
+            .0
+            .iter()
+            .filter(|service| selects(&service["spec"]["selector"], labels));
+        selecting.map(|service| ports(service).name).collect()
     }
 }
 
@@ -70,7 +87,13 @@ fn leads_to(service: &Value, workload: &Workload<'_>) -> bool {
 
 fn ports(service: &Value) -> ServicePorts {
     let number = |port: &Value| port["port"].as_u64().and_then(|number| u16::try_from(number).ok());
+    let kind = match (service["spec"]["clusterIP"].as_str(), service["spec"]["type"].as_str()) {
+        (Some("None"), _) => "headless",
+        (_, kind) => kind.unwrap_or("ClusterIP"),
+    };
     ServicePorts {
+        kind: kind.to_owned(),
+        gate: service["spec"]["selector"][GATE_KEY].as_str().map(str::to_owned),
         name: service["metadata"]["name"].as_str().unwrap_or_default().to_owned(),
         ports: service["spec"]["ports"]
             .as_array()
@@ -125,5 +148,17 @@ spec:
     fn the_ports_are_those_of_clients() {
         let service = json!({"metadata": {"name": "s"}, "spec": {"ports": [{"port": 80, "targetPort": 8000}]}});
         assert_eq!(ports(&service).ports, [80]);
+        assert_eq!(ports(&service).kind, "ClusterIP");
+    }
+
+    #[test]
+    fn a_closed_gate_and_a_headless_service_are_told() {
+        let service =
+            json!({"metadata": {"name": "s"}, "spec": {"clusterIP": "None", "selector": {GATE_KEY: "closed"}}});
+        let found = ports(&service);
+        assert_eq!(
+            (found.kind.as_str(), found.gate.as_deref()),
+            ("headless", Some("closed"))
+        );
     }
 }

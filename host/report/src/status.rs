@@ -40,6 +40,9 @@ pub struct Status {
     pub unfinished: Option<String>,
     /// What this machine's journal says of it in the end.
     pub last_words: Option<String>,
+    /// What is not as it should be.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
     /// What could not be read, and why.
     pub unread: Vec<String>,
     /// What to type next, best first.
@@ -88,6 +91,9 @@ pub fn table(status: &Status, glyphs: Glyphs) -> String {
         if let Some(words) = &status.last_words {
             page.line(10, &[span(FAINT, format!("journal here: {words}"))]);
         }
+    }
+    for warning in &status.warnings {
+        page.marked(0, Mark::Attention, &[span(WARN, warning.clone())]);
     }
     pods(&mut page, &status.pods);
     for unread in &status.unread {
@@ -161,6 +167,7 @@ mod tests {
             last_good: Some(Revision(1)),
             pods: Vec::new(),
             traffic: Some(samples::traffic(TrafficStatus::Disabled)),
+            warnings: vec!["the gate of Service/llama is closed".into()],
             unfinished: None,
             last_words: None,
             held: Some(Held {
@@ -186,6 +193,7 @@ Traffic   disabled (service driver) at Service/llama:8000
 Held      completion failed  since 2026-01-02T03:04:05Z, run 01J
           before that: enabled (service driver) at Service/llama:8000
 Lock      free
+!! the gate of Service/llama is closed
 
 no pod serves this release
 ?? pods: forbidden

@@ -54,9 +54,11 @@ pub(crate) async fn show(
     let site = Site::open(shell, &site, connection, &target.release, &terminal, HelmUse::Soon).await?;
     let request = wishes.apply(target, site.request(wishes.timeout));
     let world = site.world(&Never, terminal.as_ref());
-    let plan = ticking(&terminal, vllm_rollback_engine::plan(&world, &request)).await;
+    let looking = async { tokio::join!(vllm_rollback_engine::plan(&world, &request), site.routing()) };
+    let (plan, routing) = ticking(&terminal, looking).await;
     terminal.clear();
-    let plan = plan?;
+    let mut plan = plan?;
+    plan.preflight.findings.extend(routing);
     shell.show(&plan, page::table, page::json)?;
     match vllm_rollback_engine::refusal(&plan) {
         None => Ok(ExitCode::Success),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use clap::Args;
 use vllm_rollback_engine::failure::Failure;
-use vllm_rollback_engine::journal::Memory;
+use vllm_rollback_engine::journal::{Held, Memory};
 use vllm_rollback_engine::ports::Journal;
 use vllm_rollback_engine::report::ExitCode;
 use vllm_rollback_engine::resume::unfinished;
@@ -48,16 +48,19 @@ pub(crate) async fn run(args: StatusArgs, shell: &Shell) -> Result<ExitCode, Fai
         .next("helm list --all-namespaces"));
     };
     let mut unread = Unread::default();
-    let (record, memory, traffic, lock) = tokio::join!(
+    let (record, memory, traffic, lock, gates) = tokio::join!(
         site.releases.record(current.revision),
         site.journal.memory(),
         site.registry.read(),
         site.lock_holder(),
+        site.closed_gates(),
     );
     let record = unread.or("the record of the current revision", record);
     let memory = unread.or("what earlier runs left", memory).unwrap_or_default();
     let lock = unread.or("the lock", lock).flatten();
     let traffic = unread.or("the model's place in traffic", traffic);
+    let gates = unread.or("the gates of its Services", gates).unwrap_or_default();
+    let forgotten = forgotten(&gates, &memory);
     let mut pods = Vec::new();
     if let Some(record) = &record {
         pods = unread
@@ -79,7 +82,9 @@ pub(crate) async fn run(args: StatusArgs, shell: &Shell) -> Result<ExitCode, Fai
             &pods,
             traffic.as_ref().map(|t| &t.status),
             last_good.is_some(),
+            !forgotten.is_empty(),
         ),
+        warnings: forgotten,
         pods,
         traffic,
         unfinished: unfinished(&memory).map(|cut| cut.sentence()),
@@ -114,6 +119,7 @@ fn next(
     pods: &[ServingPod],
     traffic: Option<&TrafficStatus>,
     can_go_back: bool,
+    has_forgotten_gate: bool,
 ) -> Vec<String> {
     let command = |verb: &str| shell.program.command(verb, &site.release.name, &site.release.namespace);
     let is_out = traffic.is_some_and(|status| *status != TrafficStatus::Enabled);
@@ -135,6 +141,12 @@ fn next(
             command("rollback")
         ));
     }
+    if has_forgotten_gate && !is_out {
+        next.push(format!(
+            "{} --registry service    # opens the gates",
+            command("registry enable")
+        ));
+    }
     if is_out {
         next.push(format!("{}    # does it answer now?", command("validate")));
         next.push(format!(
@@ -149,11 +161,50 @@ fn next(
     next
 }
 
+/// Gates that no run and no operator is remembered to hold: somebody closed them by hand, or what was remembered is gone.
+fn forgotten(gates: &[(String, String)], memory: &Memory) -> Vec<String> {
+    let is_held = |held: &Held| held.prior.driver.split(',').any(|driver| driver == "service");
+    if memory.held.as_ref().is_some_and(is_held) {
+        return Vec::new();
+    }
+    let warning = |(service, gate): &(String, String)| {
+        format!(
+            "the gate of Service/{service} is closed ({gate}), and nothing remembers why: no client comes through it"
+        )
+    };
+    gates.iter().map(warning).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use vllm_rollback_engine::failure::FailureKind;
+    use vllm_rollback_engine::traffic::TrafficState;
 
     use super::*;
+
+    #[test]
+    fn a_closed_gate_that_nobody_remembers_is_told() {
+        let gates = [("llama".to_owned(), "closed".to_owned())];
+        let held = |driver: &str| Memory {
+            held: Some(Held {
+                run_id: "run-1".into(),
+                since: String::new(),
+                reason: String::new(),
+                prior: TrafficState {
+                    driver: driver.into(),
+                    status: TrafficStatus::Enabled,
+                    token: serde_json::Value::Null,
+                    endpoint: None,
+                    evidence: Vec::new(),
+                },
+            }),
+            ..Memory::default()
+        };
+        assert_eq!(forgotten(&gates, &Memory::default()).len(), 1);
+        assert_eq!(forgotten(&gates, &held("postgres")).len(), 1);
+        assert_eq!(forgotten(&gates, &held("postgres,service")).len(), 0);
+        assert_eq!(forgotten(&[], &Memory::default()).len(), 0);
+    }
 
     #[test]
     fn what_cannot_be_read_is_said_and_not_guessed() {

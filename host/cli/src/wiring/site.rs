@@ -13,6 +13,7 @@ use vllm_rollback_engine::ports::{Clock, Interrupt, Journal, Registry, Releases,
 use vllm_rollback_engine::release::{ReleaseRef, Revision};
 use vllm_rollback_engine::request::{Accept, Deadlines, Request, TargetWish};
 use vllm_rollback_engine::target::{self, Wish};
+use vllm_rollback_engine::workload::{Finding, Severity};
 use vllm_rollback_helm::{HelmBinary, HelmReleases};
 use vllm_rollback_plugins::CheckRunner;
 use vllm_rollback_report::look::Mark;
@@ -50,6 +51,8 @@ pub(crate) struct Site {
     /// What earlier runs left, and what this one writes.
     pub(crate) journal: KeptJournal<ClusterMirror>,
     checks: CheckRunner,
+    cluster: Cluster,
+    newest: Newest,
     lock: ReleaseLock,
     clock: SystemClock,
     settings: Settings,
@@ -98,7 +101,7 @@ impl Site {
         let checks = CheckRunner::new(
             host,
             Arc::new(PodReach(pods.clone())),
-            Arc::new(SiteView::new(cluster.clone(), newest)),
+            Arc::new(SiteView::new(cluster.clone(), newest.clone())),
             Arc::new(registry::View(Arc::clone(&registry))),
             plugins::router(&settings)?,
         );
@@ -106,7 +109,9 @@ impl Site {
         let mirror = ClusterMirror::new(cluster.clone(), release.clone());
         Ok(Self {
             workloads: Arc::new(workloads(&settings, &cluster)),
-            lock: ReleaseLock::new(cluster, release.name.clone()),
+            lock: ReleaseLock::new(cluster.clone(), release.name.clone()),
+            cluster,
+            newest,
             journal: KeptJournal::new(local, mirror, warn),
             clock: SystemClock::start(),
             release,
@@ -161,6 +166,29 @@ impl Site {
         };
         let choice = target::choose(self.releases.as_ref(), &memory, &wish).await.ok()?;
         Some(choice.target.revision)
+    }
+
+    /// What seems to send the release traffic, for people: nothing is done with it.
+    pub(crate) async fn routing(&self) -> Vec<Finding> {
+        let looking = async { self.cluster.routing(&*self.newest.record().await?).await };
+        looking.await.unwrap_or_else(|failure| {
+            vec![Finding {
+                severity: Severity::Unknown,
+                subject: "routing".to_owned(),
+                message: format!("what sends the release traffic could not be looked at: {failure}"),
+                next: Vec::new(),
+            }]
+        })
+    }
+
+    /// The release's Services whose gate is closed, each with the gate's value.
+    ///
+    /// # Errors
+    /// Forbidden, Unreachable; as reading release records.
+    pub(crate) async fn closed_gates(&self) -> Result<Vec<(String, String)>, Failure> {
+        let (record, services) = tokio::try_join!(self.newest.record(), self.cluster.services())?;
+        let own = services.of(&record)?.into_iter();
+        Ok(own.filter_map(|service| Some((service.name, service.gate?))).collect())
     }
 
     /// Who holds the lock, in one line.

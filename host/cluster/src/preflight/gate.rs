@@ -1,19 +1,76 @@
 //! Whether the Service gate can close every way to the target's pods before helm makes one.
 
+use serde_json::Value;
 use vllm_rollback_engine::workload::{Finding, Severity};
 
 use super::finding;
+use crate::connect::Cluster;
 use crate::manifest::{Manifest, Mapper, Object};
+use crate::pods;
+use crate::view::LiveWorkload;
+use crate::wire::Resource;
 
 /// A Service that does not exist yet cannot be closed, and helm makes it open: clients would reach the pods before any
 /// check has looked at them.
-pub(super) async fn look(mapper: &Mapper, target: &Manifest) -> Vec<Finding> {
+pub(super) async fn look(cluster: &Cluster, mapper: &Mapper, target: &Manifest, live: &[LiveWorkload]) -> Vec<Finding> {
+    let (mut found, by_hand) = tokio::join!(services(mapper, target), by_hand(cluster, live));
+    found.extend(by_hand);
+    found
+}
+
+async fn services(mapper: &Mapper, target: &Manifest) -> Vec<Finding> {
     let services = target.services();
     let looks = services.iter().map(|service| {
         let object = service.object;
         async move { judge(object, mapper.live(object).await.map(|live| live.is_some()).ok()) }
     });
     futures::future::join_all(looks).await.into_iter().flatten().collect()
+}
+
+/// EndpointSlices that somebody else than the control plane's own controller keeps, or that mirror Endpoints, follow no selector.
+async fn by_hand(cluster: &Cluster, live: &[LiveWorkload]) -> Vec<Finding> {
+    let path = Resource::new("discovery.k8s.io", "v1", "endpointslices").collection(Some(cluster.namespace()));
+    match cluster.wire().list(&path, &[]).await {
+        Ok(listed) => {
+            let addresses: Vec<&str> = live.iter().flat_map(|live| &live.pods).filter_map(pods::ip).collect();
+            let slices = listed.items.iter();
+            slices.filter_map(|slice| judge_slice(slice, &addresses)).collect()
+        }
+        Err(error) => vec![finding(
+            Severity::Unknown,
+            "traffic",
+            format!(
+                "whether something leads to the pods by hand cannot be read: {}",
+                error.text()
+            ),
+        )],
+    }
+}
+
+fn judge_slice(slice: &Value, addresses: &[&str]) -> Option<Finding> {
+    let metadata = &slice["metadata"];
+    if metadata["labels"]["endpointslice.kubernetes.io/managed-by"] == "endpointslice-controller.k8s.io" {
+        return None;
+    }
+    let endpoints = slice["endpoints"].as_array()?.iter();
+    let mut listed = endpoints
+        .flat_map(|endpoint| endpoint["addresses"].as_array())
+        .flatten();
+    let address = listed.find_map(|address| address.as_str().filter(|address| addresses.contains(address)))?;
+    let service = metadata["labels"]["kubernetes.io/service-name"].as_str().unwrap_or("?");
+    let mut found = finding(
+        Severity::Refuse,
+        "traffic",
+        format!(
+            "EndpointSlice/{} of Service/{service} leads to the pod at {address} without a selector: no gate closes it",
+            metadata["name"].as_str().unwrap_or("?")
+        ),
+    );
+    found.next = vec![
+        format!("give Service/{service} a selector, or take its endpoints away"),
+        "or take the model out of traffic elsewhere: --registry postgres".to_owned(),
+    ];
+    Some(found)
 }
 
 /// `exists` is none when the cluster did not say.
@@ -47,6 +104,21 @@ fn judge(service: &Object, exists: Option<bool>) -> Option<Finding> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn endpoints_by_hand_that_lead_to_a_pod_are_refused_and_those_of_the_controller_are_not() {
+        let slice = |manager: &str| {
+            serde_json::json!({
+                "metadata": {"name": "s-1", "labels": {
+                    "kubernetes.io/service-name": "s", "endpointslice.kubernetes.io/managed-by": manager}},
+                "endpoints": [{"addresses": ["10.0.0.7"]}],
+            })
+        };
+        let refused = judge_slice(&slice("endpointslicemirroring-controller.k8s.io"), &["10.0.0.7"]).unwrap();
+        assert_eq!(refused.severity, Severity::Refuse);
+        assert!(judge_slice(&slice("me"), &["10.0.0.8"]).is_none());
+        assert!(judge_slice(&slice("endpointslice-controller.k8s.io"), &["10.0.0.7"]).is_none());
+    }
 
     #[test]
     fn a_service_that_helm_would_make_is_refused_and_one_that_exists_is_not() {

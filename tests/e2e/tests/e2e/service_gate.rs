@@ -184,3 +184,112 @@ fn managers(service: &serde_json::Value) -> Vec<(String, String, String)> {
     all.sort();
     all
 }
+
+/// A further Service of the release's pods, made beside Helm, with these fields of its spec.
+fn add_service(model: &Model, name: &str, spec: serde_json::Value) {
+    let object = serde_json::json!({
+        "apiVersion": "v1", "kind": "Service",
+        "metadata": { "name": name, "namespace": model.namespace.name },
+        "spec": spec,
+    });
+    model.namespace.kubectl().apply(&object.to_string());
+}
+
+#[test]
+fn a_headless_service_beside_the_first_is_held_as_well_and_both_are_given_back() {
+    let model = Model::crashed("headless", Major::Four);
+    let selector = service(&model)["spec"]["selector"].clone();
+    let spec = serde_json::json!({
+        "clusterIP": "None", "selector": selector, "ports": [{ "port": 80, "targetPort": 8000 }],
+    });
+    add_service(&model, "peers", spec);
+    let report = model.rollback(&[]).expect_code(0).report();
+    assert_restored(&report, 1);
+    let lines = |name: StateName| {
+        let state = report.states.iter().find(|state| state.name == name).expect("reached");
+        state.evidence.join("\n")
+    };
+    for name in ["peers", SERVICE] {
+        assert!(lines(StateName::Fenced).contains(&format!("Service/{name}: gate closed")));
+        assert!(lines(StateName::Unfenced).contains(&format!("Service/{name}: gate open")));
+        assert_eq!(model.namespace.client(name).endpoints().len(), 1, "{name}");
+    }
+}
+
+#[test]
+fn endpoints_by_hand_that_no_gate_closes_are_refused_before_anything_changes() {
+    let model = Model::good("byhand", Major::Four);
+    assert!(model.upgrade_and_wait(2, &[], "120s"));
+    add_service(&model, "manual", serde_json::json!({ "ports": [{ "port": 8000 }] }));
+    let pods = model
+        .namespace
+        .kubectl()
+        .json(&["-n", &model.namespace.name, "get", "pods"])
+        .expect("pods");
+    let slice = serde_json::json!({
+        "apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "addressType": "IPv4",
+        "metadata": {
+            "name": "manual-1", "namespace": model.namespace.name,
+            "labels": { "kubernetes.io/service-name": "manual" },
+        },
+        "ports": [{ "port": 8000 }],
+        "endpoints": [{ "addresses": [pods["items"][0]["status"]["podIP"]] }],
+    });
+    model.namespace.kubectl().apply(&slice.to_string());
+    let ran = model.rollback(&["1"]).expect_code(1);
+    assert!(ran.stderr.contains("EndpointSlice/manual-1"), "{}", ran.stderr);
+    assert_eq!(model.statuses().len(), 2);
+    model.assert_serves(2);
+}
+
+#[test]
+fn a_gate_that_nobody_remembers_is_told_and_the_plan_says_what_routes_here() {
+    let model = Model::good("forgotten", Major::Four);
+    let status = || {
+        model
+            .tool()
+            .run(&["status", RELEASE, "-o", "json"])
+            .expect_code(0)
+            .stdout
+    };
+    assert!(!status().contains("nothing remembers why"), "{}", status());
+    let patch = r#"{"spec": {"selector": {"rollback.vllm/gate": "closed"}}}"#;
+    let words = [
+        "-n",
+        &model.namespace.name,
+        "patch",
+        "service",
+        SERVICE,
+        "--type=merge",
+        "-p",
+        patch,
+    ];
+    model.namespace.kubectl().run(&words);
+    assert!(status().contains("nothing remembers why"), "{}", status());
+    model
+        .tool()
+        .run(&["registry", "enable", RELEASE, "--yes"])
+        .expect_code(0);
+    assert!(!status().contains("nothing remembers why"), "{}", status());
+    model.assert_serves(1);
+
+    assert!(model.upgrade_and_wait(2, &[], "120s"));
+    let labels = serde_json::json!({ "app": "front" });
+    let router = serde_json::json!({
+        "apiVersion": "apps/v1", "kind": "Deployment",
+        "metadata": { "name": "front", "namespace": model.namespace.name },
+        "spec": { "replicas": 0, "selector": { "matchLabels": labels }, "template": {
+            "metadata": { "labels": labels },
+            "spec": { "containers": [{ "name": "proxy", "image": "ghcr.io/berriai/litellm:main" }] },
+        } },
+    });
+    model.namespace.kubectl().apply(&router.to_string());
+    add_service(
+        &model,
+        "llm",
+        serde_json::json!({ "selector": labels, "ports": [{ "port": 4000 }] }),
+    );
+    let plan = model.tool().run(&["plan", RELEASE, "1"]).expect_code(0).stdout;
+    assert!(plan.contains("--registry litellm --router-service llm"), "{plan}");
+    assert!(plan.contains(&format!("{SERVICE} (ClusterIP)")), "{plan}");
+}
