@@ -14,11 +14,11 @@ use vllm_rollback_engine::ports::Checks;
 use vllm_rollback_engine::workload::ServingPod;
 use vllm_rollback_plugin_abi::vllm_rollback::plugin::types as abi;
 
-use crate::egress::{Client, Endpoint};
+use crate::egress::Client;
 use crate::grants::Capability;
 use crate::host::{Importance, Loaded, PluginHost};
 use crate::manifest::Scope;
-use crate::reach::{ClusterView, Reach, TrafficView};
+use crate::reach::{ClusterView, Reach, RouterWay, TrafficView};
 use crate::run::{Outside, Subject};
 use crate::runtime::Runtime;
 use crate::verdict::Of;
@@ -50,7 +50,7 @@ impl CheckRunner {
         reach: Arc<dyn Reach>,
         cluster: Arc<dyn ClusterView>,
         traffic: Arc<dyn TrafficView>,
-        router: Option<Endpoint>,
+        router: Option<RouterWay>,
     ) -> Self {
         Self {
             host,
@@ -82,7 +82,8 @@ impl CheckRunner {
             "plugin {} needs the router, and no router is known",
             check.manifest.name
         );
-        Err(Failure::new(FailureKind::Refused, what).next("configure the router's URL, or leave the plugin out"))
+        Err(Failure::new(FailureKind::Refused, what)
+            .next("say where the router is, --router-url or --router-service, or leave the plugin out"))
     }
 
     async fn work(&self, phase: Phase, context: &CheckContext) -> Result<Vec<Work>, Failure> {

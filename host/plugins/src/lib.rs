@@ -47,6 +47,6 @@ pub use manifest::{Manifest, Scope};
 pub use precheck::{CONTRACT, Outside};
 pub use reach::{
     Bearer, ClusterView, ContainerView, EventView, HttpRequest, HttpResponse, LogOf, PodAddress, PodView, Reach,
-    ReachError, TrafficView,
+    ReachError, RouterReach, RouterWay, TrafficView,
 };
 pub use sandbox::WASMTIME;

@@ -1,6 +1,7 @@
 //! How checks see the world outside: the traits that whoever wires the tool together implements.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -8,6 +9,8 @@ use bytes::Bytes;
 use http::{HeaderMap, Method};
 use vllm_rollback_engine::failure::Failure;
 use vllm_rollback_engine::traffic::TrafficState;
+
+use crate::egress::Endpoint;
 
 /// A pod to send a request to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -77,6 +80,25 @@ pub trait Reach: Send + Sync {
     /// # Errors
     /// Why there is no answer, a pod that was replaced meanwhile included.
     async fn send(&self, pod: &PodAddress, request: HttpRequest) -> Result<HttpResponse, ReachError>;
+}
+
+/// A way to the router other than its URL: through the cluster, to a pod behind its Service.
+#[async_trait]
+pub trait RouterReach: Send + Sync {
+    /// Sends one request to the router, with its key.
+    ///
+    /// # Errors
+    /// Why there is no answer.
+    async fn send(&self, request: HttpRequest) -> Result<HttpResponse, ReachError>;
+}
+
+/// How checks reach the router.
+#[derive(Clone)]
+pub enum RouterWay {
+    /// At its URL.
+    Url(Endpoint),
+    /// Some other way.
+    Through(Arc<dyn RouterReach>),
 }
 
 /// A container, as the API server reports it.

@@ -9,11 +9,11 @@ use wasmtime::component::ResourceTable;
 use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 
 use crate::budget::{Budget, TooManyCalls};
-use crate::egress::{Client, Endpoint};
+use crate::egress::Client;
 use crate::grants::{Capability, Effective};
 use crate::limits::{Growth, Limits};
 use crate::output::{Captured, LogLines};
-use crate::reach::{ClusterView, Reach, TrafficView};
+use crate::reach::{ClusterView, Reach, RouterWay, TrafficView};
 
 /// Bytes that one call for random numbers may give.
 const RANDOM: u64 = 1024 * 1024;
@@ -24,7 +24,7 @@ pub(crate) struct Outside {
     pub(crate) reach: Arc<dyn Reach>,
     pub(crate) cluster: Arc<dyn ClusterView>,
     pub(crate) traffic: Arc<dyn TrafficView>,
-    pub(crate) router: Option<Endpoint>,
+    pub(crate) router: Option<RouterWay>,
     pub(crate) client: Client,
 }
 

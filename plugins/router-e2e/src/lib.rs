@@ -12,6 +12,8 @@ parameters! {
     pub struct Parameters {
         /// Completions that have to be answered, and to be found in the pods' counters.
         probes: u32 = 2,
+        /// Answers that have to be the pods'; 0 for all. Fewer where the router also sends the model's requests elsewhere.
+        least: u32 = 0,
         /// How long the router may take to notice the change, in milliseconds: failures until then are tried again.
         visibility_ms: u32 = 10_000,
         /// Longest wait for one answer, in milliseconds.

@@ -67,7 +67,11 @@ pub(crate) fn judge(
     probes: &Probes,
     parameters: &Parameters,
 ) -> Finding {
-    let wanted = u32::try_from(probes.answers.len()).unwrap_or(u32::MAX);
+    let answered = u32::try_from(probes.answers.len()).unwrap_or(u32::MAX);
+    let wanted = match parameters.least {
+        0 => answered,
+        least => least.min(answered),
+    };
     let seen = |verdict: Verdict| {
         let slowest = probes.answers.iter().map(|answer| answer.total_ms).fold(0.0, f64::max);
         verdict
@@ -81,9 +85,9 @@ pub(crate) fn judge(
         .iter()
         .filter(|answer| names_a_pod(answer, &context.pods))
         .count();
-    if named == probes.answers.len() {
+    if named >= wanted as usize {
         return Ok(seen(Verdict::pass(format!(
-            "{wanted} of {wanted} answers through the router name pods of the release"
+            "{named} of {answered} answers through the router name pods of the release"
         ))));
     }
     if before.values.is_empty() {
@@ -95,15 +99,15 @@ pub(crate) fn judge(
     let pods = before.values.len();
     let verdict = if rise >= f64::from(wanted) {
         Verdict::pass(format!(
-            "{wanted} answers through the router, counters of {pods} pods rose by {rise}"
+            "{answered} answers through the router, counters of {pods} pods rose by {rise}"
         ))
     } else if before.unread.is_empty() {
         Verdict::fail(format!(
-            "the router answered {wanted} times, but the counters of {pods} pods rose by {rise}: another deployment answered"
+            "the router answered {answered} times, but the counters of {pods} pods rose by {rise}: another deployment answered"
         ))
     } else {
         Verdict::inconclusive(format!(
-            "the router answered {wanted} times, the counters of {pods} of {} pods rose by {rise}; the others cannot be read",
+            "the router answered {answered} times, the counters of {pods} of {} pods rose by {rise}; the others cannot be read",
             context.pods.len()
         ))
     };

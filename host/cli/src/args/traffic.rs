@@ -114,7 +114,7 @@ pub(crate) struct TrafficArgs {
     /// What is done about the entry that routers hold in Redis [default: del]
     #[arg(long, value_enum, value_name = "MODE")]
     pub(crate) redis: Option<RedisMode>,
-    /// Router that clients use; without it routed checks do not run
+    /// Router that clients use; routed checks ask it, else one of its replicas
     #[arg(long, value_name = "URL")]
     pub(crate) router_url: Option<String>,
     /// A replica of that router, asked by itself; repeatable

@@ -7,9 +7,7 @@ use std::process::ExitCode;
 
 use serde_json::Value;
 use vllm_rollback_engine::failure::Failure;
-use vllm_rollback_plugins::{
-    BUILTINS, Bearer, CHILD_ARGUMENT, Endpoint, GrantTable, HostOptions, Importance, PluginHost,
-};
+use vllm_rollback_plugins::{BUILTINS, CHILD_ARGUMENT, GrantTable, HostOptions, Importance, PluginHost};
 
 use crate::config::settings::{Plugin, Settings};
 use crate::env::Env;
@@ -79,19 +77,6 @@ pub(crate) async fn host(settings: &Settings, env: &Env) -> Result<PluginHost, F
         host.add_file(&plugin.file, importance, parameters(&settings.params, name))?;
     }
     Ok(host)
-}
-
-/// The router that checks may be granted; none when none is configured.
-///
-/// # Errors
-/// Usage, for a URL or key that cannot be used.
-pub(crate) fn router(settings: &Settings) -> Result<Option<Endpoint>, Failure> {
-    let Some(router) = &settings.router else {
-        return Ok(None);
-    };
-    let Some(url) = &router.url else { return Ok(None) };
-    let key = router.key.as_ref().and_then(|key| Bearer::new(key.expose()));
-    Endpoint::parse(url, key).map(Some)
 }
 
 /// The names that the operator's plugins give themselves: grants and parameters go by name.

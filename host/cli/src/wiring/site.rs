@@ -36,7 +36,7 @@ use crate::wiring::mirror::ClusterMirror;
 use crate::wiring::newest::Newest;
 use crate::wiring::reach::PodReach;
 use crate::wiring::records::ClusterRecords;
-use crate::wiring::{connect, helm, plugins, registry};
+use crate::wiring::{connect, helm, plugins, registry, router};
 
 /// A release in its cluster, with everything that a run needs.
 pub(crate) struct Site {
@@ -103,7 +103,7 @@ impl Site {
             Arc::new(PodReach(pods.clone())),
             Arc::new(SiteView::new(cluster.clone(), newest.clone())),
             Arc::new(registry::View(Arc::clone(&registry))),
-            plugins::router(&settings)?,
+            router::way(&settings, &cluster)?,
         );
         let local = LocalJournal::new(Place::find(&shell.env, cluster.uid(), &release));
         let mirror = ClusterMirror::new(cluster.clone(), release.clone());

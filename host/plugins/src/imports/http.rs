@@ -9,7 +9,7 @@ use vllm_rollback_plugin_abi::vllm_rollback::plugin::http::{Host, HttpError, Req
 
 use crate::egress::{Admitted, Refusal, Target, admit};
 use crate::grants::Capability;
-use crate::reach::{HttpRequest, HttpResponse, PodAddress, ReachError};
+use crate::reach::{HttpRequest, HttpResponse, PodAddress, ReachError, RouterWay};
 use crate::run::{Run, Subject};
 
 /// Most bytes of an answer's headers that a check is given.
@@ -58,8 +58,11 @@ impl Run {
                 let Some(router) = &outside.router else {
                     return Err(HttpError::Unreachable("no router is configured".to_owned()));
                 };
-                self.counted(request, async |request| outside.client.send(router, request).await)
-                    .await
+                self.counted(request, async |request| match router {
+                    RouterWay::Url(endpoint) => outside.client.send(endpoint, request).await,
+                    RouterWay::Through(reach) => reach.send(request).await,
+                })
+                .await
             }
             Target::Host(name) => {
                 let endpoint = self.grants.host(&name).cloned();

@@ -17,7 +17,7 @@ use vllm_rollback_engine::traffic::{TrafficState, TrafficStatus};
 use vllm_rollback_engine::workload::ServingPod;
 use vllm_rollback_plugins::{
     CheckRunner, ClusterView, Compiler, ContainerView, Endpoint, EventView, GrantTable, HostOptions, HttpRequest,
-    HttpResponse, Importance, LogOf, PluginHost, PodAddress, PodView, Reach, ReachError, TrafficView,
+    HttpResponse, Importance, LogOf, PluginHost, PodAddress, PodView, Reach, ReachError, RouterWay, TrafficView,
 };
 
 pub(crate) const MODEL: &str = "tiny";
@@ -227,7 +227,7 @@ pub(crate) fn runner(host: PluginHost, world: &Arc<World>, router: Option<Endpoi
         Arc::clone(world) as _,
         Arc::clone(world) as _,
         Arc::clone(world) as _,
-        router,
+        router.map(RouterWay::Url),
     )
 }
 

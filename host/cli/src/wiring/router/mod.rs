@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use vllm_rollback_cluster::Cluster;
 use vllm_rollback_engine::failure::Failure;
+use vllm_rollback_plugins::{Bearer, Endpoint, RouterWay};
 use vllm_rollback_registry::RouterLink;
 
 use crate::config::settings::{Place, Settings};
@@ -29,4 +30,27 @@ pub(crate) fn link(settings: &Settings, cluster: &Cluster) -> Result<Option<Arc<
         Place::Urls(urls) => Arc::new(UrlLink::new(urls, key)?),
         Place::Service(service) => Arc::new(PodLink::new(cluster, service, key)),
     }))
+}
+
+/// How checks reach that router: as clients do, else at one of its replicas; none when no router is set.
+///
+/// # Errors
+/// Usage, for a URL or key that cannot be used.
+pub(crate) fn way(settings: &Settings, cluster: &Cluster) -> Result<Option<RouterWay>, Failure> {
+    let Some(router) = &settings.router else {
+        return Ok(None);
+    };
+    let url = match (&router.url, &router.place) {
+        (Some(url), _) => url,
+        (None, Place::Urls(urls)) => match urls.first() {
+            Some(url) => url,
+            None => return Ok(None),
+        },
+        (None, Place::Service(service)) => {
+            let link = PodLink::new(cluster, service, router.key.clone());
+            return Ok(Some(RouterWay::Through(Arc::new(link))));
+        }
+    };
+    let key = router.key.as_ref().and_then(|key| Bearer::new(key.expose()));
+    Ok(Some(RouterWay::Url(Endpoint::parse(url, key)?)))
 }

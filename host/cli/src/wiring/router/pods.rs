@@ -2,15 +2,17 @@
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use http::{Request, header};
+use http::{HeaderValue, Request, header};
 use vllm_rollback_cluster::Cluster;
 use vllm_rollback_cluster::pod_http::{Deadlines, PodHttp, PodHttpError};
 use vllm_rollback_engine::failure::{Failure, FailureKind};
+use vllm_rollback_plugins::{HttpRequest, HttpResponse, PodAddress, Reach, ReachError, RouterReach};
 use vllm_rollback_registry::{Ask, Reply, RouterLink};
 
 use super::{MAX_BYTES, urls};
 use crate::args::traffic::RouterService;
 use crate::secret::Secret;
+use crate::wiring::reach::PodReach;
 
 /// HTTP to the pods behind the router's Service.
 pub(super) struct PodLink {
@@ -100,6 +102,32 @@ impl RouterLink for PodLink {
     async fn arguments(&self, replica: &str) -> Result<Vec<String>, Failure> {
         let pod = replica.rsplit_once(':').map_or(replica, |(pod, _)| pod);
         self.cluster.pod_arguments(pod).await
+    }
+}
+
+/// One of the replicas answers a check.
+#[async_trait]
+impl RouterReach for PodLink {
+    async fn send(&self, mut request: HttpRequest) -> Result<HttpResponse, ReachError> {
+        let replicas = self.replicas().await;
+        let replicas = replicas.map_err(|failure| ReachError::Unreachable(failure.to_string()))?;
+        let place = replicas.first().and_then(|replica| replica.rsplit_once(':'));
+        let place = place.and_then(|(pod, port)| Some((pod, port.parse().ok()?)));
+        let Some((name, port)) = place else {
+            return Err(ReachError::Unreachable("the router has no replica".to_owned()));
+        };
+        if let Some(key) = &self.key {
+            let mut bearer = HeaderValue::try_from(format!("Bearer {}", key.expose()))
+                .map_err(|_| ReachError::Denied("the router cannot be asked with this key".to_owned()))?;
+            bearer.set_sensitive(true);
+            request.headers.insert(header::AUTHORIZATION, bearer);
+        }
+        let pod = PodAddress {
+            name: name.to_owned(),
+            uid: String::new(),
+            port,
+        };
+        PodReach(self.http.clone()).send(&pod, request).await
     }
 }
 
