@@ -32,4 +32,5 @@ pub use route::RouteWeights;
 pub use router::{Ask, Reply, RouterLink};
 pub use service::ServiceGate;
 pub use several::Several;
+pub use status::Statuses;
 pub use vllm_router::VllmRouter;

@@ -1,17 +1,110 @@
-//! The statuses of the runbook's registry, for the drivers that keep them: what they mean, and what is remembered.
+//! The statuses of a registry like the runbook's, for the drivers that keep them: what they mean, and what is remembered.
 
 use serde::{Deserialize, Serialize};
-use vllm_rollback_engine::failure::Failure;
+use vllm_rollback_engine::failure::{Failure, FailureKind};
 use vllm_rollback_engine::traffic::{TrafficState, TrafficStatus};
 
 use crate::token::{recall, remember};
 
-/// In traffic.
+/// The runbook's word for in traffic.
 pub(crate) const READY: &str = "ready";
-/// Taken out of traffic. All other statuses send none either, and are restored as they were.
+/// The runbook's word for taken out of traffic. All other statuses send none either, and are restored as they were.
 pub(crate) const DISABLED: &str = "disabled";
 
-/// What is remembered of an entry.
+/// The registry's words for the two statuses that the tool writes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Statuses {
+    ready: String,
+    disabled: String,
+}
+
+impl Default for Statuses {
+    /// The runbook's.
+    fn default() -> Self {
+        Self {
+            ready: READY.to_owned(),
+            disabled: DISABLED.to_owned(),
+        }
+    }
+}
+
+impl Statuses {
+    /// In traffic, and taken out of it.
+    ///
+    /// # Errors
+    /// `Usage` when one is empty, or both are the same.
+    pub fn new(ready: impl Into<String>, disabled: impl Into<String>) -> Result<Self, Failure> {
+        let (ready, disabled) = (ready.into(), disabled.into());
+        if ready.is_empty() || disabled.is_empty() || ready == disabled {
+            return Err(Failure::new(
+                FailureKind::Usage,
+                format!("{ready:?} and {disabled:?} cannot be the statuses of a model that is in and out of traffic"),
+            )
+            .next("name two words of the registry: registry.postgres.statuses: {ready: …, disabled: …}"));
+        }
+        Ok(Self { ready, disabled })
+    }
+
+    /// In traffic.
+    pub fn ready(&self) -> &str {
+        &self.ready
+    }
+
+    /// Taken out of traffic.
+    pub fn disabled(&self) -> &str {
+        &self.disabled
+    }
+
+    fn meaning(&self, status: Option<&str>) -> TrafficStatus {
+        match status {
+            Some(word) if word == self.ready => TrafficStatus::Enabled,
+            Some(word) if word == self.disabled => TrafficStatus::Disabled,
+            other => TrafficStatus::Other(other.unwrap_or("unset").to_owned()),
+        }
+    }
+
+    /// What was read.
+    pub(crate) fn found(
+        &self,
+        driver: &str,
+        status: Option<String>,
+        endpoint: Option<String>,
+        evidence: String,
+    ) -> TrafficState {
+        TrafficState {
+            driver: driver.to_owned(),
+            status: self.meaning(status.as_deref()),
+            evidence: vec![evidence],
+            endpoint: endpoint.clone(),
+            token: remember(&Token {
+                status,
+                endpoint,
+                from: None,
+            }),
+        }
+    }
+
+    /// The state that means enabled, to be reached from the one of now.
+    pub(crate) fn enabled(&self, driver: &str, now: &TrafficState) -> Result<TrafficState, Failure> {
+        let token: Token = recall(driver, now)?;
+        Ok(TrafficState {
+            status: TrafficStatus::Enabled,
+            token: remember(&Token {
+                status: Some(self.ready.clone()),
+                from: token.status,
+                endpoint: token.endpoint,
+            }),
+            ..now.clone()
+        })
+    }
+
+    /// The status from which an entry is put back: only what `stop` did is taken back, another one is somebody else's word.
+    pub(crate) fn from<'a>(&'a self, token: &'a Token) -> &'a str {
+        token.from.as_deref().unwrap_or(&self.disabled)
+    }
+}
+
+/// What is remembered of an entry, in the registry's own words.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Token {
     pub(crate) status: Option<String>,
@@ -21,43 +114,30 @@ pub(crate) struct Token {
     from: Option<String>,
 }
 
-impl Token {
-    /// The status from which it is put back: only what `stop` did is taken back, another one is somebody else's word.
-    pub(crate) fn from(&self) -> &str {
-        self.from.as_deref().unwrap_or(DISABLED)
-    }
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// What was read.
-pub(crate) fn found(driver: &str, status: Option<String>, endpoint: Option<String>, evidence: String) -> TrafficState {
-    let meaning = match status.as_deref() {
-        Some(READY) => TrafficStatus::Enabled,
-        Some(DISABLED) => TrafficStatus::Disabled,
-        other => TrafficStatus::Other(other.unwrap_or("unset").to_owned()),
-    };
-    TrafficState {
-        driver: driver.to_owned(),
-        status: meaning,
-        evidence: vec![evidence],
-        endpoint: endpoint.clone(),
-        token: remember(&Token {
-            status,
-            endpoint,
-            from: None,
-        }),
+    #[test]
+    fn the_registrys_own_words_decide_and_no_others() {
+        let statuses = Statuses::new("active", "inactive").unwrap();
+        let meaning = |word: &str| statuses.meaning(Some(word));
+        assert_eq!(meaning("active"), TrafficStatus::Enabled);
+        assert_eq!(meaning("inactive"), TrafficStatus::Disabled);
+        assert_eq!(meaning("ready"), TrafficStatus::Other("ready".to_owned()));
+        let failed = statuses.found("postgres", Some("failed".to_owned()), None, String::new());
+        let wanted = statuses.enabled("postgres", &failed).unwrap();
+        let token: Token = recall("postgres", &wanted).unwrap();
+        assert_eq!(
+            (statuses.from(&token), token.status.as_deref()),
+            ("failed", Some("active"))
+        );
     }
-}
 
-/// The state that means enabled, to be reached from the one of now.
-pub(crate) fn enabled(driver: &str, now: &TrafficState) -> Result<TrafficState, Failure> {
-    let token: Token = recall(driver, now)?;
-    Ok(TrafficState {
-        status: TrafficStatus::Enabled,
-        token: remember(&Token {
-            status: Some(READY.to_owned()),
-            from: token.status,
-            endpoint: token.endpoint,
-        }),
-        ..now.clone()
-    })
+    #[test]
+    fn two_words_are_needed() {
+        for (ready, disabled) in [("", "off"), ("on", ""), ("on", "on")] {
+            assert!(Statuses::new(ready, disabled).is_err(), "{ready} {disabled}");
+        }
+    }
 }

@@ -11,8 +11,6 @@ pub mod targets;
 
 /// Borrowed from `host/cli`: the configuration, what it shares with the command line, and the journal.
 mod args;
-#[allow(dead_code)]
-#[path = "../../../host/cli/src/config/file.rs"]
 mod config;
 #[allow(dead_code)]
 #[path = "../../../host/cli/src/duration.rs"]
@@ -24,11 +22,21 @@ mod exit;
 #[path = "../../../host/cli/src/journal/line.rs"]
 mod line;
 
-/// Borrowed from `host/registry`, under whose name the configuration knows it: commands with placeholders, names of routes.
+/// Borrowed from `host/registry`, under whose name the configuration knows it: commands with placeholders, names of routes, and the
+/// names and words of a table.
 extern crate self as vllm_rollback_registry;
+#[allow(dead_code, unreachable_pub)]
+#[path = "../../../host/registry/src/postgres/columns.rs"]
+mod columns;
+#[allow(dead_code, unreachable_pub)]
+#[path = "../../../host/registry/src/status.rs"]
+mod status;
 #[allow(dead_code, unreachable_pub)]
 #[path = "../../../host/registry/src/exec/template.rs"]
 mod template;
+#[allow(dead_code)]
+#[path = "../../../host/registry/src/token.rs"]
+mod token;
 #[allow(missing_docs)]
 pub mod exec {
     pub use crate::template::Template;
@@ -40,6 +48,11 @@ mod route_id;
 pub mod route {
     pub use crate::route_id::{RouteId, RouteKind};
 }
+#[allow(missing_docs)]
+pub mod postgres {
+    pub use crate::columns::{Column, Columns};
+}
+pub use status::Statuses;
 
 /// Borrowed from `host/plugins`: the look at a component before it is compiled, and the form of a check's requests.
 #[allow(dead_code, unreachable_pub)]

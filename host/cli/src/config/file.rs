@@ -11,6 +11,7 @@ use vllm_rollback_registry::exec::Template;
 
 use crate::args::route_name::RouteName;
 use crate::args::traffic::{Driver, RedisMode, RouterService};
+use crate::config::table::{Columns, Words};
 use crate::{duration, exit};
 
 /// A configuration is a page, not a book.
@@ -66,6 +67,10 @@ pub(crate) struct Postgres {
     pub(crate) dsn_file: Option<PathBuf>,
     /// Table, the runbook's by default.
     pub(crate) table: Option<String>,
+    /// Its columns, where they have other names than the runbook's.
+    pub(crate) columns: Columns,
+    /// Its words for in and out of traffic, where they are others than the runbook's.
+    pub(crate) statuses: Words,
     dsn: Refused,
     url: Refused,
     password: Refused,

@@ -3,3 +3,4 @@
 pub(crate) mod file;
 pub(crate) mod find;
 pub(crate) mod settings;
+mod table;

@@ -6,8 +6,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use vllm_rollback_engine::failure::Failure;
+use vllm_rollback_registry::Statuses;
 use vllm_rollback_registry::exec::{Commands, Surroundings, Template};
-use vllm_rollback_registry::postgres::{Dsn, Table};
+use vllm_rollback_registry::postgres::{Columns, Dsn, Table};
 
 use crate::args::checks::ChecksArgs;
 use crate::args::route_name::RouteName;
@@ -57,6 +58,10 @@ pub(crate) enum Registry {
         dsn: Dsn,
         /// Table.
         table: Table,
+        /// Its columns.
+        columns: Columns,
+        /// Its words for in and out of traffic.
+        statuses: Statuses,
         /// The routers' cache.
         redis: Option<Redis>,
     },
@@ -258,6 +263,8 @@ fn registry(
                     .map(str::parse)
                     .transpose()?
                     .unwrap_or_default(),
+                columns: keys.postgres.columns.merged(),
+                statuses: keys.postgres.statuses.merged()?,
                 redis: redis(traffic, file, env)?,
             })
         }

@@ -60,9 +60,17 @@ async fn one(
     match registry {
         settings::Registry::Service => Ok(Box::new(ServiceGate::new(release.clone(), services))),
         settings::Registry::None => Ok(Box::new(Unmanaged)),
-        settings::Registry::Postgres { dsn, table, redis } => Ok(Box::new(PostgresRegistry::new(PostgresConfig {
+        settings::Registry::Postgres {
+            dsn,
+            table,
+            columns,
+            statuses,
+            redis,
+        } => Ok(Box::new(PostgresRegistry::new(PostgresConfig {
             dsn: dsn.clone(),
             table: table.clone(),
+            columns: columns.clone(),
+            statuses: statuses.clone(),
             model: model(settings, newest).await?,
             environment: settings.environment.clone().unwrap_or_default(),
             owner: Arc::new(services),

@@ -22,7 +22,7 @@ pub use template::{Template, Values};
 
 use crate::owner::{Owner, assert_own};
 use crate::router::{self, Follows, RouterLink};
-use crate::status::{self, DISABLED, READY, Token};
+use crate::status::{DISABLED, READY, Statuses, Token};
 use crate::token::recall;
 use answer::Entry;
 
@@ -61,6 +61,7 @@ pub struct Commands {
 /// The driver.
 pub struct ExecRegistry {
     config: ExecConfig,
+    statuses: Statuses,
     stopped: Mutex<Option<Instant>>,
 }
 
@@ -82,6 +83,7 @@ impl ExecRegistry {
         }
         Ok(Self {
             config,
+            statuses: Statuses::default(),
             stopped: Mutex::default(),
         })
     }
@@ -206,7 +208,9 @@ impl Registry for ExecRegistry {
         let owner = self.config.owner.as_ref();
         assert_own(owner, &what, entry.endpoint.as_deref(), entry.namespace.as_deref()).await?;
         let evidence = self.evidence(&entry);
-        Ok(status::found(self.driver(), entry.status, entry.endpoint, evidence))
+        Ok(self
+            .statuses
+            .found(self.driver(), entry.status, entry.endpoint, evidence))
     }
 
     async fn assert_provable(&self) -> Result<(), Failure> {
@@ -241,7 +245,7 @@ impl Registry for ExecRegistry {
         if now.status == token.status {
             return Ok(());
         }
-        if now.status.as_deref() != Some(token.from()) || now.endpoint != token.endpoint {
+        if now.status.as_deref() != Some(self.statuses.from(&token)) || now.endpoint != token.endpoint {
             return Err(self.changed(&now));
         }
         self.set(token.status.as_deref()).await
@@ -259,6 +263,6 @@ impl Registry for ExecRegistry {
     }
 
     fn enabled(&self, now: &TrafficState) -> Result<TrafficState, Failure> {
-        status::enabled(self.driver(), now)
+        self.statuses.enabled(self.driver(), now)
     }
 }

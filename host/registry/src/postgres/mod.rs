@@ -5,11 +5,13 @@
 //! cache entry is left, and the router, when one is configured, refuses the model.
 
 mod cache;
+mod columns;
 mod dsn;
 mod row;
 mod target;
 mod tls;
 mod trouble;
+mod value;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,12 +23,12 @@ use vllm_rollback_engine::ports::Registry;
 use vllm_rollback_engine::traffic::{TrafficState, TrafficStatus};
 
 pub use cache::{Cache, CacheMode};
+pub use columns::{Column, Columns, Table};
 pub use dsn::Dsn;
-pub use row::Table;
 
 use crate::owner::{Owner, assert_own};
 use crate::router::{self, Follows, RouterLink};
-use crate::status::{self, DISABLED, READY, Token};
+use crate::status::{Statuses, Token};
 use crate::token::recall;
 use row::{Change, Row, Rows, word};
 use target::Target;
@@ -37,9 +39,13 @@ pub struct PostgresConfig {
     pub dsn: Dsn,
     /// Its table.
     pub table: Table,
+    /// The table's columns.
+    pub columns: Columns,
+    /// The table's words for in and out of traffic.
+    pub statuses: Statuses,
     /// The model's name in the registry.
     pub model: String,
-    /// The environment in the registry.
+    /// The environment in the registry; empty where the table has no column for it.
     pub environment: String,
     /// The release's Services: a row that points elsewhere is another's.
     pub owner: Arc<dyn Owner>,
@@ -52,6 +58,7 @@ pub struct PostgresConfig {
 /// The driver.
 pub struct PostgresRegistry {
     rows: Rows,
+    statuses: Statuses,
     owner: Arc<dyn Owner>,
     cache: Option<Cache>,
     router: Option<Arc<dyn RouterLink>>,
@@ -73,8 +80,13 @@ impl PostgresRegistry {
     /// # Errors
     /// `Usage` for a connection string, certificate file or name that cannot be used.
     pub fn new(config: PostgresConfig) -> Result<Self, Failure> {
-        for (what, value) in [("model", &config.model), ("environment", &config.environment)] {
-            if value.trim().is_empty() {
+        // A cache's keys hold the environment, whether the table does or not.
+        let needs_environment = config.columns.deployment_environment.is_some() || config.cache.is_some();
+        for (what, value, is_needed) in [
+            ("model", &config.model, true),
+            ("environment", &config.environment, needs_environment),
+        ] {
+            if is_needed && value.trim().is_empty() {
                 return Err(
                     Failure::new(FailureKind::Usage, format!("the registry needs the name of the {what}"))
                         .next(format!("--{what} NAME")),
@@ -85,6 +97,8 @@ impl PostgresRegistry {
         let tls = tls::connector(&target)?;
         let PostgresConfig {
             table,
+            columns,
+            statuses,
             model,
             environment,
             owner,
@@ -97,9 +111,11 @@ impl PostgresRegistry {
                 target,
                 tls,
                 table,
+                columns,
                 model,
                 environment,
             },
+            statuses,
             owner,
             cache,
             router,
@@ -155,10 +171,11 @@ impl Registry for PostgresRegistry {
         let owner = self.owner.as_ref();
         assert_own(owner, &what, row.endpoint.as_deref(), row.namespace.as_deref()).await?;
         let evidence = self.evidence(&row);
-        Ok(status::found(self.driver(), row.status, row.endpoint, evidence))
+        Ok(self.statuses.found(self.driver(), row.status, row.endpoint, evidence))
     }
 
     async fn assert_provable(&self) -> Result<(), Failure> {
+        self.rows.rehearse(self.statuses.disabled()).await?;
         router::assert_provable(self.router.as_deref(), &self.rows.model).await?;
         if let Some(cache) = &self.cache {
             cache.assert_reachable().await?;
@@ -169,7 +186,7 @@ impl Registry for PostgresRegistry {
     async fn stop(&self, prior: &TrafficState) -> Result<(), Failure> {
         let token: Token = recall(self.driver(), prior)?;
         let expected = token.row(token.status.as_deref());
-        if let Change::Unexpected(row) = self.rows.change(&expected, Some(DISABLED)).await? {
+        if let Change::Unexpected(row) = self.rows.change(&expected, Some(self.statuses.disabled())).await? {
             return Err(self.changed(&row));
         }
         self.drop_cache_entry().await;
@@ -179,7 +196,7 @@ impl Registry for PostgresRegistry {
     async fn confirm_stopped(&self, deadline: Duration) -> Result<Vec<String>, Failure> {
         let end = Instant::now() + deadline;
         let row = self.rows.read().await?;
-        if row.status.as_deref() == Some(READY) {
+        if row.status.as_deref() == Some(self.statuses.ready()) {
             return Err(self.changed(&row));
         }
         let mut lines = vec![self.evidence(&row)];
@@ -198,7 +215,7 @@ impl Registry for PostgresRegistry {
         let token: Token = recall(self.driver(), prior)?;
         match self
             .rows
-            .change(&token.row(Some(token.from())), token.status.as_deref())
+            .change(&token.row(Some(self.statuses.from(&token))), token.status.as_deref())
             .await?
         {
             Change::Unexpected(row) => Err(self.changed(&row)),
@@ -225,6 +242,6 @@ impl Registry for PostgresRegistry {
     }
 
     fn enabled(&self, now: &TrafficState) -> Result<TrafficState, Failure> {
-        status::enabled(self.driver(), now)
+        self.statuses.enabled(self.driver(), now)
     }
 }

@@ -1,16 +1,18 @@
 //! The model's row: read, and changed only from the state it was read in.
 
 use std::fmt;
-use std::str::FromStr;
 use std::time::Duration;
 
+use tokio_postgres::error::SqlState;
 use tokio_postgres::types::Type;
 use tokio_postgres::{Client, Transaction};
 use tokio_postgres_rustls::MakeRustlsConnect;
 use vllm_rollback_engine::failure::{Failure, FailureKind};
 
+use super::columns::{Columns, Table};
 use super::target::Target;
 use super::trouble::{explain, too_slow};
+use super::value::{Parameter, typed};
 
 /// Longest wait for a connection, and for one transaction after that.
 const CONNECT: Duration = Duration::from_secs(5);
@@ -20,14 +22,10 @@ const TRANSACTION: Duration = Duration::from_secs(10);
 /// behind a pooler too.
 const LIMITS: &str = "SET LOCAL lock_timeout = '4s'; SET LOCAL statement_timeout = '8s'";
 
-/// The registry's table: `name` or `schema.name`, quoted when used.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Table(String);
-
 /// The row, as far as traffic goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Row {
-    /// `ready`, `disabled`, …; none when null.
+    /// The table's own word; none when null.
     pub(super) status: Option<String>,
     /// `host:port`.
     pub(super) endpoint: Option<String>,
@@ -51,41 +49,10 @@ pub(super) struct Rows {
     pub(super) target: Target,
     pub(super) tls: MakeRustlsConnect,
     pub(super) table: Table,
+    pub(super) columns: Columns,
     pub(super) model: String,
+    /// Empty where the site has none.
     pub(super) environment: String,
-}
-
-impl Default for Table {
-    /// The runbook's.
-    fn default() -> Self {
-        Self("\"model_registry_entries\"".to_owned())
-    }
-}
-
-impl FromStr for Table {
-    type Err = Failure;
-
-    fn from_str(text: &str) -> Result<Self, Failure> {
-        let parts: Vec<&str> = text.split('.').collect();
-        let good = |part: &&str| {
-            part.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
-                && !part.starts_with(|c: char| c.is_ascii_digit())
-        };
-        if parts.len() > 2 || parts.iter().any(|part| part.is_empty() || !good(part)) {
-            return Err(
-                Failure::new(FailureKind::Usage, format!("{text:?} is not the name of a table"))
-                    .next("write NAME or SCHEMA.NAME: letters, digits, _"),
-            );
-        }
-        let quoted: Vec<String> = parts.iter().map(|part| format!("\"{part}\"")).collect();
-        Ok(Self(quoted.join(".")))
-    }
-}
-
-impl fmt::Display for Table {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
 }
 
 impl Rows {
@@ -93,7 +60,7 @@ impl Rows {
     pub(super) async fn read(&self) -> Result<Row, Failure> {
         let what = format!("cannot read the row of {self}");
         let mut client = self.connect(&what).await?;
-        self.bounded(&what, async {
+        let read = async {
             let transaction = begin(&mut client).await?;
             let row = self.select(&transaction, "").await?;
             let hint = if row.is_empty() {
@@ -103,9 +70,23 @@ impl Rows {
             };
             transaction.commit().await?;
             Ok((row, hint))
-        })
-        .await
-        .and_then(|(rows, hint)| self.only(rows, &hint))
+        };
+        let read = bounded(read).await;
+        let (rows, hint) = self.explained(&client, &what, read).await?;
+        self.only(rows, &hint)
+    }
+
+    /// Tries whether the table would take the change, with a statement that changes no row and is taken back.
+    pub(super) async fn rehearse(&self, to: &str) -> Result<(), Failure> {
+        let what = format!("cannot set the row of {self} to {to}");
+        let mut client = self.connect(&what).await?;
+        let rehearsed = async {
+            let transaction = begin(&mut client).await?;
+            self.update(&transaction, None, Some(to), " AND false").await?;
+            transaction.rollback().await
+        };
+        let rehearsed = bounded(rehearsed).await;
+        self.explained(&client, &what, rehearsed).await
     }
 
     /// Sets the status to `to` if the row is `expected`; both states together decide, so that nobody else's change since
@@ -113,26 +94,26 @@ impl Rows {
     pub(super) async fn change(&self, expected: &Row, to: Option<&str>) -> Result<Change, Failure> {
         let what = format!("cannot set the row of {self} to {}", word(to));
         let mut client = self.connect(&what).await?;
-        let (rows, changed) = self
-            .bounded(&what, async {
-                let transaction = begin(&mut client).await?;
-                let rows = self.select(&transaction, " FOR UPDATE").await?;
-                let now = rows.first();
-                let same_place = now.is_some_and(|row| row.endpoint == expected.endpoint);
-                let expected_now = same_place && now.is_some_and(|row| row.status == expected.status);
-                if rows.len() != 1 || !expected_now || expected.status.as_deref() == to {
-                    transaction.rollback().await?;
-                    return Ok((rows, None));
-                }
-                let count = self.update(&transaction, expected.status.as_deref(), to).await?;
-                if count == 1 {
-                    transaction.commit().await?;
-                } else {
-                    transaction.rollback().await?;
-                }
-                Ok((rows, Some(count)))
-            })
-            .await?;
+        let changed = async {
+            let transaction = begin(&mut client).await?;
+            let rows = self.select(&transaction, " FOR UPDATE").await?;
+            let now = rows.first();
+            let same_place = now.is_some_and(|row| row.endpoint == expected.endpoint);
+            let expected_now = same_place && now.is_some_and(|row| row.status == expected.status);
+            if rows.len() != 1 || !expected_now || expected.status.as_deref() == to {
+                transaction.rollback().await?;
+                return Ok((rows, None));
+            }
+            let count = self.update(&transaction, expected.status.as_deref(), to, "").await?;
+            if count == 1 {
+                transaction.commit().await?;
+            } else {
+                transaction.rollback().await?;
+            }
+            Ok((rows, Some(count)))
+        };
+        let changed = bounded(changed).await;
+        let (rows, changed) = self.explained(&client, &what, changed).await?;
         let row = self.only(rows, "")?;
         match changed {
             Some(1) => Ok(Change::Made),
@@ -155,7 +136,7 @@ impl Rows {
         let (client, connection) = tokio::time::timeout(CONNECT * 2, config.connect(self.tls.clone()))
             .await
             .map_err(|_| too_slow(&self.target, what, (CONNECT * 2).as_secs()))?
-            .map_err(|error| explain(&self.target, &self.table.0, what, &error))?;
+            .map_err(|error| explain(&self.target, &self.table, what, &error))?;
         tokio::spawn(async move {
             if let Err(error) = connection.await {
                 tracing::debug!("the connection to the registry ended: {error}");
@@ -164,26 +145,97 @@ impl Rows {
         Ok(client)
     }
 
-    async fn bounded<T>(
+    /// What went wrong, in words; a column that the table does not have is looked up.
+    async fn explained<T>(
         &self,
+        client: &Client,
         what: &str,
-        work: impl Future<Output = Result<T, tokio_postgres::Error>>,
+        done: Option<Result<T, tokio_postgres::Error>>,
     ) -> Result<T, Failure> {
-        tokio::time::timeout(TRANSACTION, work)
-            .await
-            .map_err(|_| too_slow(&self.target, what, TRANSACTION.as_secs()))?
-            .map_err(|error| explain(&self.target, &self.table.0, what, &error))
+        let error = match done {
+            Some(Ok(done)) => return Ok(done),
+            Some(Err(error)) => error,
+            None => return Err(too_slow(&self.target, what, TRANSACTION.as_secs())),
+        };
+        if error.code() == Some(&SqlState::UNDEFINED_COLUMN)
+            && let Some(Ok(has)) = bounded(self.column_names(client)).await
+            && let Some(failure) = self.missing(what, &has)
+        {
+            return Err(failure);
+        }
+        Err(explain(&self.target, &self.table, what, &error))
+    }
+
+    /// The columns that the table has, in its order.
+    async fn column_names(&self, client: &Client) -> Result<Vec<String>, tokio_postgres::Error> {
+        let sql = "SELECT attname::text FROM pg_attribute \
+                   WHERE attrelid = to_regclass($1) AND attnum > 0 AND NOT attisdropped ORDER BY attnum";
+        let rows = client
+            .query_typed(sql, &[(&self.table.to_string() as _, Type::TEXT)])
+            .await?;
+        rows.iter().map(|row| row.try_get(0)).collect()
+    }
+
+    fn missing(&self, what: &str, has: &[String]) -> Option<Failure> {
+        let (key, column) = self
+            .columns
+            .each()
+            .find(|(_, column)| has.iter().all(|name| name != column.name()))?;
+        let failure = Failure::new(
+            FailureKind::Invalid,
+            format!(
+                "{what}: the registry's table {} at {} has no column {column}",
+                self.table,
+                self.target.place()
+            ),
+        )
+        .because(match has {
+            [] => "it has no column at all".to_owned(),
+            has => format!("it has {}", has.join(", ")),
+        })
+        .next(format!(
+            "name the column in the configuration: registry.postgres.columns.{key}"
+        ));
+        Some(if Columns::is_optional(key) {
+            failure.next(format!(
+                "or say that there is none: registry.postgres.columns.{key}: false"
+            ))
+        } else {
+            failure
+        })
+    }
+
+    /// The condition that names the row, with the numbers of its parameters from this one on.
+    fn key(&self, first: usize) -> String {
+        let model = format!("{} = ${first}", self.columns.model_name);
+        match &self.columns.deployment_environment {
+            Some(environment) => format!("{model} AND {environment} = ${}", first + 1),
+            None => model,
+        }
+    }
+
+    /// What stands for the parameters of [`Self::key`].
+    fn key_values(&self) -> Vec<Parameter<'_>> {
+        let environment = self.columns.deployment_environment.as_ref();
+        let environment = environment.map(|_| Parameter(Some(&self.environment)));
+        [Parameter(Some(&self.model))].into_iter().chain(environment).collect()
     }
 
     async fn select(&self, transaction: &Transaction<'_>, lock: &str) -> Result<Vec<Row>, tokio_postgres::Error> {
+        let Columns {
+            deployment_status: status,
+            deployment_endpoint: endpoint,
+            deployment_namespace: namespace,
+            ..
+        } = &self.columns;
+        let namespace = namespace.as_ref().map_or("NULL".to_owned(), ToString::to_string);
         let sql = format!(
-            "SELECT deployment_status::text, deployment_endpoint::text, deployment_namespace::text FROM {} \
-             WHERE model_name = $1 AND deployment_environment = $2 LIMIT 2{lock}",
-            self.table
+            "SELECT {status}::text, {endpoint}::text, {namespace}::text FROM {} WHERE {} LIMIT 2{lock}",
+            self.table,
+            self.key(1)
         );
-        // Unnamed statements in one round trip; named ones break behind a pooler.
-        let key = [(&self.model as _, Type::TEXT), (&self.environment as _, Type::TEXT)];
-        let rows = transaction.query_typed(&sql, &key).await?;
+        let key = self.key_values();
+        let rows = transaction.query_typed(&sql, &typed(&key)).await?;
         rows.iter()
             .map(|row| {
                 Ok(Row {
@@ -200,30 +252,33 @@ impl Rows {
         transaction: &Transaction<'_>,
         from: Option<&str>,
         to: Option<&str>,
+        and: &str,
     ) -> Result<u64, tokio_postgres::Error> {
+        let status = &self.columns.deployment_status;
+        let stamp = self.columns.updated_at.as_ref();
+        let stamp = stamp.map_or(String::new(), |column| format!(", {column} = now()"));
         let sql = format!(
-            "UPDATE {} SET deployment_status = $3, updated_at = now() WHERE model_name = $1 \
-             AND deployment_environment = $2 AND deployment_status IS NOT DISTINCT FROM $4 RETURNING 1",
-            self.table
+            "UPDATE {} SET {status} = $1{stamp} WHERE {status}::text IS NOT DISTINCT FROM $2 AND {}{and} RETURNING 1",
+            self.table,
+            self.key(3)
         );
-        let values = [
-            (&self.model as _, Type::TEXT),
-            (&self.environment as _, Type::TEXT),
-            (&to as _, Type::TEXT),
-            (&from as _, Type::TEXT),
-        ];
-        Ok(transaction.query_typed(&sql, &values).await?.len() as u64)
+        let values: Vec<Parameter<'_>> = [to, from].map(Parameter).into_iter().chain(self.key_values()).collect();
+        Ok(transaction.query_typed(&sql, &typed(&values)).await?.len() as u64)
     }
 
     /// What is there instead of a row that is missing.
     async fn known(&self, transaction: &Transaction<'_>) -> Result<String, tokio_postgres::Error> {
-        let sql = format!(
-            "SELECT coalesce(model_name, '') || ' in ' || coalesce(deployment_environment, 'no environment') FROM {} \
-             ORDER BY model_name <> $1, deployment_environment <> $2, 1 LIMIT 8",
-            self.table
-        );
-        let key = [(&self.model as _, Type::TEXT), (&self.environment as _, Type::TEXT)];
-        let rows = transaction.query_typed(&sql, &key).await?;
+        let model = &self.columns.model_name;
+        let (shown, order) = match &self.columns.deployment_environment {
+            Some(environment) => (
+                format!("coalesce({model}::text, '') || ' in ' || coalesce({environment}::text, 'no environment')"),
+                format!("{model}::text <> $1, {environment}::text <> $2"),
+            ),
+            None => (format!("coalesce({model}::text, '')"), format!("{model}::text <> $1")),
+        };
+        let sql = format!("SELECT {shown} FROM {} ORDER BY {order}, 1 LIMIT 8", self.table);
+        let key = self.key_values();
+        let rows = transaction.query_typed(&sql, &typed(&key)).await?;
         let names: Result<Vec<String>, _> = rows.iter().map(|row| row.try_get(0)).collect();
         Ok(names?.join(", "))
     }
@@ -231,14 +286,7 @@ impl Rows {
     fn only(&self, mut rows: Vec<Row>, hint: &str) -> Result<Row, Failure> {
         match (rows.pop(), rows.len()) {
             (Some(row), 0) => Ok(row),
-            (Some(_), _) => Err(
-                Failure::new(FailureKind::Invalid, format!("several rows are of {self}"))
-                    .because(format!(
-                        "{} has no unique key on model_name and deployment_environment",
-                        self.table
-                    ))
-                    .next("remove the rows that are not in use"),
-            ),
+            (Some(_), _) => Err(self.several()),
             (None, _) => {
                 let failure = Failure::new(
                     FailureKind::Refused,
@@ -253,12 +301,41 @@ impl Rows {
             }
         }
     }
+
+    fn several(&self) -> Failure {
+        let failure = Failure::new(FailureKind::Invalid, format!("several rows are of {self}"));
+        let model = self.columns.model_name.name();
+        match &self.columns.deployment_environment {
+            Some(environment) => failure.because(format!(
+                "{} has no unique key on {model} and {}",
+                self.table,
+                environment.name()
+            )),
+            None => failure
+                .because(format!("{} has no unique key on {model}", self.table))
+                .next(
+                "name the column that tells them apart in the configuration: registry.postgres.columns.deployment_environment",
+            ),
+        }
+        .next("remove the rows that are not in use")
+    }
 }
 
 impl fmt::Display for Rows {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "model {} in {}", self.model, self.environment)
+        write!(f, "model {}", self.model)?;
+        match self.environment.as_str() {
+            "" => Ok(()),
+            environment => write!(f, " in {environment}"),
+        }
     }
+}
+
+/// None when it takes too long.
+async fn bounded<T>(
+    work: impl Future<Output = Result<T, tokio_postgres::Error>>,
+) -> Option<Result<T, tokio_postgres::Error>> {
+    tokio::time::timeout(TRANSACTION, work).await.ok()
 }
 
 async fn begin(client: &mut Client) -> Result<Transaction<'_>, tokio_postgres::Error> {
@@ -270,20 +347,4 @@ async fn begin(client: &mut Client) -> Result<Transaction<'_>, tokio_postgres::E
 /// A status for people.
 pub(super) fn word(status: Option<&str>) -> &str {
     status.unwrap_or("(null)")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_name_of_a_table_is_quoted_and_holds_nothing_else() {
-        assert_eq!(
-            "ops.models_2".parse::<Table>().unwrap().to_string(),
-            "\"ops\".\"models_2\""
-        );
-        for text in ["", "a.b.c", "a b", "a;drop", "a\"", "1a", "a.", "ä"] {
-            assert_eq!(text.parse::<Table>().unwrap_err().kind, FailureKind::Usage, "{text}");
-        }
-    }
 }

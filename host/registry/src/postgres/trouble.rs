@@ -1,64 +1,143 @@
 //! PostgreSQL's errors, explained.
 
-use tokio_postgres::error::SqlState;
+use std::error::Error as _;
+
+use rustls::CertificateError;
+use tokio_postgres::error::{DbError, SqlState};
 use vllm_rollback_engine::failure::{Failure, FailureKind};
 
-use super::target::Target;
+use super::columns::Table;
+use super::target::{Target, TlsMode};
 
 /// Explains an error. `what` says what was tried; the password is never in the text.
-pub(super) fn explain(target: &Target, table: &str, what: &str, error: &tokio_postgres::Error) -> Failure {
-    let place = target.place();
-    let Some(database) = error.as_db_error() else {
-        let text = causes(error);
-        let failure = Failure::new(
-            FailureKind::Unreachable,
-            format!("{what}: no connection to the registry at {place}"),
-        )
-        .because(target.scrub(&text));
-        return if text.contains("not valid for name") {
-            failure.next("connect by a name that the certificate holds, or check only its authority: sslmode=verify-ca")
-        } else if text.contains("certificate") || text.contains("TLS") {
-            failure.next("name the authority in the connection string: sslmode=verify-full&sslrootcert=FILE")
-        } else {
-            failure
-                .next(format!("pg_isready -d {place}"))
-                .next("kubectl get pods -A | grep -i postgres")
-        };
-    };
+pub(super) fn explain(target: &Target, table: &Table, what: &str, error: &tokio_postgres::Error) -> Failure {
+    match error.as_db_error() {
+        Some(database) => refused(target, table, what, database),
+        None => unconnected(target, what, error),
+    }
+}
+
+fn refused(target: &Target, table: &Table, what: &str, database: &DbError) -> Failure {
     let code = database.code();
-    let (kind, next) = if code == &SqlState::LOCK_NOT_AVAILABLE || code == &SqlState::QUERY_CANCELED {
+    let (kind, next) = meaning(code, target, table);
+    let failure = Failure::new(kind, format!("{what}: the registry at {} refused it", target.place()))
+        .because(target.scrub(&format!("{} ({})", database.message(), code.code())));
+    next.into_iter().fold(failure, Failure::next)
+}
+
+/// What a code means, and what to do about it (PostgreSQL 17, appendix A).
+fn meaning(code: &SqlState, target: &Target, table: &Table) -> (FailureKind, Vec<String>) {
+    let text = |words: &str| vec![words.to_owned()];
+    let is_of = |classes: &[&str]| classes.iter().any(|class| code.code().starts_with(class));
+    if [SqlState::LOCK_NOT_AVAILABLE, SqlState::QUERY_CANCELED].contains(code) {
         (
             FailureKind::Conflict,
-            "see who holds the row: select pid, query from pg_stat_activity where state <> 'idle'".to_owned(),
+            text("see who holds the row: select pid, query from pg_stat_activity where state <> 'idle'"),
         )
-    } else if code == &SqlState::UNDEFINED_TABLE || code == &SqlState::UNDEFINED_COLUMN {
+    } else if [SqlState::UNDEFINED_TABLE, SqlState::UNDEFINED_COLUMN].contains(code) {
         (
             FailureKind::Invalid,
-            format!("name the registry's table in the configuration; it is {table} now"),
+            vec![format!(
+                "name the registry's table in the configuration: registry.postgres.table; it is {table} now"
+            )],
         )
     } else if code == &SqlState::INSUFFICIENT_PRIVILEGE {
         (
             FailureKind::Forbidden,
-            format!("grant select, update on {table} to the connection's user"),
+            vec![format!("grant select, update on {table} to the connection's user")],
         )
-    } else if code.code().starts_with("28") {
+    } else if code == &SqlState::INVALID_AUTHORIZATION_SPECIFICATION && target.tls == TlsMode::Disable {
         (
             FailureKind::Forbidden,
-            "look at user and password in the connection string".to_owned(),
+            text("the server may want TLS: say sslmode=verify-full in the connection string"),
+        )
+    } else if is_of(&["28"]) {
+        (
+            FailureKind::Forbidden,
+            text("look at user and password in the connection string"),
         )
     } else if code == &SqlState::INVALID_CATALOG_NAME {
         (
             FailureKind::Invalid,
-            "look at the database's name in the connection string".to_owned(),
+            text("look at the database's name in the connection string"),
         )
-    } else if ["08", "53", "57"].iter().any(|class| code.code().starts_with(class)) {
-        (FailureKind::Unreachable, "try again when the database is up".to_owned())
+    } else if code == &SqlState::READ_ONLY_SQL_TRANSACTION {
+        (
+            FailureKind::Refused,
+            text("this server only reads: name the primary in the connection string"),
+        )
+    } else if is_of(&["22", "23"]) || code == &SqlState::DATATYPE_MISMATCH {
+        (
+            FailureKind::Invalid,
+            vec![
+                "name the table's own words in the configuration: registry.postgres.statuses".to_owned(),
+                "and its own columns: registry.postgres.columns".to_owned(),
+            ],
+        )
+    } else if [
+        SqlState::FEATURE_NOT_SUPPORTED,
+        SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE,
+        SqlState::WRONG_OBJECT_TYPE,
+    ]
+    .contains(code)
+    {
+        (
+            FailureKind::Invalid,
+            vec![format!(
+                "{table} cannot be changed: name the table behind it in the configuration: registry.postgres.table"
+            )],
+        )
+    } else if is_of(&["08", "53", "57"]) {
+        (FailureKind::Unreachable, text("try again when the database is up"))
     } else {
-        (FailureKind::External, "look at the database's log".to_owned())
+        (FailureKind::External, text("look at the database's log"))
+    }
+}
+
+fn unconnected(target: &Target, what: &str, error: &tokio_postgres::Error) -> Failure {
+    let place = target.place();
+    let text = causes(error);
+    let failure = Failure::new(
+        FailureKind::Unreachable,
+        format!("{what}: no connection to the registry at {place}"),
+    )
+    .because(target.scrub(&text));
+    if let Some(error) = certificate(error) {
+        return distrusted(target, failure, error);
+    }
+    if text.contains("TLS") {
+        return failure.next("let the server offer TLS, or ask for none in the connection string: sslmode=disable");
+    }
+    failure
+        .next(format!("pg_isready -d {place}"))
+        .next("kubectl get pods -A | grep -i postgres")
+}
+
+/// What is wrong with the server's certificate, and what helps against that and nothing else.
+fn distrusted(target: &Target, failure: Failure, error: &CertificateError) -> Failure {
+    let authorities = match &target.root_certificates {
+        Some(path) => path.display().to_string(),
+        None => "this system's authorities".to_owned(),
     };
-    Failure::new(kind, format!("{what}: the registry at {place} refused it"))
-        .because(target.scrub(&format!("{} ({})", database.message(), code.code())))
-        .next(next)
+    match error {
+        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => failure
+            .because("the server's certificate is for another host than the connection string names")
+            .next("connect by a name that the certificate holds, or check only its authority: sslmode=verify-ca"),
+        // The latter where an authority of the same name signed it: one that was renewed, with another key.
+        CertificateError::UnknownIssuer | CertificateError::BadSignature => failure
+            .because(format!("{authorities} did not sign the server's certificate"))
+            .next("name the authority's certificate in the connection string: sslrootcert=FILE"),
+        CertificateError::Expired
+        | CertificateError::ExpiredContext { .. }
+        | CertificateError::NotValidYet
+        | CertificateError::NotValidYetContext { .. } => {
+            failure.next("renew the server's certificate, or set the clock of this machine")
+        }
+        other if format!("{other:?}").contains("CaUsedAsEndEntity") => failure
+            .because("the server shows a certificate of an authority, not one of a server")
+            .next("give the server a certificate that this authority signed"),
+        _ => failure.next("look at the server's certificate: openssl s_client -starttls postgres -connect HOST:PORT"),
+    }
 }
 
 /// No answer within the time that a statement may take.
@@ -73,9 +152,26 @@ pub(super) fn too_slow(target: &Target, what: &str, seconds: u64) -> Failure {
     .next(format!("pg_isready -d {}", target.place()))
 }
 
+/// The TLS library's own error is inside one of input and output.
+fn certificate(error: &tokio_postgres::Error) -> Option<&CertificateError> {
+    let mut at = error.source();
+    while let Some(cause) = at {
+        let inner = cause.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+        let tls = match inner {
+            Some(inner) => inner.downcast_ref::<rustls::Error>(),
+            None => cause.downcast_ref::<rustls::Error>(),
+        };
+        if let Some(rustls::Error::InvalidCertificate(error)) = tls {
+            return Some(error);
+        }
+        at = cause.source();
+    }
+    None
+}
+
 fn causes(error: &tokio_postgres::Error) -> String {
     let mut text = error.to_string();
-    let mut at = std::error::Error::source(error);
+    let mut at = error.source();
     while let Some(cause) = at {
         let cause_text = cause.to_string();
         if !text.contains(&cause_text) {

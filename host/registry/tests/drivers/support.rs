@@ -6,8 +6,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use vllm_rollback_engine::failure::Failure;
 use vllm_rollback_harness::databases::{Postgres, Redis};
-use vllm_rollback_registry::postgres::{Cache, CacheMode, Dsn, PostgresConfig, PostgresRegistry, Table};
-use vllm_rollback_registry::{Ask, Owner, PodAddress, Reply, RouterLink, ServiceAddress};
+use vllm_rollback_registry::postgres::{Cache, CacheMode, Columns, Dsn, PostgresConfig, PostgresRegistry, Table};
+use vllm_rollback_registry::{Ask, Owner, PodAddress, Reply, RouterLink, ServiceAddress, Statuses};
 
 /// Enough for what happens at once.
 pub(crate) const SOON: Duration = Duration::from_secs(10);
@@ -120,6 +120,8 @@ pub(crate) fn config(dsn: Dsn, model: &str, environment: &str) -> PostgresConfig
     PostgresConfig {
         dsn,
         table: Table::default(),
+        columns: Columns::default(),
+        statuses: Statuses::default(),
         model: model.to_owned(),
         environment: environment.to_owned(),
         owner: owner(),

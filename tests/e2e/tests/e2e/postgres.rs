@@ -237,6 +237,45 @@ fn a_live_cache_entry_is_deleted_and_proved_gone_before_pods_are_replaced() {
     assert_eq!(registered.status(), "ready");
 }
 
+/// The site's table has a boolean, no environment and no time stamp; the router's view of it is the runbook's.
+#[test]
+fn a_table_of_the_sites_own_is_what_the_configuration_says_it_is() {
+    let registered = Registered::crashed("sitetable", Major::Four, &[]);
+    registered.postgres.sql(
+        "create schema ops; create table ops.fleet as select model_name as name, deployment_endpoint as address, true as serving \
+         from model_registry_entries; drop table model_registry_entries; \
+         create view model_registry_entries as select gen_random_uuid() as model_id, name as model_name, \
+         address as deployment_endpoint, case when serving then 'ready' else 'disabled' end as deployment_status, \
+         'production' as deployment_environment, null::text as deployment_namespace, \
+         null::timestamptz as last_health_check_at, now() as updated_at from ops.fleet",
+    );
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let path = directory.path().join("config.yaml");
+    let configuration = "environment: production\nregistry:\n  driver: postgres\n  postgres:\n    table: ops.fleet\n    columns:\n      \
+        model_name: name\n      deployment_endpoint: address\n      deployment_status: serving\n      \
+        deployment_environment: false\n      deployment_namespace: false\n      updated_at: false\n    \
+        statuses: {ready: true, disabled: false}\n";
+    std::fs::write(&path, configuration).expect("a fresh directory is writable");
+    let url = registered.postgres.url();
+    let tool = registered
+        .tool()
+        .env("ADMIN_CLI_DATABASE_URL", &url)
+        .env("DATABASE_URL", &url);
+    let path = path.to_string_lossy();
+    let arguments = ["--config", path.as_ref(), "--model", MODEL];
+    let report = registered.rollback_with(&tool, &arguments).expect_code(0).report();
+    assert_restored(&report, 1);
+    let fenced = report
+        .states
+        .iter()
+        .find(|state| state.name == StateName::Fenced)
+        .expect("fenced");
+    let says = |words: &str| fenced.evidence.iter().any(|line| line.contains(words));
+    assert!(says("status false"), "{:?}", fenced.evidence);
+    assert_eq!(registered.postgres.sql("select serving from ops.fleet"), "t");
+    assert_eq!(registered.ask_router(), 200);
+}
+
 #[test]
 fn a_database_url_on_the_command_line_is_refused() {
     let model = Model::crashed("pgflag", Major::Four);

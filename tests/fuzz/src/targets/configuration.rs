@@ -1,7 +1,7 @@
 //! `vllm-rollback.yaml`.
 
 use super::assert_is_a_line;
-use crate::config::File;
+use crate::config::file::File;
 use crate::{args, duration};
 
 /// A configuration file.
