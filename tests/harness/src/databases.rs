@@ -1,10 +1,12 @@
 //! A real PostgreSQL with the runbook's table, and a real Redis.
 
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use crate::certificates::Certified;
 use crate::process::{self, Running};
 use crate::{paths, wait};
 
@@ -31,6 +33,18 @@ impl Postgres {
     /// # Panics
     /// When it does not start.
     pub fn start() -> Self {
+        Self::start_with(None)
+    }
+
+    /// As [`Self::start`]; over the network it speaks with this certificate, and not without.
+    ///
+    /// # Panics
+    /// As [`Self::start`].
+    pub fn start_encrypted(certified: &Certified) -> Self {
+        Self::start_with(Some(certified))
+    }
+
+    fn start_with(certified: Option<&Certified>) -> Self {
         let bin = postgres_bin();
         // PostgreSQL refuses to run as root, so its directory belongs to an unprivileged user then.
         let dir = tempfile::Builder::new()
@@ -70,6 +84,11 @@ impl Postgres {
                 "-c",
             ])
             .arg(format!("unix_socket_directories={}", dir.path().display()))
+            .args(
+                certified
+                    .map(|certified| encrypted(certified, &data))
+                    .unwrap_or_default(),
+            )
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null());
@@ -92,14 +111,29 @@ impl Postgres {
 
     /// How to reach it.
     pub fn url(&self) -> String {
-        format!("postgres://{USER}:{PASSWORD}@127.0.0.1:{}/{DATABASE}", self.port)
+        self.url_at(self.port)
+    }
+
+    /// How to reach it through a relay that listens there.
+    pub fn url_at(&self, port: u16) -> String {
+        format!("postgres://{USER}:{PASSWORD}@127.0.0.1:{port}/{DATABASE}")
+    }
+
+    /// Where it listens.
+    pub fn port(&self) -> u16 {
+        self.port
     }
 
     /// Variables with which `psql` reaches it.
     pub fn client_env(&self) -> Vec<(&'static str, String)> {
+        self.client_env_at(self.port)
+    }
+
+    /// The same, through a relay that listens there.
+    pub fn client_env_at(&self, port: u16) -> Vec<(&'static str, String)> {
         vec![
             ("PGHOST", "127.0.0.1".to_owned()),
-            ("PGPORT", self.port.to_string()),
+            ("PGPORT", port.to_string()),
             ("PGUSER", USER.to_owned()),
             ("PGPASSWORD", PASSWORD.to_owned()),
             ("PGDATABASE", DATABASE.to_owned()),
@@ -143,6 +177,33 @@ impl Postgres {
         self.sql(&format!(
             "select deployment_status from model_registry_entries where model_name = '{model}' and deployment_environment = '{environment}'"
         ))
+    }
+
+    /// Runs SQL in a transaction that stays open as long as the value: what it locks is held so long.
+    ///
+    /// # Panics
+    /// When the server refuses it.
+    pub fn hold(&self, sql: &str) -> Running {
+        let mut command = Command::new(self.bin.join("psql"));
+        command
+            .args(["-qAtX", "-v", "ON_ERROR_STOP=1"])
+            .envs(self.client_env())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped());
+        let mut running = Running::start(&mut command);
+        let child = running.child();
+        let stdin = child.stdin.as_mut().expect("stdin is piped");
+        writeln!(stdin, "begin; {sql};\n\\echo held").expect("psql reads its stdin");
+        let mut lines = BufReader::new(child.stdout.take().expect("stdout is piped")).lines();
+        let is_held = lines.any(|line| line.is_ok_and(|line| line == "held"));
+        assert!(is_held, "PostgreSQL refused: {sql}");
+        running
+    }
+
+    /// A session of the tool waits for a lock.
+    pub fn is_waited_for(&self) -> bool {
+        let waiting = "select count(*) from pg_stat_activity where application_name = 'vllm-rollback' and wait_event_type = 'Lock'";
+        self.sql(waiting) != "0"
     }
 
     fn sql_in(&self, database: &str, sql: &str) -> String {
@@ -269,6 +330,29 @@ fn as_plain_user(program: &Path) -> Command {
         .arg(program)
         .current_dir("/");
     command
+}
+
+/// Arguments with which it refuses to speak in the clear over the network. The files are its own: it wants nobody else to
+/// read its key.
+fn encrypted(certified: &Certified, data: &Path) -> Vec<String> {
+    let Certified { certificate, key } = certified.copy_to(data);
+    for file in [&certificate, &key] {
+        give_to_nobody(file);
+    }
+    let rules = data.join("pg_hba.conf");
+    let text = std::fs::read_to_string(&rules).expect("initdb made it");
+    let text = text
+        .lines()
+        .map(|line| match line.strip_prefix("host ") {
+            Some(rest) => format!("hostssl {rest}\n"),
+            None => format!("{line}\n"),
+        })
+        .collect::<String>();
+    std::fs::write(&rules, text).expect("our own file");
+    let files = [("ssl_cert_file", certificate), ("ssl_key_file", key)];
+    let set = |(name, file): (&str, PathBuf)| ["-c".to_owned(), format!("{name}={}", file.display())];
+    let on = ["-c".to_owned(), "ssl=on".to_owned()];
+    on.into_iter().chain(files.into_iter().flat_map(set)).collect()
 }
 
 fn give_to_nobody(dir: &Path) {

@@ -5,6 +5,7 @@
 #![allow(clippy::panic, clippy::unwrap_used, clippy::expect_used)]
 
 pub mod api;
+pub mod certificates;
 pub mod client;
 pub mod databases;
 pub mod helm;

@@ -1,6 +1,6 @@
 //! Malformed arguments.
 
-use crate::fixture::Home;
+use crate::fixture::{Home, answer};
 
 #[test]
 fn a_revision_that_is_no_number_is_told_what_a_revision_is() {
@@ -160,5 +160,32 @@ fn no_nonsense_makes_it_panic() {
             answer.without_panic();
             assert!([0, 1, 2].contains(&answer.code), "{a:?} {b:?} {answer:#?}");
         }
+    }
+}
+
+#[test]
+fn of_two_databases_that_differ_none_is_taken_and_without_one_it_is_said_how_to_name_it() {
+    let home = Home::new();
+    let args = ["llama", "--registry", "postgres", "--environment", "production"];
+    let with = |variables: &[(&str, &str)]| answer(home.command().envs(variables.iter().copied()).args(args));
+    with(&[
+        ("DATABASE_URL", "postgres://u:hunter2@a/r"),
+        ("ADMIN_CLI_DATABASE_URL", "postgres://u:hunter2@b/r"),
+    ])
+    .is_one_clear_error(1)
+    .says("$DATABASE_URL")
+    .says("$ADMIN_CLI_DATABASE_URL")
+    .says("unset DATABASE_URL")
+    .never_says("hunter2");
+    with(&[]).is_one_clear_error(2).says("--postgres-dsn-env NAME");
+    // One of them, or both with the same value, is taken: what is missing then is the cluster.
+    for variables in [
+        &[("DATABASE_URL", "postgres://u:hunter2@a/r")][..],
+        &[
+            ("DATABASE_URL", "postgres://u:hunter2@a/r"),
+            ("ADMIN_CLI_DATABASE_URL", "postgres://u:hunter2@a/r"),
+        ],
+    ] {
+        with(variables).says("kubeconfig").never_says("hunter2");
     }
 }

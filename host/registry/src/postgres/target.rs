@@ -40,22 +40,7 @@ impl Target {
     /// does not know them.
     pub(super) fn parse(dsn: &Dsn) -> Result<Self, Failure> {
         let (rest, settings) = take_tls(dsn.expose());
-        let mut tls = TlsMode::Prefer;
-        let mut root_certificates = None;
-        for (key, value) in settings {
-            match key.as_str() {
-                "sslmode" => {
-                    tls = mode(&value).ok_or_else(|| {
-                        wrong(
-                            dsn,
-                            "sslmode is none of disable, allow, prefer, require, verify-ca, verify-full",
-                        )
-                    })?
-                }
-                _ if value != "system" => root_certificates = Some(PathBuf::from(value)),
-                _ => {}
-            }
-        }
+        let (tls, root_certificates) = tls_of(settings).map_err(|why| wrong(dsn, why))?;
         // The library's texts name options and positions, never values.
         let mut config: Config = rest.parse().map_err(|error: tokio_postgres::Error| {
             let reason = std::error::Error::source(&error).map_or_else(|| error.to_string(), ToString::to_string);
@@ -107,6 +92,26 @@ fn wrong(dsn: &Dsn, why: &str) -> Failure {
     )
     .because(why)
     .next("it looks like postgres://USER:PASSWORD@HOST:5432/DATABASE?sslmode=verify-full")
+}
+
+/// As libpq understands them together (PostgreSQL 17, §32.19.1 and `sslrootcert` in §32.1.2): an authority that is named is
+/// not ignored by `require`, and with the system's authorities nothing less than the host's name is checked.
+fn tls_of(settings: Vec<(String, String)>) -> Result<(TlsMode, Option<PathBuf>), &'static str> {
+    let (mut said, mut authorities) = (None, None);
+    for (key, value) in settings {
+        if key == "sslmode" {
+            let known = mode(&value);
+            said = Some(known.ok_or("sslmode is none of disable, allow, prefer, require, verify-ca, verify-full")?);
+        } else {
+            authorities = Some(value);
+        }
+    }
+    match (said, authorities) {
+        (None | Some(TlsMode::VerifyFull), Some(system)) if system == "system" => Ok((TlsMode::VerifyFull, None)),
+        (Some(_), Some(system)) if system == "system" => Err("sslrootcert=system goes with sslmode=verify-full only"),
+        (Some(TlsMode::Require), Some(file)) => Ok((TlsMode::VerifyCa, Some(file.into()))),
+        (said, authorities) => Ok((said.unwrap_or(TlsMode::Prefer), authorities.map(PathBuf::from))),
+    }
 }
 
 fn mode(word: &str) -> Option<TlsMode> {
@@ -203,12 +208,17 @@ mod tests {
             assert_eq!(target.place(), "db:6432/m");
         }
         assert_eq!(parse("postgres://u@db/m").unwrap().tls, TlsMode::Prefer);
-        assert_eq!(
-            parse("postgres://u@db/m?sslmode=verify-ca&sslrootcert=system")
-                .unwrap()
-                .root_certificates,
-            None
-        );
+    }
+
+    #[test]
+    fn an_authority_that_is_named_is_used() {
+        let tls = |settings: &str| parse(&format!("postgres://u@db/m?{settings}")).map(|target| target.tls);
+        assert_eq!(tls("sslmode=require").unwrap(), TlsMode::Require);
+        assert_eq!(tls("sslmode=require&sslrootcert=/ca.pem").unwrap(), TlsMode::VerifyCa);
+        assert_eq!(tls("sslrootcert=system").unwrap(), TlsMode::VerifyFull);
+        assert!(tls("sslmode=verify-ca&sslrootcert=system").is_err());
+        let system = parse("postgres://u@db/m?sslmode=verify-full&sslrootcert=system").unwrap();
+        assert_eq!(system.root_certificates, None);
     }
 
     #[test]

@@ -5,3 +5,4 @@ mod columns;
 mod exec;
 mod postgres;
 mod support;
+mod tls;
