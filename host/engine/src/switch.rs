@@ -10,6 +10,7 @@ use crate::report::{ExitCode, RunReport, StateName};
 use crate::request::Request;
 use crate::run::{Grip, Run};
 use crate::setback::Setback;
+use crate::states::fenced::undo;
 use crate::states::locked::{assert_held, lock};
 use crate::traffic::{TrafficState, TrafficStatus};
 use crate::wait::unless_asked_to_stop;
@@ -79,7 +80,10 @@ async fn disable(run: &mut Run<'_>, found: TrafficState) -> Result<String, Setba
     run.remember().await?;
     if found.status.lets_in() {
         run.grip = Grip::Taken;
-        run.world.registry.stop(&found).await?;
+        if let Err(failure) = run.world.registry.stop(&found).await {
+            undo(run, &found).await;
+            return Err(failure.into());
+        }
     } else {
         run.note(format!("the model was {} already", found.status.word()));
     }
@@ -151,10 +155,11 @@ async fn give_up(mut run: Run<'_>, setback: Setback) -> RunReport {
     if run.grip == Grip::Untouched {
         run.memory = run.memory_before.clone();
     } else {
-        let before = run.report.traffic_before.as_ref().map(|state| state.status.clone());
+        let before = run.report.traffic_before.clone();
+        let is_as_found = |now: &TrafficState| before.as_ref().is_some_and(|before| before.is_same(now));
         match run.world.registry.read().await {
             // The registry is as it was found, but a wait was cut short or a write may still come.
-            Ok(now) if Some(&now.status) == before.as_ref() && !is_interrupted => run.report.traffic_after = Some(now),
+            Ok(now) if is_as_found(&now) && !is_interrupted => run.report.traffic_after = Some(now),
             Ok(now) => {
                 failure = failure.because(format!("the registry says {} now", now.status.word()));
                 run.report.traffic_after = Some(now);

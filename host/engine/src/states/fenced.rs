@@ -10,7 +10,7 @@ use crate::run::{Grip, Run, Step};
 use crate::setback::Setback;
 use crate::states::locked::{Basis, assert_held};
 use crate::states::{evidence, spare};
-use crate::traffic::TrafficStatus;
+use crate::traffic::{TrafficState, TrafficStatus};
 use crate::wait::unless_asked_to_stop;
 
 /// Proof that the model is out of traffic: only this file makes one, and Helm is not run without.
@@ -120,10 +120,15 @@ async fn put_back(run: &mut Run<'_>, basis: &Basis) {
     if basis.is_continued || !found.is_some_and(|found| found.is_same(&basis.prior)) {
         return;
     }
+    undo(run, &basis.prior).await;
+}
+
+/// Puts back what a stop took that failed, where it may have taken only some.
+pub(crate) async fn undo(run: &mut Run<'_>, found: &TrafficState) {
     if assert_held(run).await.is_err() {
         return;
     }
-    match run.world.registry.undo_stop(&basis.prior).await {
+    match run.world.registry.undo_stop(found).await {
         Ok(true) => run.note("what was taken out of traffic was put back"),
         Ok(false) => {}
         Err(failure) => run.warn(format!(

@@ -245,3 +245,22 @@ fn what_the_operator_is_told_after_a_change() {
         again.notes
     );
 }
+
+#[test]
+fn disabling_half_of_the_gates_is_put_back_or_not_called_unchanged() {
+    for undoes in [true, false] {
+        let sim = crashed();
+        sim.world().halfway = 1;
+        sim.world().undoes = undoes;
+        let report = set(&operator(&sim, "op-1"), TrafficWish::Disable);
+        let expected = if undoes {
+            (StateName::Unchanged, ExitCode::Refused)
+        } else {
+            (StateName::Unknown, ExitCode::Unknown)
+        };
+        assert_eq!((report.outcome, report.exit_code), expected);
+        assert_eq!((state(&sim).0, sim.world().is_half_out), (Enabled, !undoes));
+        set(&operator(&sim, "op-2"), TrafficWish::Disable);
+        assert_eq!(state(&sim).0, Disabled);
+    }
+}
