@@ -266,6 +266,10 @@ impl Registry for LiteLlm {
         self.set(&own.iter().map(|own| (own.id.clone(), true)).collect()).await
     }
 
+    async fn undo_stop(&self, found: &TrafficState) -> Result<bool, Failure> {
+        self.resume_to(found).await.map(|()| true)
+    }
+
     async fn confirm_stopped(&self, deadline: Duration) -> Result<Vec<String>, Failure> {
         let end = Instant::now() + deadline;
         let seen = self.settle(end, |seen| seen.own.iter().all(|own| own.blocked)).await?;

@@ -55,12 +55,23 @@ struct Token {
 }
 
 impl Token {
-    /// What a replica had; one that nobody remembers (it was restarted under another name) had what any other had.
+    /// What a replica is to have. All answer for the same models, so one that had nothing, or that nobody remembers, lost it
+    /// when it was restarted: it gets what any other had.
     fn of(&self, replica: &str) -> BTreeSet<Worker> {
         match self.replicas.get(replica) {
-            Some(workers) => workers.clone(),
-            None => self.all(),
+            Some(workers) if !workers.is_empty() => workers.clone(),
+            _ => self.all(),
         }
+    }
+
+    /// The replicas that had nothing while others had something.
+    fn bare(&self) -> impl Iterator<Item = &String> {
+        let is_any = !self.all().is_empty();
+        let bare = self
+            .replicas
+            .iter()
+            .filter(move |(_, workers)| is_any && workers.is_empty());
+        bare.map(|(replica, _)| replica)
     }
 
     fn all(&self) -> BTreeSet<Worker> {
@@ -254,6 +265,10 @@ impl Registry for VllmRouter {
         self.remove(&self.look().await?).await
     }
 
+    async fn undo_stop(&self, found: &TrafficState) -> Result<bool, Failure> {
+        self.resume_to(found).await.map(|()| true)
+    }
+
     async fn confirm_stopped(&self, deadline: Duration) -> Result<Vec<String>, Failure> {
         let end = Instant::now() + deadline;
         let mut lines = Vec::new();
@@ -270,6 +285,15 @@ impl Registry for VllmRouter {
                 )
                 .because(seen.iter().map(Seen::line).collect::<Vec<_>>().join("; "))
                 .next("look who adds them: a script, or --service-discovery of the router"));
+            }
+            // A replica that was restarted has what it was started with.
+            self.remove(&seen).await?;
+            for seen in seen.iter().filter(|seen| !seen.own.is_empty()) {
+                let urls: Vec<&str> = seen.own.iter().map(|worker| worker.url.as_str()).collect();
+                let line = format!("mended: {}: it had {} again", seen.replica, urls.join(", "));
+                if !lines.contains(&line) {
+                    lines.push(line);
+                }
             }
             tokio::time::sleep(PAUSE).await;
         }
@@ -289,7 +313,8 @@ impl Registry for VllmRouter {
         if prior.status != TrafficStatus::Enabled {
             return self.confirm_stopped(deadline).await;
         }
-        let mut lines = Vec::new();
+        let mended = |replica: &String| format!("mended: {replica} had none of the workers that the others have");
+        let mut lines: Vec<String> = token.bare().map(mended).collect();
         loop {
             let lacking = self.lacking(&token).await?;
             if lacking.is_empty() {
