@@ -18,6 +18,7 @@ pub mod paths;
 pub mod process;
 pub mod proxy;
 pub mod rbac;
+pub mod relay;
 pub mod router;
 pub mod rss;
 pub mod terminal;

@@ -95,6 +95,11 @@ impl LiteLlm {
         }
     }
 
+    /// Where it listens.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
     /// How to reach it.
     pub fn url(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)

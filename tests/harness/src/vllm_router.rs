@@ -45,6 +45,11 @@ impl VllmRouter {
         Some(router)
     }
 
+    /// Where it listens.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
     /// How to reach it.
     pub fn url(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)

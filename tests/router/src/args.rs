@@ -37,6 +37,10 @@ pub struct Args {
     #[arg(long, default_value_t = 120)]
     pub cache_ttl: u64,
 
+    /// Seconds that this router keeps found rows in its own memory besides, where nobody can delete them; 0 keeps none
+    #[arg(long, default_value_t = 0)]
+    pub memory_ttl: u64,
+
     /// An address of a name in endpoints, NAME=ADDRESS:PORT or NAME:PORT=ADDRESS:PORT; repeatable
     #[arg(long, value_name = "NAME=ADDRESS:PORT")]
     pub resolve: Vec<Mapping>,

@@ -4,7 +4,9 @@ use crate::args::Args;
 use crate::error::Refusal;
 use redis::AsyncCommands as _;
 use serde::{Deserialize, Serialize};
-use std::time::Duration;
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 use tokio::time::timeout;
 use tokio_postgres::NoTls;
 
@@ -57,11 +59,16 @@ const FIND: &str = r#"
 #[derive(Debug)]
 pub(crate) struct Registry {
     args: Args,
+    /// Endpoints by model, and when each was read.
+    memory: Mutex<BTreeMap<String, (String, Instant)>>,
 }
 
 impl Registry {
     pub(crate) fn new(args: Args) -> Self {
-        Self { args }
+        Self {
+            args,
+            memory: Mutex::default(),
+        }
     }
 
     /// The endpoint (host:port) of a model that may be routed to.
@@ -69,14 +76,32 @@ impl Registry {
         if let Some(fixed) = self.args.fixed.iter().find(|fixed| fixed.name == model) {
             return Ok((fixed.address.to_string(), Decision::Static));
         }
+        if let Some(endpoint) = self.remembered(model) {
+            return Ok((endpoint, Decision::Cache));
+        }
         // As in the contract a kept row is believed without a look at the table: a disabled model is routed to until
         // the key expires or is deleted.
-        if let Some(entry) = self.cached(model).await {
-            return Ok((entry.deployment_endpoint, Decision::Cache));
-        }
-        let entry = self.ready_row(model).await?;
-        self.keep(&entry).await;
-        Ok((entry.deployment_endpoint, Decision::Registry))
+        let (endpoint, decision) = match self.cached(model).await {
+            Some(entry) => (entry.deployment_endpoint, Decision::Cache),
+            None => {
+                let entry = self.ready_row(model).await?;
+                self.keep(&entry).await;
+                (entry.deployment_endpoint, Decision::Registry)
+            }
+        };
+        let now = (endpoint.clone(), Instant::now());
+        self.memory().insert(model.to_owned(), now);
+        Ok((endpoint, decision))
+    }
+
+    fn remembered(&self, model: &str) -> Option<String> {
+        let time = Duration::from_secs(self.args.memory_ttl);
+        let (endpoint, read) = self.memory().get(model)?.clone();
+        (read.elapsed() < time).then_some(endpoint)
+    }
+
+    fn memory(&self) -> MutexGuard<'_, BTreeMap<String, (String, Instant)>> {
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether the database answers; without one there is nothing to wait for.

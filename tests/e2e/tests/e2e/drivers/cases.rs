@@ -3,9 +3,12 @@
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
+use vllm_rollback_harness::process::Running;
+use vllm_rollback_harness::relay::{Mode, Relay};
 use vllm_rollback_harness::wait;
 
-use super::door::{Clients, Door};
+use super::door::{Clients, Door, Laggard};
+use super::line::Line;
 use super::{Place, Trouble, run};
 use crate::fixture::{RELEASE, assert_restored, until_said};
 
@@ -16,7 +19,8 @@ const REQUESTS: usize = 1_000;
 const GUARD: Duration = Duration::from_secs(180);
 
 /// In traffic, whatever an earlier case left.
-fn begin<P: Place>(place: &P) {
+pub(super) fn begin<P: Place>(place: &P) {
+    place.line(Line::Whole);
     place.set(P::IN);
     assert_served(place);
 }
@@ -96,8 +100,35 @@ fn ask_often(doors: &[Door]) -> usize {
     })
 }
 
-/// A verb that is killed in the middle is done by the next one.
+/// A verb that is killed before it changes anything is done by the next one.
 pub(super) fn killed<P: Place>(place: &P, verb: &str) {
+    let after = before(place, verb);
+    let mut running = start(place, verb);
+    let said = if verb == "disable" {
+        "taking the model out"
+    } else {
+        "putting the model into"
+    };
+    let _stderr = until_said(&mut running, said);
+    running.signal(Signal::KILL);
+    assert!(running.wait(GUARD).is_some());
+    done_by_the_next(place, verb, after);
+}
+
+/// A verb that is killed when its change was made, and before it heard so.
+pub(super) fn killed_unanswered<P: Place>(place: &P, verb: &str) {
+    let after = before(place, verb);
+    place.line(Line::Deaf);
+    let mut running = start(place, verb);
+    wait::until("the change", GUARD, || (place.state() == after).then_some(()));
+    running.signal(Signal::KILL);
+    assert_eq!(running.wait(GUARD), Some(-1), "it did not wait for an answer");
+    place.line(Line::Whole);
+    done_by_the_next(place, verb, after);
+}
+
+/// As it is before the verb; the place's word after it.
+fn before<P: Place>(place: &P, verb: &str) -> &'static str {
     begin(place);
     let (before, after) = if verb == "disable" {
         (P::IN, P::OUT)
@@ -108,22 +139,80 @@ pub(super) fn killed<P: Place>(place: &P, verb: &str) {
         place.run(&["registry", "disable"], &["--yes"]).expect_code(0);
     }
     assert_eq!(place.state(), before);
+    after
+}
+
+fn start<P: Place>(place: &P, verb: &str) -> Running {
     let arguments = place.arguments();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    let mut running = place
+    place
         .tool()
-        .start(&[&["registry", verb, RELEASE, "--yes"], &words[..]].concat());
-    let said = if verb == "disable" {
-        "taking the model out"
-    } else {
-        "putting the model into"
-    };
-    let _stderr = until_said(&mut running, said);
-    running.signal(Signal::KILL);
-    assert!(running.wait(GUARD).is_some());
+        .start(&[&["registry", verb, RELEASE, "--yes"], &words[..]].concat())
+}
+
+fn done_by_the_next<P: Place>(place: &P, verb: &str, after: &str) {
     place.run(&["registry", verb], &["--yes"]).expect_code(0);
     assert_eq!(place.state(), after);
     place.run(&["registry", "enable"], &["--yes"]).expect_code(0);
+    assert_eq!(place.state(), P::IN);
+    assert_served(place);
+}
+
+/// Late answers are waited for.
+pub(super) fn slow<P: Place>(place: &P) {
+    begin(place);
+    place.line(Line::Slow);
+    place.run(&["registry", "disable"], &["--yes"]).expect_code(0);
+    assert_eq!(place.state(), P::OUT);
+    assert!(place.doors().iter().all(|door| !door.ask().is_served()));
+    place.run(&["registry", "enable"], &["--yes"]).expect_code(0);
+    place.line(Line::Whole);
+    assert_eq!(place.state(), P::IN);
+    assert_served(place);
+}
+
+/// The tool does not say that the model is out of traffic while a replica still lets clients in, although another one
+/// does not any more.
+pub(super) fn lagging<P: Place>(place: &P, laggard: &Laggard) {
+    let verb = |verb: &str| {
+        let words: Vec<&str> = laggard.arguments.iter().map(String::as_str).collect();
+        place
+            .tool()
+            .start(&[&["registry", verb, RELEASE, "--yes"], &words[..]].concat())
+    };
+    let is_open = |door: &Door| door.ask().is_served();
+    wait::until("a replica that lags behind another", GUARD, || {
+        begin(place);
+        assert!(laggard.doors.iter().all(is_open));
+        let mut disabling = verb("disable");
+        let mut has_lagged = false;
+        let ended = wait::until("the end", GUARD, || {
+            let open: Vec<bool> = laggard.doors.iter().map(is_open).collect();
+            let ended = disabling.child().try_wait().expect("our own child");
+            // Asked one after the other: an open one after a closed one lags.
+            has_lagged |= ended.is_none() && open.is_sorted() && open.first() != open.last();
+            ended
+        });
+        assert!(ended.success(), "{ended}");
+        let late = (0..50).filter(|_| laggard.doors.iter().any(is_open)).count();
+        assert_eq!(late, 0, "answers after the stop was confirmed");
+        assert_eq!(verb("enable").wait(GUARD), Some(0));
+        has_lagged.then_some(())
+    });
+}
+
+/// What refuses the change leaves everything as it was, the replicas that did not refuse it too.
+pub(super) fn refused<P: Place>(place: &P, relay: &Relay, words: &'static str) {
+    const ANSWER: &str =
+        "HTTP/1.1 500 Internal Server Error\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{}";
+    begin(place);
+    let revisions = place.model().statuses().len();
+    relay.set(Mode::Refusing { words, answer: ANSWER });
+    let ran = place.run(&["rollback"], &["1", "--to-rejected", "--yes"]);
+    relay.set(Mode::Whole);
+    assert_eq!(ran.code, 1, "{}\n{}", ran.stdout, ran.stderr);
+    assert!(ran.stderr.contains("HTTP 500"), "{}", ran.stderr);
+    assert_eq!(place.model().statuses().len(), revisions, "nothing was rolled back");
     assert_eq!(place.state(), P::IN);
     assert_served(place);
 }
@@ -180,6 +269,15 @@ pub(super) fn trouble<P: Place>(place: &P, trouble: &Trouble) {
 pub(super) fn assert_served<P: Place>(place: &P) {
     for door in place.doors() {
         wait::until("an answer", GUARD, || door.ask().is_served().then_some(()));
+    }
+}
+
+/// The revision, of the two, that does not serve now.
+pub(super) fn other_revision<P: Place>(place: &P) -> u32 {
+    if place.model().ask().text.contains("revision 1.") {
+        2
+    } else {
+        1
     }
 }
 

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 use vllm_rollback_harness::client::{Answer, ModelClient};
+use vllm_rollback_harness::router::Router;
 use vllm_rollback_harness::testbed::HANG;
 use vllm_rollback_harness::{http, wait};
 
@@ -37,6 +38,16 @@ impl Door {
             }
         }
     }
+}
+
+/// Replicas that do not all see a change at the same time, the first of them first.
+pub(super) struct Laggard {
+    /// What the tool is told of them.
+    pub(super) arguments: Vec<String>,
+    /// The way into each.
+    pub(super) doors: Vec<Door>,
+    /// What ends with it.
+    pub(super) _kept: Option<Router>,
 }
 
 /// What a client saw: when it asked, when the answer was there, and the text of a served completion.

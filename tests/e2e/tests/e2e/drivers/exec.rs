@@ -3,18 +3,29 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
+use std::time::Duration;
 
 use vllm_rollback_harness::helm::Major;
-use vllm_rollback_harness::router::API_KEY;
+use vllm_rollback_harness::router::{API_KEY, Keeps};
 use vllm_rollback_harness::tool::Tool;
 
-use super::door::Door;
+use super::door::{Door, Laggard};
+use super::line::{self, Line};
 use super::postgres::{ENVIRONMENT, Runbook};
 use super::{Place, Trouble, owned};
 use crate::fixture::{MODEL, Model};
 
-/// Seconds that the routers keep what they read.
-const CACHE_SECONDS: u32 = 2;
+/// The site's tool cannot delete what the routers cache, so they keep it for a moment only.
+const KEEPS: Keeps = Keeps {
+    cached: 2,
+    remembered: 0,
+};
+
+/// How late the database is when it is slow.
+const LATE: Duration = Duration::from_millis(200);
+
+/// What the site's tool sends to set the row.
+const CHANGE: &[&str] = &["update model_registry_entries"];
 
 const SCRIPT: &str = "#!/bin/sh
 set -eu
@@ -80,7 +91,7 @@ impl Place for SiteTool {
         let directory = tempfile::tempdir().expect("a temporary directory");
         script(directory.path());
         Some(Self {
-            runbook: Runbook::start_with(hint, major, CACHE_SECONDS),
+            runbook: Runbook::start_with(hint, major, KEEPS),
             directory,
         })
     }
@@ -152,5 +163,12 @@ impl Place for SiteTool {
             env: vec![("PGPASSWORD", "wrong".to_owned())],
         });
         troubles
+    }
+    fn line(&self, line: Line) {
+        line::set(self.runbook.relay(), line, LATE, CHANGE);
+    }
+
+    fn laggard(&self) -> Option<Laggard> {
+        Some(self.runbook.laggard(self.arguments()))
     }
 }

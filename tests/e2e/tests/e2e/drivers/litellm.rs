@@ -1,22 +1,30 @@
 //! Two real LiteLLM proxies on one PostgreSQL, whose deployment is the release's Service.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use vllm_rollback_harness::databases::{Postgres, free_port};
 use vllm_rollback_harness::helm::Major;
 use vllm_rollback_harness::litellm::{ADMIN_KEY, LiteLlm};
 use vllm_rollback_harness::names::{NameProxy, Names};
+use vllm_rollback_harness::relay::Relay;
 use vllm_rollback_harness::testbed::HANG;
 use vllm_rollback_harness::tool::Tool;
 use vllm_rollback_harness::wait;
 
-use super::door::Door;
-use super::{Place, Trouble, owned, two_revisions};
+use super::door::{Door, Laggard};
+use super::line::{self, Line};
+use super::vllm_router::answers;
+use super::{OwnCase, Place, Trouble, cases, owned, two_revisions};
 use crate::fixture::{MODEL, Model, SERVICE};
 
 /// The release's deployment.
 const ID: &str = "llama-1";
+/// How late a proxy is when it is slow.
+const LATE: Duration = Duration::from_secs(1);
+/// A request that changes a deployment.
+const CHANGE: &[&str] = &["POST /model/"];
 /// Another release's, of a model with another name.
 const FOREIGN: &str = "other-1";
 
@@ -24,6 +32,8 @@ const FOREIGN: &str = "other-1";
 pub(super) struct Proxies {
     model: Model,
     proxies: Vec<LiteLlm>,
+    /// Between the tool and each of them.
+    relays: Vec<Relay>,
     // End after the proxies.
     _parts: (NameProxy, Names, Postgres),
 }
@@ -96,6 +106,7 @@ impl Place for Proxies {
         proxies[0].admin("/model/new", &deployment(FOREIGN, "other", "other.system:8000"));
         let place = Self {
             model,
+            relays: proxies.iter().map(|proxy| Relay::start(proxy.port())).collect(),
             proxies,
             _parts: (proxy, names, postgres),
         };
@@ -109,7 +120,7 @@ impl Place for Proxies {
     }
 
     fn arguments(&self) -> Vec<String> {
-        Self::replicas(self.proxies.iter().map(LiteLlm::url))
+        Self::replicas(self.relays.iter().map(Relay::url))
     }
 
     fn tool(&self) -> Tool {
@@ -171,7 +182,19 @@ impl Place for Proxies {
             Trouble {
                 what: "a replica that answers 500",
                 says: "HTTP 500",
-                arguments: Self::replicas([good.clone(), super::vllm_router::answers(Some("500 Oh"))]),
+                arguments: Self::replicas([good.clone(), answers(Some("500 Oh"))]),
+                env: Vec::new(),
+            },
+            Trouble {
+                what: "a replica that says nothing",
+                says: "gives no answer",
+                arguments: Self::replicas([good.clone(), answers(None)]),
+                env: Vec::new(),
+            },
+            Trouble {
+                what: "a replica that is something else",
+                says: "does not list its models",
+                arguments: Self::replicas([good.clone(), answers(Some("200 OK"))]),
                 env: Vec::new(),
             },
             Trouble {
@@ -181,5 +204,23 @@ impl Place for Proxies {
                 env: vec![("ROUTER_KEY", "sk-wrong".to_owned())],
             },
         ]
+    }
+    fn line(&self, line: Line) {
+        line::set(&self.relays, line, LATE, CHANGE);
+    }
+
+    // One of them is told, and the other one reads it from the database later.
+    fn laggard(&self) -> Option<Laggard> {
+        Some(Laggard {
+            arguments: self.arguments(),
+            doors: self.doors(),
+            _kept: None,
+        })
+    }
+
+    fn own_cases(&self) -> Vec<OwnCase<Self>> {
+        vec![("a proxy that refuses the change", |place| {
+            cases::refused(place, &place.relays[0], CHANGE[0]);
+        })]
     }
 }

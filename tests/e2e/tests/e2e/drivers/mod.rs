@@ -5,6 +5,7 @@ mod cases;
 mod door;
 mod exec;
 mod in_cluster;
+mod line;
 mod litellm;
 mod postgres;
 mod rollback;
@@ -16,7 +17,8 @@ use vllm_rollback_harness::helm::Major;
 use vllm_rollback_harness::tool::{Ran, Tool};
 
 use crate::fixture::{Model, RELEASE};
-use door::Door;
+use door::{Door, Laggard};
+use line::Line;
 use row::Row;
 
 /// A place that routes, with two good revisions of a model behind it.
@@ -67,11 +69,27 @@ trait Place: Sized {
     /// Ways in which the place can fail the tool: what is wrong, and what the tool is told instead.
     fn troubles(&self) -> Vec<Trouble>;
 
+    /// What the line between the tool and the place does from now on.
+    fn line(&self, line: Line);
+
+    /// Replicas that do not all see a change at the same time. None where each is changed by itself.
+    fn laggard(&self) -> Option<Laggard> {
+        None
+    }
+
+    /// What only this place can go through.
+    fn own_cases(&self) -> Vec<OwnCase<Self>> {
+        Vec::new()
+    }
+
     /// Runs a verb of the tool on the model.
     fn run(&self, verb: &[&str], more: &[&str]) -> Ran {
         run(&self.tool(), verb, &self.arguments(), more)
     }
 }
+
+/// What it is, and what happens.
+type OwnCase<P> = (&'static str, fn(&P));
 
 /// Something that does not work.
 struct Trouble {
@@ -116,11 +134,24 @@ fn conforms<P: Place>() {
         cases::stop_is_final(&place)
     });
     row.answers_after_stop = after.unwrap_or_default();
-    row.case("killed while it stops", || cases::killed(&place, "disable"));
-    row.case("killed while it resumes", || cases::killed(&place, "enable"));
+    for verb in ["disable", "enable"] {
+        row.case(&format!("killed while it begins to {verb}"), || {
+            cases::killed(&place, verb)
+        });
+        row.case(&format!("killed between the change and its answer, in {verb}"), || {
+            cases::killed_unanswered(&place, verb)
+        });
+    }
+    row.case("a place that takes its time", || cases::slow(&place));
+    if let Some(laggard) = place.laggard() {
+        row.case("two replicas, one of which lags", || cases::lagging(&place, &laggard));
+    }
     row.case("another release's entry is refused", || cases::not_ours(&place));
     for trouble in place.troubles() {
         row.case(trouble.what, || cases::trouble(&place, &trouble));
+    }
+    for (what, case) in place.own_cases() {
+        row.case(what, || case(&place));
     }
     drop(place);
     for major in Major::BOTH {

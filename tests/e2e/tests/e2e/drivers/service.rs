@@ -1,19 +1,33 @@
 //! The Service gate on a real API server.
 
+use std::cell::RefCell;
+use std::sync::Arc;
+use std::time::Duration;
+
 use vllm_rollback_harness::helm::Major;
+use vllm_rollback_harness::proxy::{Act, ApiProxy, Caller, Hook, Moment};
+use vllm_rollback_harness::tool::Tool;
 
 use super::door::Door;
+use super::line::Line;
 use super::{Place, Trouble, owned, two_revisions};
 use crate::fixture::{Model, RELEASE, SERVICE};
 
 const GATE: &str = "rollback.vllm/gate";
 
+/// How late the API server is when it is slow.
+const LATE: Duration = Duration::from_millis(500);
+
 /// The release's Service.
-pub(super) struct Gate(Model);
+pub(super) struct Gate {
+    model: Model,
+    /// Between the tool and the API server, when not all passes.
+    proxy: RefCell<Option<ApiProxy>>,
+}
 
 impl Gate {
     fn patch(&self, patch: &str) {
-        let namespace = &self.0.namespace;
+        let namespace = &self.model.namespace;
         let words = [
             "-n",
             &namespace.name,
@@ -35,11 +49,21 @@ impl Place for Gate {
     const OTHERS: &'static [&'static str] = &["closed", "maintenance"];
 
     fn start(hint: &str, major: Major) -> Option<Self> {
-        Some(Self(two_revisions(hint, major)))
+        Some(Self {
+            model: two_revisions(hint, major),
+            proxy: RefCell::default(),
+        })
     }
 
     fn model(&self) -> &Model {
-        &self.0
+        &self.model
+    }
+
+    fn tool(&self) -> Tool {
+        match &*self.proxy.borrow() {
+            Some(proxy) => self.model.tool().kubeconfig(proxy.kubeconfig()),
+            None => self.model.tool(),
+        }
     }
 
     fn arguments(&self) -> Vec<String> {
@@ -47,8 +71,14 @@ impl Place for Gate {
     }
 
     fn state(&self) -> String {
-        let path = format!("/api/v1/namespaces/{}/services/{SERVICE}", self.0.namespace.name);
-        let service = self.0.namespace.testbed.api().get(&path).expect("the Service is there");
+        let path = format!("/api/v1/namespaces/{}/services/{SERVICE}", self.model.namespace.name);
+        let service = self
+            .model
+            .namespace
+            .testbed
+            .api()
+            .get(&path)
+            .expect("the Service is there");
         service["spec"]["selector"][GATE]
             .as_str()
             .unwrap_or(Self::IN)
@@ -65,7 +95,7 @@ impl Place for Gate {
     }
 
     fn doors(&self) -> Vec<Door> {
-        vec![Door::Service(self.0.namespace.client(SERVICE))]
+        vec![Door::Service(self.model.namespace.client(SERVICE))]
     }
 
     fn give_away(&self, away: bool) {
@@ -78,5 +108,18 @@ impl Place for Gate {
     // The API server's own failures are the cases of `faults`.
     fn troubles(&self) -> Vec<Trouble> {
         Vec::new()
+    }
+
+    fn line(&self, line: Line) {
+        let hook: Hook = Arc::new(move |call, moment| {
+            let is_the_change = call.method == "PATCH" && call.path.contains("/services/");
+            match (line, moment) {
+                (Line::Slow, Moment::Before) if call.by == Caller::Tool => Act::Delay(LATE),
+                (Line::Deaf, Moment::After) if is_the_change => Act::Silence,
+                _ => Act::Pass,
+            }
+        });
+        let proxy = (line != Line::Whole).then(|| ApiProxy::start(self.model.namespace.testbed, hook));
+        *self.proxy.borrow_mut() = proxy;
     }
 }

@@ -1,35 +1,68 @@
 //! Two replicas of real vllm-router, whose worker is the release's Service.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
+use vllm_rollback_engine::report::RunReport;
 use vllm_rollback_harness::databases::free_port;
 use vllm_rollback_harness::helm::Major;
 use vllm_rollback_harness::http;
 use vllm_rollback_harness::names::{NameProxy, Names};
 use vllm_rollback_harness::paths;
 use vllm_rollback_harness::process::Running;
+use vllm_rollback_harness::relay::Relay;
+use vllm_rollback_harness::testbed::HANG;
 use vllm_rollback_harness::vllm_router::VllmRouter;
 
+use super::cases::{self, assert_served, begin, other_revision, rolled_back};
 use super::door::Door;
-use super::{Place, Trouble, owned, two_revisions};
-use crate::fixture::{MODEL, Model, SERVICE};
+use super::line::{self, Line};
+use super::{OwnCase, Place, Trouble, owned, two_revisions};
+use crate::fixture::{MODEL, Model, RELEASE, SERVICE, assert_restored, until_said};
+
+/// How late a router is when it is slow.
+const LATE: Duration = Duration::from_secs(1);
+/// A request that changes a worker list.
+const CHANGE: &[&str] = &["_worker?url="];
 
 /// The routers.
 pub(super) struct Routers {
     model: Model,
-    replicas: Vec<VllmRouter>,
+    replicas: RefCell<Vec<VllmRouter>>,
+    /// Between the tool and each of them, at the same place when one is started anew.
+    relays: Vec<Relay>,
     /// A server of somebody else.
     foreign: Server,
+    proxy: NameProxy,
     // Ends after the routers.
-    _names: (NameProxy, Names),
+    _names: Names,
 }
 
 impl Routers {
     fn worker(&self) -> String {
         worker(&self.model)
+    }
+
+    /// What each replica lists.
+    fn lists(&self) -> Vec<Vec<String>> {
+        self.replicas.borrow().iter().map(VllmRouter::workers).collect()
+    }
+
+    fn change(&self, call: &str, worker: &str) {
+        for router in self.replicas.borrow().iter() {
+            change(router, call, worker);
+        }
+    }
+
+    /// The URLs of the release's pods, as the API shows their addresses.
+    fn pods(&self) -> Vec<String> {
+        let endpoints = self.model.namespace.client(SERVICE).endpoints();
+        let url = |at: String| format!("http://{}", at.replacen("127.244.", "10.244.", 1));
+        endpoints.into_iter().map(url).collect()
     }
 
     fn replicas(urls: impl IntoIterator<Item = String>) -> Vec<String> {
@@ -47,13 +80,7 @@ fn worker(model: &Model) -> String {
 
 fn change(router: &VllmRouter, call: &str, worker: &str) {
     let url = format!("{}/{call}?url={worker}", router.url());
-    http::post(
-        &url,
-        None,
-        &serde_json::Value::Null,
-        vllm_rollback_harness::testbed::HANG,
-    )
-    .expect("the router answers");
+    http::post(&url, None, &serde_json::Value::Null, HANG).expect("the router answers");
 }
 
 impl Place for Routers {
@@ -69,11 +96,14 @@ impl Place for Routers {
         let proxy = NameProxy::start(&names);
         let workers = [worker(&model)];
         let replicas: Option<Vec<VllmRouter>> = (0..2).map(|_| VllmRouter::start(&workers, &proxy)).collect();
+        let replicas = replicas?;
         Some(Self {
             model,
-            replicas: replicas?,
+            relays: replicas.iter().map(|router| Relay::start(router.port())).collect(),
+            replicas: RefCell::new(replicas),
             foreign: Server::start(),
-            _names: (proxy, names),
+            proxy,
+            _names: names,
         })
     }
 
@@ -82,15 +112,15 @@ impl Place for Routers {
     }
 
     fn arguments(&self) -> Vec<String> {
-        Self::replicas(self.replicas.iter().map(VllmRouter::url))
+        Self::replicas(self.relays.iter().map(Relay::url))
     }
 
     /// `half` when the replicas differ.
     fn state(&self) -> String {
-        let listed = |router: &&VllmRouter| router.workers().contains(&self.worker());
-        let word = match self.replicas.iter().filter(listed).count() {
+        let lists = self.lists();
+        let word = match lists.iter().filter(|list| list.contains(&self.worker())).count() {
             0 => Self::OUT,
-            number if number == self.replicas.len() => Self::IN,
+            number if number == lists.len() => Self::IN,
             _ => "half",
         };
         word.to_owned()
@@ -102,9 +132,7 @@ impl Place for Routers {
         } else {
             "remove_worker"
         };
-        for router in &self.replicas {
-            change(router, call, &self.worker());
-        }
+        self.change(call, &self.worker());
     }
 
     fn doors(&self) -> Vec<Door> {
@@ -112,7 +140,7 @@ impl Place for Routers {
             url: router.url(),
             key: None,
         };
-        self.replicas.iter().map(door).collect()
+        self.replicas.borrow().iter().map(door).collect()
     }
 
     const NAMES_OWNERS: bool = false;
@@ -123,19 +151,17 @@ impl Place for Routers {
         } else {
             (self.foreign.url(), self.worker())
         };
-        for router in &self.replicas {
-            change(router, "remove_worker", &off);
-            change(router, "add_worker", &on);
-        }
+        self.change("remove_worker", &off);
+        self.change("add_worker", &on);
     }
 
     fn others(&self) -> Vec<String> {
-        let all = self.replicas.iter().flat_map(VllmRouter::workers);
+        let all = self.lists().into_iter().flatten();
         all.filter(|worker| *worker != self.worker()).collect()
     }
 
     fn troubles(&self) -> Vec<Trouble> {
-        let good = self.replicas[0].url();
+        let good = self.relays[0].url();
         let with = |what, says, bad: String| Trouble {
             what,
             says,
@@ -166,6 +192,110 @@ impl Place for Routers {
             ),
         ]
     }
+
+    fn line(&self, line: Line) {
+        line::set(&self.relays, line, LATE, CHANGE);
+    }
+
+    // No replica lags: each has a list of its own, and each is told. What it can do instead is to start anew.
+    fn own_cases(&self) -> Vec<OwnCase<Self>> {
+        vec![
+            ("a replica that refuses the change", |place| {
+                cases::refused(place, &place.relays[1], CHANGE[0]);
+            }),
+            ("workers that are pods", pods_are_workers),
+            ("a replica that lost its worker before", lost_before),
+            ("a replica that starts anew while fenced, with its worker", |place| {
+                let lines = anew_while_fenced(place, &place.worker());
+                let is_told = |line: &String| line.contains("mended: ") && line.contains(&place.worker());
+                assert!(lines.iter().any(is_told), "{lines:?}");
+            }),
+            ("a replica that starts anew while fenced, without it", |place| {
+                anew_while_fenced(place, &place.foreign.url());
+                change(&place.replicas.borrow()[1], "remove_worker", &place.foreign.url());
+            }),
+        ]
+    }
+}
+
+/// Pods have other addresses after a rollback, and only those are listed then.
+fn pods_are_workers(place: &Routers) {
+    begin(place);
+    let set = |from: &[String], to: &[String]| {
+        from.iter().for_each(|worker| place.change("remove_worker", worker));
+        to.iter().for_each(|worker| place.change("add_worker", worker));
+    };
+    let before = place.pods();
+    set(&[place.worker()], &before);
+    assert_served(place);
+    place.run(&["registry", "disable"], &["--yes"]).expect_code(0);
+    assert_eq!(place.lists().concat(), Vec::<String>::new());
+    place.run(&["registry", "enable"], &["--yes"]).expect_code(0);
+    assert_eq!(place.lists(), [before.clone(), before.clone()]);
+    assert_served(place);
+    rolled_back(place, other_revision(place), &["--to-rejected"]);
+    let after = place.pods();
+    assert_ne!(after, before, "the pods are the same ones");
+    assert_eq!(place.lists(), [after.clone(), after.clone()]);
+    assert_served(place);
+    set(&after, &[place.worker()]);
+}
+
+/// It gets back what the other one has.
+fn lost_before(place: &Routers) {
+    begin(place);
+    change(&place.replicas.borrow()[1], "remove_worker", &place.worker());
+    assert_eq!(place.state(), "half");
+    let report = place
+        .run(
+            &["rollback"],
+            &[
+                &other_revision(place).to_string(),
+                "--to-rejected",
+                "--yes",
+                "-o",
+                "json",
+            ],
+        )
+        .expect_code(0)
+        .report();
+    assert_eq!(place.state(), Routers::IN);
+    let lines: Vec<String> = report.states.into_iter().flat_map(|state| state.evidence).collect();
+    let is_told = |line: &String| line.contains("mended: ") && line.contains(&place.relays[1].url());
+    assert!(lines.iter().any(is_told), "{lines:?}");
+    assert_served(place);
+}
+
+/// The second replica loses its list in the middle of a rollback, and starts with this worker. What the report says.
+fn anew_while_fenced(place: &Routers, worker: &str) -> Vec<String> {
+    begin(place);
+    // Started before, so that only the moment in which it takes over decides.
+    let anew = VllmRouter::start(&[worker.to_owned()], &place.proxy).expect("it is installed");
+    let to = other_revision(place);
+    let arguments = place.arguments();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let rollback = [
+        "rollback",
+        RELEASE,
+        &to.to_string(),
+        "--to-rejected",
+        "--yes",
+        "-o",
+        "json",
+    ];
+    let mut running = place.tool().start(&[&rollback[..], &words].concat());
+    let _stderr = until_said(&mut running, "rolled-back");
+    place.relays[1].lead_to(anew.port());
+    place.replicas.borrow_mut()[1] = anew;
+    let mut stdout = String::new();
+    let mut pipe = running.child().stdout.take().expect("stdout is piped");
+    pipe.read_to_string(&mut stdout).expect("a report is text");
+    assert_eq!(running.wait(HANG), Some(0), "{stdout}");
+    let report: RunReport = serde_json::from_str(&stdout).expect("a report");
+    assert_restored(&report, to);
+    assert_eq!(place.state(), Routers::IN);
+    assert_served(place);
+    report.states.into_iter().flat_map(|state| state.evidence).collect()
 }
 
 /// A model server that is nobody's release.
