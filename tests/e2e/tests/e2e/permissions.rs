@@ -157,6 +157,9 @@ fn comment(role: &str) -> String {
     let what = match role {
         "read" => "For all verbs that only look.".to_owned(),
         "run" => "For all verbs that change something; it lets you look, too.".to_owned(),
+        "router" => {
+            "For `--router-service`, in the router's namespace, beside the verb's own Role in the release's.".to_owned()
+        }
         verb => format!("For `{}`.", verb.replace('-', " ")),
     };
     let helm = "\nHelm's part is that of a chart with a Deployment, a Service and a ServiceAccount; `plan` names what yours needs besides.";
@@ -198,27 +201,32 @@ fn the_role_of_each_verb_is_what_it_calls() {
     for (verb, more) in seen(Major::Four) {
         calls.entry(verb).or_default().extend(more);
     }
-    let is_sometimes = |permission: &Permission| SOMETIMES.iter().any(|(known, _)| *known == permission.to_string());
     for (role, permissions) in roles(&calls) {
-        let file = path(&role);
-        let granted = granted(&role);
-        if std::env::var_os("UPDATE_ROLES").is_some() {
-            let kept = granted.into_iter().filter(is_sometimes);
-            let all = permissions.into_iter().chain(kept).collect();
-            let text = rbac::role(&format!("vllm-rollback-{role}"), &comment(&role), &all);
-            std::fs::write(&file, text).unwrap();
-            continue;
-        }
-        let lacking: Vec<_> = permissions.difference(&granted).map(ToString::to_string).collect();
-        assert!(lacking.is_empty(), "{} lacks {lacking:?}", file.display());
-        let surplus = granted.difference(&permissions).filter(|p| !is_sometimes(p));
-        let surplus: Vec<_> = surplus.map(ToString::to_string).collect();
-        assert!(
-            surplus.is_empty(),
-            "{} gives more than is called: {surplus:?}",
-            file.display()
-        );
+        assert_is_what_is_called(&role, permissions);
     }
+}
+
+/// The file of `docs/roles` gives these permissions and no others; or it is written anew.
+pub(crate) fn assert_is_what_is_called(role: &str, permissions: BTreeSet<Permission>) {
+    let is_sometimes = |permission: &Permission| SOMETIMES.iter().any(|(known, _)| *known == permission.to_string());
+    let file = path(role);
+    let granted = granted(role);
+    if std::env::var_os("UPDATE_ROLES").is_some() {
+        let kept = granted.into_iter().filter(is_sometimes);
+        let all = permissions.into_iter().chain(kept).collect();
+        let text = rbac::role(&format!("vllm-rollback-{role}"), &comment(role), &all);
+        std::fs::write(&file, text).unwrap();
+        return;
+    }
+    let lacking: Vec<_> = permissions.difference(&granted).map(ToString::to_string).collect();
+    assert!(lacking.is_empty(), "{} lacks {lacking:?}", file.display());
+    let surplus = granted.difference(&permissions).filter(|p| !is_sometimes(p));
+    let surplus: Vec<_> = surplus.map(ToString::to_string).collect();
+    assert!(
+        surplus.is_empty(),
+        "{} gives more than is called: {surplus:?}",
+        file.display()
+    );
 }
 
 /// What a file of `docs/roles` gives; nothing where there is none yet.
