@@ -90,16 +90,25 @@ impl ModelClient {
     }
 }
 
-/// The test bed shows 10.244.a.b in the API and binds 127.244.a.b.
 fn ready_addresses(slice: &Value) -> Vec<String> {
     let port = slice["ports"][0]["port"].as_u64().unwrap_or(8000);
+    let ips = ready_ips(slice).into_iter();
+    ips.map(|ip| format!("{}:{port}", dialled(&ip))).collect()
+}
+
+/// Addresses of an EndpointSlice's ready endpoints, as the API shows them.
+pub(crate) fn ready_ips(slice: &Value) -> Vec<String> {
     let endpoints = slice["endpoints"].as_array().cloned().unwrap_or_default();
     endpoints
         .iter()
         .filter(|endpoint| endpoint["conditions"]["ready"] == true)
         .filter_map(|endpoint| endpoint["addresses"][0].as_str().map(str::to_owned))
-        .map(|ip| format!("{}:{port}", ip.replacen("10.244.", "127.244.", 1)))
         .collect()
+}
+
+/// The test bed shows 10.244.a.b in the API and binds 127.244.a.b.
+pub(crate) fn dialled(ip: &str) -> String {
+    ip.replacen("10.244.", "127.244.", 1)
 }
 
 fn text_of(body: &str) -> String {

@@ -8,6 +8,7 @@ pub mod api;
 pub mod certificates;
 pub mod client;
 pub mod databases;
+pub mod gateway;
 pub mod helm;
 pub mod http;
 pub mod kubectl;

@@ -9,6 +9,7 @@ mod drift;
 mod drivers;
 mod faults;
 mod fixture;
+mod gateway;
 mod gitops;
 mod helm_plugin;
 mod helm_records;

@@ -15,7 +15,7 @@ use crate::fixture::MODEL;
 
 /// A client's way in.
 #[derive(Debug, Clone)]
-pub(super) enum Door {
+pub(crate) enum Door {
     /// The release's Service.
     Service(ModelClient),
     /// A router, or one replica of it.
@@ -28,7 +28,7 @@ pub(super) enum Door {
 }
 
 impl Door {
-    pub(super) fn ask(&self) -> Answer {
+    pub(crate) fn ask(&self) -> Answer {
         match self {
             Self::Service(client) => client.complete(MODEL),
             Self::Router { url, key } => {

@@ -9,6 +9,8 @@ mod line;
 mod litellm;
 mod postgres;
 mod rollback;
+mod route;
+mod route_more;
 mod row;
 mod service;
 mod vllm_router;
@@ -17,9 +19,11 @@ use vllm_rollback_harness::helm::Major;
 use vllm_rollback_harness::tool::{Ran, Tool};
 
 use crate::fixture::{Model, RELEASE};
-use door::{Door, Laggard};
+pub(crate) use door::Door;
+use door::Laggard;
 use line::Line;
 use row::Row;
+pub(crate) use row::skip;
 
 /// A place that routes, with two good revisions of a model behind it.
 trait Place: Sized {
@@ -190,4 +194,9 @@ fn litellm_conforms() {
 #[test]
 fn vllm_router_conforms() {
     conforms::<vllm_router::Routers>();
+}
+
+#[test]
+fn route_conforms() {
+    conforms::<route::Gateway>();
 }

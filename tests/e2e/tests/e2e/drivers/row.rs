@@ -91,7 +91,7 @@ fn keep(row: &Row) {
 }
 
 /// A part is not installed: said loudly at the end of `make test`, and an error where nothing may be left out.
-pub(super) fn skip(driver: &str) {
+pub(crate) fn skip(driver: &str) {
     let line = format!("driver {driver}: its router could not be installed from PyPI (tools/routers.sh)");
     eprintln!("SKIPPED {line}");
     let mut file = std::fs::OpenOptions::new()

@@ -1,0 +1,341 @@
+//! What a route can be beyond one backend: shared, generated, the release's own, behind a replica that lags.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use vllm_rollback_harness::gateway::Pace;
+use vllm_rollback_harness::helm::Major;
+use vllm_rollback_harness::testbed::HANG;
+use vllm_rollback_harness::tool::Ran;
+use vllm_rollback_harness::{http, wait};
+
+use super::door::{Clients, Door};
+use super::{route, row, run, two_revisions};
+use crate::fixture::{MODEL, Model, RECREATE, SERVICE, assert_restored};
+use crate::gateway::{ROUTE, Routed, ai_route, http_route, pool, route_of, service};
+use crate::on_both_helms;
+
+/// Another release's Service.
+const OTHER: &str = "other-vllm-deployment";
+
+const ROLLBACK: &[&str] = &["rollback"];
+const TO_FIRST: [&str; 5] = ["1", "--to-rejected", "--yes", "-o", "json"];
+
+/// Two revisions behind a gateway, in traffic by these objects.
+fn routed(hint: &str, major: Major, objects: impl FnOnce(&Model) -> Vec<Value>) -> Option<Routed> {
+    let Some(routed) = Routed::new(two_revisions(hint, major)) else {
+        row::skip("route");
+        return None;
+    };
+    for object in objects(&routed.model) {
+        routed.apply(object);
+    }
+    served(&routed);
+    Some(routed)
+}
+
+fn served(routed: &Routed) {
+    for door in routed.doors() {
+        wait::until("an answer", HANG, || door.ask().is_served().then_some(()));
+    }
+}
+
+/// Runs the tool with this route, through every replica.
+fn tool(routed: &Routed, route: &str, verb: &[&str]) -> Ran {
+    let arguments = route::arguments(route, routed.gateway.urls());
+    let more: &[&str] = if verb == ROLLBACK { &TO_FIRST } else { &["--yes"] };
+    run(&routed.model.tool(), verb, &arguments, more)
+}
+
+fn disable(routed: &Routed) -> Ran {
+    tool(routed, ROUTE, &["registry", "disable"])
+}
+
+fn enable(routed: &Routed) -> Ran {
+    tool(routed, ROUTE, &["registry", "enable"])
+}
+
+fn roll_back(routed: &Routed, route: &str) {
+    assert_restored(&tool(routed, route, ROLLBACK).expect_code(0).report(), 1);
+}
+
+/// Nothing was done, and this is why.
+#[track_caller]
+fn refused(ran: &Ran, says: &str) {
+    assert_eq!(ran.code, 1, "{}\n{}", ran.stdout, ran.stderr);
+    assert!(ran.stderr.contains(says), "another error: {}", ran.stderr);
+}
+
+fn weights(routed: &Routed) -> Vec<u64> {
+    let all = routed.weights("httproute", ROUTE).into_iter();
+    all.map(|(_, weight)| weight).collect()
+}
+
+on_both_helms!(
+    weights_come_back_exactly_and_another_releases_share_goes_on_serving,
+    |major| {
+        let Some(routed) = routed("weights", major, |model| {
+            let set = [RECREATE, "revisionLabel=9", "hookJob.enabled=false"];
+            model.helm().install("other", &set);
+            vec![http_route(ROUTE, &[service(SERVICE, 7), service(OTHER, 3)])]
+        }) else {
+            return;
+        };
+        let is_others = |door: &Door| door.ask().text.contains("revision 9.");
+        disable(&routed).expect_code(0);
+        assert_eq!(weights(&routed), [0, 3]);
+        for door in routed.doors() {
+            assert!((0..200).all(|_| is_others(&door)), "an answer of this release, or none");
+        }
+        disable(&routed).expect_code(0);
+        enable(&routed).expect_code(0);
+        assert_eq!(weights(&routed), [7, 3]);
+        let clients = Clients::at(routed.doors());
+        roll_back(&routed, ROUTE);
+        assert_eq!(weights(&routed), [7, 3]);
+        for door in routed.doors() {
+            wait::until("this release again", HANG, || {
+                door.ask().text.contains("revision 1.").then_some(())
+            });
+        }
+        // Weight 0 is not a failure of the rule: whoever asked was answered.
+        let knocks = clients.call_back().concat();
+        let lost = knocks.iter().filter(|knock| knock.text.is_none()).count();
+        assert_eq!(lost, 0, "of {} requests", knocks.len());
+    }
+);
+
+#[test]
+fn every_route_that_leads_to_the_release_is_taken_when_none_is_named() {
+    let Some(routed) = routed("allroutes", Major::Four, |_| {
+        let rule = |prefix: &str, name: &str, weight: u64| {
+            let path = json!({ "type": "PathPrefix", "value": prefix });
+            json!({ "matches": [{ "path": path }], "backendRefs": [service(name, weight)] })
+        };
+        let two = json!([
+            rule("/v1", SERVICE, 2),
+            rule("/v1/chat", SERVICE, 5),
+            rule("/other", OTHER, 4)
+        ]);
+        vec![
+            route_of(ROUTE, &two),
+            route_of("more", &json!([rule("/more", SERVICE, 3)])),
+            route_of("others", &json!([rule("/others", OTHER, 1)])),
+        ]
+    }) else {
+        return;
+    };
+    let of = |name: &str| -> Vec<u64> {
+        let route = routed.get("httproute", name);
+        let rules = route["spec"]["rules"].as_array().cloned().unwrap_or_default();
+        let weight = |rule: &Value| rule["backendRefs"][0]["weight"].as_u64().expect("a weight");
+        rules.iter().map(weight).collect()
+    };
+    let all = || [of(ROUTE), of("more"), of("others")].concat();
+    let run = |verb: &[&str], more: &[&str]| {
+        let mut words = route::arguments(ROUTE, routed.gateway.urls());
+        words.retain(|word| word != "--route" && word != ROUTE);
+        run(&routed.model.tool(), verb, &words, more).expect_code(0)
+    };
+    run(&["registry", "disable"], &["--yes"]);
+    assert_eq!(all(), [0, 0, 4, 0, 1]);
+    assert!(routed.doors().iter().all(|door| !door.ask().is_served()));
+    run(&["registry", "enable"], &["--yes"]);
+    assert_eq!(all(), [2, 5, 4, 3, 1]);
+    run(ROLLBACK, &TO_FIRST);
+    assert_eq!(all(), [2, 5, 4, 3, 1]);
+    served(&routed);
+}
+
+on_both_helms!(a_route_of_the_releases_own_manifest_is_refused, |major| {
+    let object = |key: &str, value: &str| format!("extraObjects[0].{key}={value}");
+    let set = [
+        object("apiVersion", "gateway.networking.k8s.io/v1"),
+        object("kind", "HTTPRoute"),
+        object("metadata.name", ROUTE),
+        object("spec.parentRefs[0].name", "models"),
+        object("spec.rules[0].backendRefs[0].name", SERVICE),
+        object("spec.rules[0].backendRefs[0].port", "8000"),
+    ];
+    let set: Vec<&str> = set.iter().map(String::as_str).collect();
+    vllm_rollback_harness::gateway::crds::install(vllm_rollback_harness::testbed::Testbed::shared());
+    let model = Model::good_with("ownroute", major, &set);
+    assert!(model.upgrade_and_wait(2, &set, "120s"), "revision 2 did not get ready");
+    let Some(routed) = Routed::new(model) else {
+        row::skip("route");
+        return;
+    };
+    served(&routed);
+    for verb in [&["registry", "disable"][..], ROLLBACK] {
+        refused(&tool(&routed, ROUTE, verb), "manifest");
+        assert_eq!(weights(&routed), [1]);
+    }
+    assert_eq!(routed.model.statuses().len(), 2, "nothing was rolled back");
+});
+
+#[test]
+fn an_inference_pool_is_a_backend_as_a_service_is() {
+    let Some(routed) = routed("pool", Major::Four, |_| {
+        let backend = |name: &str, weight: u64| json!({ "group": "inference.networking.k8s.io", "kind": "InferencePool", "name": name, "weight": weight });
+        let mut foreign = pool("foreign");
+        foreign["spec"]["selector"]["matchLabels"] = json!({ "app.kubernetes.io/instance": "other" });
+        let rules = json!([
+            { "backendRefs": [backend("llama", 2)] },
+            { "matches": [{ "path": { "value": "/foreign" } }], "backendRefs": [backend("foreign", 1)] },
+        ]);
+        vec![pool("llama"), foreign, route_of(ROUTE, &rules)]
+    }) else {
+        return;
+    };
+    let foreign = || routed.get("httproute", ROUTE)["spec"]["rules"][1]["backendRefs"][0]["weight"].clone();
+    disable(&routed).expect_code(0);
+    assert_eq!((weights(&routed), foreign()), (vec![0], json!(1)));
+    assert!(routed.doors().iter().all(|door| !door.ask().is_served()));
+    enable(&routed).expect_code(0);
+    assert_eq!((weights(&routed), foreign()), (vec![2], json!(1)));
+    roll_back(&routed, ROUTE);
+    assert_eq!(weights(&routed), [2]);
+    served(&routed);
+}
+
+#[test]
+fn an_ai_gateway_route_is_changed_itself_and_not_what_is_made_of_it() {
+    let Some(routed) = routed("airoute", Major::Four, |model| {
+        ai_route(ROUTE, &model.namespace.name).to_vec()
+    }) else {
+        return;
+    };
+    let both = || {
+        [
+            routed.weights("aigatewayroute", ROUTE)[0].1,
+            routed.weights("httproute", ROUTE)[0].1,
+        ]
+    };
+    let named = format!("aigatewayroute/{ROUTE}");
+    // Its controller would write the weight back.
+    refused(&tool(&routed, ROUTE, &["registry", "disable"]), &named);
+    assert_eq!(both(), [1, 1]);
+    tool(&routed, &named, &["registry", "disable"]).expect_code(0);
+    assert_eq!(both(), [0, 0]);
+    assert!(routed.doors().iter().all(|door| !door.ask().is_served()));
+    tool(&routed, &named, &["registry", "enable"]).expect_code(0);
+    assert_eq!(both(), [1, 1]);
+    served(&routed);
+    roll_back(&routed, &named);
+    assert_eq!(both(), [1, 1]);
+    served(&routed);
+}
+
+#[test]
+fn a_replica_that_lags_is_awaited_and_one_that_does_not_follow_is_told() {
+    let Some(routed) = routed("lag", Major::Four, |_| vec![http_route(ROUTE, &[service(SERVICE, 1)])]) else {
+        return;
+    };
+    let late = &routed.doors()[1];
+    routed.gateway.pace(1, Pace::Late(Duration::from_secs(3)));
+    disable(&routed).expect_code(0);
+    assert!(
+        (0..200).all(|_| !late.ask().is_served()),
+        "confirmed before the replica followed"
+    );
+    enable(&routed).expect_code(0);
+    served(&routed);
+
+    routed.gateway.pace(1, Pace::Held);
+    let ran = disable(&routed);
+    assert_ne!(ran.code, 0, "nothing of the second replica was seen: {}", ran.stderr);
+    assert!(ran.stderr.contains(&routed.gateway.urls()[1]), "{}", ran.stderr);
+    assert!(late.ask().is_served(), "it was held back");
+    routed.gateway.pace(1, Pace::Prompt);
+    disable(&routed).expect_code(0);
+    assert!((0..200).all(|_| !late.ask().is_served()));
+    enable(&routed).expect_code(0);
+    assert_eq!(weights(&routed), [1]);
+    served(&routed);
+}
+
+#[test]
+fn a_gateway_whose_controller_is_away_is_not_believed() {
+    let Some(routed) = routed("away", Major::Four, |_| vec![http_route(ROUTE, &[service(SERVICE, 1)])]) else {
+        return;
+    };
+    routed.gateway.away(true);
+    let ran = disable(&routed);
+    assert_ne!(ran.code, 0, "the route was never read: {}", ran.stderr);
+    assert!(
+        routed.doors().iter().all(|door| door.ask().is_served()),
+        "nobody told Envoy"
+    );
+    routed.gateway.away(false);
+    disable(&routed).expect_code(0);
+    enable(&routed).expect_code(0);
+    assert_eq!(weights(&routed), [1]);
+    served(&routed);
+}
+
+#[test]
+fn a_route_that_takes_only_some_requests_is_probed_with_those() {
+    const HOST: &str = "models.example.com";
+    let Some(routed) = Routed::new(two_revisions("some", Major::Four)) else {
+        row::skip("route");
+        return;
+    };
+    let header = json!({ "name": "x-team", "value": "a" });
+    let path = json!({ "type": "PathPrefix", "value": "/v1" });
+    let mut route = route_of(
+        ROUTE,
+        &json!([{ "matches": [{ "path": path, "headers": [header] }], "backendRefs": [service(SERVICE, 1)] }]),
+    );
+    route["spec"]["hostnames"] = json!([HOST]);
+    routed.apply(route);
+    let ask = |url: &str| -> u16 {
+        http::block_on(async {
+            let client = http::client(Duration::from_secs(10)).build().expect("a client");
+            let request = client.post(format!("{url}/v1/completions"));
+            let request = request.header("host", HOST).header("x-team", "a");
+            let body = json!({ "model": MODEL, "prompt": "Who are you?", "max_tokens": 16 });
+            let answer = request.json(&body).send().await.expect("an answer");
+            answer.status().as_u16()
+        })
+    };
+    let urls = routed.gateway.urls();
+    for url in &urls {
+        wait::until("an answer", HANG, || (ask(url) == 200).then_some(()));
+    }
+    assert_eq!(routed.doors()[1].ask().status, Some(404), "not for everybody");
+    // Without the host and the header, a replica that still lets the model in says 404, as if it did not.
+    routed.gateway.pace(1, Pace::Held);
+    let ran = disable(&routed);
+    assert_ne!(ran.code, 0, "nothing of the second replica was seen: {}", ran.stderr);
+    assert_eq!(ask(&urls[1]), 200);
+    routed.gateway.pace(1, Pace::Prompt);
+    disable(&routed).expect_code(0);
+    assert!(urls.iter().all(|url| ask(url) == 500));
+    enable(&routed).expect_code(0);
+    assert!(urls.iter().all(|url| ask(url) == 200));
+}
+
+#[test]
+fn a_mirror_that_leads_to_the_release_is_refused() {
+    let Some(routed) = routed("mirror", Major::Four, |model| {
+        model
+            .helm()
+            .install("other", &[RECREATE, "revisionLabel=9", "hookJob.enabled=false"]);
+        let to = json!({ "name": SERVICE, "port": 8000 });
+        let mirror = json!({ "type": "RequestMirror", "requestMirror": { "backendRef": to } });
+        let rules = json!([
+            { "matches": [{ "path": { "value": "/mirrored" } }], "filters": [mirror], "backendRefs": [service(OTHER, 1)] },
+            { "backendRefs": [service(SERVICE, 1)] },
+        ]);
+        vec![route_of(ROUTE, &rules)]
+    }) else {
+        return;
+    };
+    let before = routed.get("httproute", ROUTE)["spec"].clone();
+    for verb in [&["registry", "disable"][..], ROLLBACK] {
+        refused(&tool(&routed, ROUTE, verb), "mirror");
+        assert_eq!(routed.get("httproute", ROUTE)["spec"], before);
+    }
+    assert_eq!(routed.model.statuses().len(), 2, "nothing was rolled back");
+    served(&routed);
+}
