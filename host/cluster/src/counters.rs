@@ -9,7 +9,7 @@ use vllm_rollback_engine::release::ReleaseRecord;
 
 use crate::connect::Cluster;
 use crate::manifest::Manifest;
-use crate::pod_http::{Deadlines, PodHttp};
+use crate::pod_http::{Deadlines, PodHttp, PodHttpError};
 use crate::serving;
 
 const READ: Deadlines = Deadlines {
@@ -20,7 +20,8 @@ const READ: Deadlines = Deadlines {
 
 impl Cluster {
     /// For each running pod of the record's serving workloads, whatever its revision, how many requests of the serving
-    /// API it has answered since it started; none where it tells no such number. Pods that do not answer are left out.
+    /// API it has answered since it started; none where it tells no such number. A pod that is not ready and cannot be
+    /// reached is left out: nobody gets an answer of it.
     ///
     /// # Errors
     /// `Invalid` when the manifest cannot be read; `Forbidden`, `Unreachable`.
@@ -31,7 +32,11 @@ impl Cluster {
         let reading = pods.iter().map(|pod| {
             let http = &http;
             async move {
-                let answer = http.get(&pod.name, pod.port, "/metrics", READ).await.ok()?.response;
+                let answer = match http.get(&pod.name, pod.port, "/metrics", READ).await {
+                    Ok(answer) => answer.response,
+                    Err(PodHttpError::Unreachable(_)) if !pod.ready => return None,
+                    Err(_) => return Some((pod.name.clone(), None)),
+                };
                 let text = String::from_utf8_lossy(answer.body());
                 let metrics = answer.status().is_success().then(|| VllmMetrics::parse(&text).ok());
                 let told = metrics.flatten().and_then(|metrics| metrics.answered());

@@ -53,12 +53,12 @@ async fn change(run: &mut Run<'_>, wish: TrafficWish) -> Result<String, Setback>
 
 async fn disable(run: &mut Run<'_>, found: TrafficState) -> Result<String, Setback> {
     let deadline = run.request.deadlines.registry;
-    if !found.status.lets_in() {
+    let held = run.memory.held.as_ref().map(|held| held.prior.clone());
+    if !found.status.lets_in() && !held.as_ref().is_some_and(|held| is_way_back(held, &found)) {
         // A driver that cannot enable a model has not disabled it either, and must not seem to have.
         run.world.registry.enabled(&found)?;
     }
     let step = run.begin(StateName::Fenced, "taking the model out of traffic", Some(deadline));
-    let held = run.memory.held.as_ref().map(|held| held.prior.clone());
     // What a run took away is given back as it was before that run, not as the run left it.
     let prior = match held {
         Some(prior) if found.status != TrafficStatus::Enabled => prior,
@@ -100,9 +100,7 @@ async fn enable(run: &mut Run<'_>, found: TrafficState) -> Result<String, Setbac
     let step = run.begin(StateName::Unfenced, "putting the model into traffic", Some(deadline));
     let wanted = match &run.memory.held {
         _ if found.status == TrafficStatus::Enabled => found.clone(),
-        Some(held) if held.prior.status == TrafficStatus::Enabled && held.prior.driver == found.driver => {
-            held.prior.clone()
-        }
+        Some(held) if is_way_back(&held.prior, &found) => held.prior.clone(),
         _ => run.world.registry.enabled(&found)?,
     };
     if let Some(held) = &run.memory.held {
@@ -139,6 +137,11 @@ async fn enable(run: &mut Run<'_>, found: TrafficState) -> Result<String, Setbac
         .next
         .push(format!("no check ran; to check what serves now: {validate}"));
     Ok("the model is in traffic".to_owned())
+}
+
+/// What is remembered says how this driver had the model in traffic.
+fn is_way_back(prior: &TrafficState, found: &TrafficState) -> bool {
+    prior.status == TrafficStatus::Enabled && prior.driver == found.driver
 }
 
 /// Nothing was changed, or it is looked up what was.

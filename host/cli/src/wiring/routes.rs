@@ -8,7 +8,9 @@ use vllm_rollback_cluster::Cluster;
 use vllm_rollback_cluster::routes as live;
 use vllm_rollback_engine::failure::{Failure, FailureKind};
 use vllm_rollback_engine::release::ReleaseRef;
-use vllm_rollback_registry::route::{Backend, LeadsTo, Observed, Route, RouteId, RouteKind, Routes, Weight};
+use vllm_rollback_registry::route::{
+    Backend, LeadsTo, Observed, Path, Request, Route, RouteId, RouteKind, Routes, Weight,
+};
 
 use crate::args::route_name::RouteName;
 use crate::wiring::newest::Newest;
@@ -103,6 +105,7 @@ fn route(state: live::RouteState) -> Route {
     Route {
         id: id(&state),
         backends: state.backends.into_iter().map(backend).collect(),
+        requests: state.requests.into_iter().map(request).collect(),
         mirrors: state.mirrors.into_iter().map(leads_to).collect(),
         controller: state.controller,
         release: state.release.map(|(name, namespace)| ReleaseRef { namespace, name }),
@@ -122,6 +125,18 @@ fn backend(backend: live::RouteBackend) -> Backend {
         name: backend.name,
         weight: backend.weight,
         leads_to: leads_to(backend.leads_to),
+    }
+}
+
+fn request(request: live::RouteRequest) -> Request {
+    Request {
+        rule: request.rule,
+        host: request.host,
+        path: match request.path {
+            live::RoutePath::Exact(path) => Path::Exact(path),
+            live::RoutePath::Prefix(path) => Path::Prefix(path),
+        },
+        headers: request.headers,
     }
 }
 

@@ -4,6 +4,7 @@
 //! whoever writes one weight the owner of all rules. A JSON patch under the resourceVersion changes that weight alone.
 
 mod backends;
+mod requests;
 mod status;
 
 use serde_json::{Value, json};
@@ -11,6 +12,7 @@ use vllm_rollback_engine::failure::{Failure, FailureKind};
 use vllm_rollback_engine::release::ReleaseRecord;
 
 pub use backends::{LeadsTo, RouteBackend};
+pub use requests::{RoutePath, RouteRequest};
 pub use status::Observed;
 
 use crate::connect::Cluster;
@@ -67,6 +69,8 @@ pub struct RouteState {
     pub resource_version: String,
     /// The backends of all its rules.
     pub backends: Vec<RouteBackend>,
+    /// Requests that its rules take.
+    pub requests: Vec<RouteRequest>,
     /// Where its filters send copies of requests.
     pub mirrors: Vec<LeadsTo>,
     /// `InferenceService/llama`: who controls it and writes it anew.
@@ -210,6 +214,7 @@ impl Cluster {
             kind,
             resource_version: text(&metadata["resourceVersion"]),
             backends: resolver.backends(kind, &namespace, object).await?,
+            requests: requests::of(kind, object),
             mirrors: resolver.mirrors(&namespace, object).await?,
             controller: controller(object),
             release: helm_owner(object),

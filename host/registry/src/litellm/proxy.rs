@@ -86,8 +86,8 @@ struct Info {
 pub(super) async fn list(link: &dyn RouterLink, replica: &str) -> Result<Vec<Deployment>, Failure> {
     let ask = Ask {
         path: "/model/info".to_owned(),
-        post: None,
         timeout: SOON,
+        ..Ask::default()
     };
     let reply = link.send(replica, &ask).await?;
     assert_admin(replica, &reply)?;
@@ -127,6 +127,7 @@ pub(super) async fn set_blocked(
         path: format!("/model/{call}"),
         post: Some(json!({ "model_id": deployment.id })),
         timeout: SOON,
+        ..Ask::default()
     };
     let reply = link.send(replica, &ask).await?;
     assert_admin(replica, &reply)?;
@@ -173,6 +174,7 @@ pub(super) async fn ask(link: &dyn RouterLink, replica: &str, group: &str) -> Re
         path: "/v1/completions".to_owned(),
         post: Some(json!({ "model": group, "prompt": "ping", "max_tokens": 1 })),
         timeout: COMPLETION,
+        ..Ask::default()
     };
     let reply = link.send(replica, &ask).await?;
     judge(replica, &reply)

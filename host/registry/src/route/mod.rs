@@ -5,6 +5,7 @@
 //! asked. A condition in a route's status holds for the generation that it names. A route of the release's own manifest
 //! cannot be held: Helm writes its weights back in the middle of the rollback.
 
+mod door;
 mod id;
 mod proof;
 mod routes;
@@ -21,7 +22,7 @@ use vllm_rollback_engine::release::ReleaseRef;
 use vllm_rollback_engine::traffic::{TrafficState, TrafficStatus};
 
 pub use id::{RouteId, RouteKind};
-pub use routes::{Backend, LeadsTo, Observed, Route, Routes, Weight};
+pub use routes::{Backend, LeadsTo, Observed, Path, Request, Route, Routes, Weight};
 
 use crate::owner::{Owner, ServiceAddress};
 use crate::router::{PAUSE, RouterLink};
@@ -74,9 +75,11 @@ struct Leading {
 }
 
 impl Leading {
-    /// Another backend gets traffic by a rule that also leads to the release.
-    fn has_others(&self) -> bool {
-        let rules = |backend: &Backend| self.own.iter().any(|own| own.rule == backend.rule);
+    /// Another backend gets traffic by this rule, or by any, that also leads to the release.
+    fn has_others(&self, rule: Option<usize>) -> bool {
+        let rules = |backend: &Backend| {
+            rule.is_none_or(|rule| rule == backend.rule) && self.own.iter().any(|own| own.rule == backend.rule)
+        };
         let is_own = |backend: &Backend| self.own.contains(backend);
         self.route
             .backends
@@ -185,8 +188,14 @@ impl RouteWeights {
             .because(why)
         };
         if let Some(controller) = &route.controller {
-            return Err(refused(format!("{controller} controls it and would write it anew"))
-                .next("use another registry: --registry service"));
+            let failure = refused(format!("{controller} controls it and would write it anew"));
+            return Err(match controller.strip_prefix("AIGatewayRoute/") {
+                Some(name) => failure.next(format!(
+                    "name that one: --route aigatewayroute/{}/{name}",
+                    route.id.namespace
+                )),
+                None => failure.next("use another registry: --registry service"),
+            });
         }
         if route.release.as_ref() == Some(&self.config.release) {
             return Err(refused(
@@ -290,11 +299,11 @@ impl RouteWeights {
         }
     }
 
-    fn proof(&self) -> Proof<'_> {
+    fn proof(&self, found: &[Leading]) -> Proof<'_> {
         Proof {
             link: self.config.link.as_ref(),
             routes: self.config.routes.as_ref(),
-            model: &self.config.model,
+            doors: door::doors(found, &self.config.model),
         }
     }
 }
@@ -333,7 +342,8 @@ impl Registry for RouteWeights {
     }
 
     async fn assert_provable(&self) -> Result<(), Failure> {
-        crate::router::assert_provable(Some(self.config.link.as_ref()), &self.config.model).await
+        let found = self.leading().await?;
+        self.proof(&found).is_possible().await
     }
 
     async fn stop(&self, prior: &TrafficState) -> Result<(), Failure> {
@@ -351,7 +361,7 @@ impl Registry for RouteWeights {
         let is_out = |leading: &Leading| leading.own.iter().all(|own| own.share() == 0);
         let found = self.settle(end, is_out).await?;
         let mut lines: Vec<String> = found.iter().map(Leading::line).collect();
-        lines.extend(self.proof().of_stop(found.iter().any(Leading::has_others), end).await?);
+        lines.extend(self.proof(&found).of_stop(end).await?);
         Ok(lines)
     }
 
@@ -373,7 +383,7 @@ impl Registry for RouteWeights {
         let found = self.settle(end, is_restored).await?;
         let mut lines: Vec<String> = found.iter().map(Leading::line).collect();
         if prior.status == TrafficStatus::Enabled {
-            lines.extend(self.proof().of_answers(end).await?);
+            lines.extend(self.proof(&found).of_answers(end).await?);
         }
         Ok(lines)
     }

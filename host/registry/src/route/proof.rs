@@ -6,8 +6,9 @@ use futures::future::try_join_all;
 use tokio::time::Instant;
 use vllm_rollback_engine::failure::{Failure, FailureKind};
 
+use super::door::{Door, Heard, heard, is_unrouted};
 use super::routes::Routes;
-use crate::router::{PAUSE, RouterAnswer, RouterLink, probe};
+use crate::router::{PAUSE, RouterLink, judged};
 
 /// Requests to each replica in one look, so that a backend with a fair share of the traffic is met by one of them.
 const PROBES: usize = 20;
@@ -16,40 +17,77 @@ const PROBES: usize = 20;
 pub(super) struct Proof<'a> {
     pub(super) link: &'a dyn RouterLink,
     pub(super) routes: &'a dyn Routes,
-    pub(super) model: &'a str,
+    /// What it is asked for.
+    pub(super) doors: Vec<Door>,
 }
 
 /// What one look at a replica showed.
 struct Look {
     line: String,
+    asked: usize,
     answered: usize,
+    turned_away: usize,
     /// Answers that the release's pods gave meanwhile, to anybody; none when they do not tell.
     by_own: Option<u64>,
 }
 
 impl Proof<'_> {
-    /// Waits until no replica sends requests to the release. With `others` beside it in a rule the gateway goes on answering,
-    /// and only the pods' counters tell by whom.
-    pub(super) async fn of_stop(&self, others: bool, end: Instant) -> Result<Vec<String>, Failure> {
+    /// Every replica has a rule for what it is asked.
+    pub(super) async fn is_possible(&self) -> Result<(), Failure> {
         let replicas = self.link.replicas().await?;
+        let asking = replicas.iter().flat_map(|replica| {
+            self.doors.iter().map(move |door| async move {
+                let answered = judged(self.link, replica, &door.ask).await;
+                let (reply, _) = answered.map_err(|failure| {
+                    failure.because("this router could not prove that the model is out of traffic")
+                })?;
+                if is_unrouted(&reply) {
+                    return Err(Failure::new(
+                        FailureKind::Refused,
+                        format!("the gateway at {replica} has no rule for {}", door.line()),
+                    )
+                    .because(reply.line())
+                    .because("so it could not prove that the model is out of traffic")
+                    .next("look whether this is the gateway that the routes name, and how clients reach it"));
+                }
+                Ok(())
+            })
+        });
+        try_join_all(asking).await.map(drop)
+    }
+
+    /// Waits until no replica sends requests to the release. With others beside it in a rule the gateway goes on answering,
+    /// and only the pods' counters tell by whom.
+    pub(super) async fn of_stop(&self, end: Instant) -> Result<Vec<String>, Failure> {
         let mut lines = Vec::new();
-        for replica in &replicas {
-            let is_out = |look: &Look| match others {
-                false => look.answered == 0,
-                true => look.by_own == Some(0),
-            };
-            lines.push(self.until(replica, end, others, is_out).await?);
+        for replica in &self.link.replicas().await? {
+            for door in &self.doors {
+                let is_out = |look: &Look| match door.has_others {
+                    false => look.turned_away == look.asked,
+                    true => look.by_own == Some(0) && look.answered + look.turned_away > 0,
+                };
+                lines.push(self.until(replica, door, end, door.has_others, is_out).await?);
+            }
         }
         Ok(lines)
     }
 
-    /// Waits until the release answers through every replica.
+    /// Waits until the release answers through every replica. Where it is asked for nothing that it surely knows, it is
+    /// enough that the gateway lets requests through.
     pub(super) async fn of_answers(&self, end: Instant) -> Result<Vec<String>, Failure> {
-        let replicas = self.link.replicas().await?;
+        let is_usual = self.doors.iter().any(Door::is_usual);
+        let is_served = |look: &Look| {
+            let is_through = match is_usual {
+                true => look.answered > 0,
+                false => look.turned_away < look.asked,
+            };
+            is_through && look.by_own != Some(0)
+        };
         let mut lines = Vec::new();
-        for replica in &replicas {
-            let is_served = |look: &Look| look.answered > 0 && look.by_own != Some(0);
-            lines.push(self.until(replica, end, true, is_served).await?);
+        for replica in &self.link.replicas().await? {
+            for door in self.doors.iter().filter(|door| door.is_usual() == is_usual) {
+                lines.push(self.until(replica, door, end, true, is_served).await?);
+            }
         }
         Ok(lines)
     }
@@ -57,12 +95,13 @@ impl Proof<'_> {
     async fn until(
         &self,
         replica: &str,
+        door: &Door,
         end: Instant,
         counts: bool,
         wanted: impl Fn(&Look) -> bool,
     ) -> Result<String, Failure> {
         loop {
-            let look = self.look(replica, counts).await?;
+            let look = self.look(replica, door, counts).await?;
             if wanted(&look) {
                 return Ok(look.line);
             }
@@ -77,35 +116,43 @@ impl Proof<'_> {
         }
     }
 
-    async fn look(&self, replica: &str, counts: bool) -> Result<Look, Failure> {
+    async fn look(&self, replica: &str, door: &Door, counts: bool) -> Result<Look, Failure> {
         let before = if counts {
             self.routes.answered().await?
         } else {
             BTreeMap::new()
         };
-        let probes = if counts { PROBES } else { 1 };
-        let answers = try_join_all((0..probes).map(|_| probe(self.link, replica, self.model))).await?;
+        let asked = if counts { PROBES } else { 1 };
+        let replies = try_join_all((0..asked).map(|_| judged(self.link, replica, &door.ask))).await?;
         let after = if counts {
             self.routes.answered().await?
         } else {
             BTreeMap::new()
         };
-        let answered = answers
-            .iter()
-            .filter(|answer| matches!(answer, RouterAnswer::Answered(_)))
-            .count();
+        let number = |wanted| replies.iter().filter(|(reply, _)| heard(reply) == wanted).count();
+        let (answered, turned_away) = (number(Heard::Answer), number(Heard::TurnedAway));
         let by_own = if counts { risen(&before, &after) } else { None };
-        let last = answers.last().map(ToString::to_string).unwrap_or_default();
-        let mut line = format!("gateway at {replica}: a completion for {}: it {last}", self.model);
+        let last = replies.last().map(|(reply, _)| match heard(reply) {
+            Heard::Answer => format!("is answered (HTTP {})", reply.status),
+            Heard::TurnedAway => format!("is turned away (HTTP {})", reply.status),
+            Heard::Neither => format!("gets HTTP {}", reply.status),
+        });
+        let mut line = format!("gateway at {replica}: {} {}", door.line(), last.unwrap_or_default());
         if counts {
             line.push_str(&match by_own {
                 Some(count) => {
-                    format!("; of {probes} requests {answered} were answered, the release's pods answered {count}")
+                    format!("; of {asked} requests {answered} were answered, the release's pods answered {count}")
                 }
                 None => "; the release's pods do not tell how many requests they answer".to_owned(),
             });
         }
-        Ok(Look { line, answered, by_own })
+        Ok(Look {
+            line,
+            asked,
+            answered,
+            turned_away,
+            by_own,
+        })
     }
 }
 

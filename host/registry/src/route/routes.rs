@@ -15,6 +15,8 @@ pub struct Route {
     pub id: RouteId,
     /// The backends of all its rules.
     pub backends: Vec<Backend>,
+    /// Requests that its rules take, one for each rule of which a request is known.
+    pub requests: Vec<Request>,
     /// Where its filters send copies of requests.
     pub mirrors: Vec<LeadsTo>,
     /// `InferenceService/llama`: who controls it and writes it anew.
@@ -52,6 +54,28 @@ impl Backend {
 /// A weight as it counts. Source: Gateway API, `HTTPBackendRef.weight`, "defaults to 1".
 pub(crate) fn share(weight: Option<u32>) -> u32 {
     weight.unwrap_or(1)
+}
+
+/// A request that a rule takes, unless a narrower rule does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Request {
+    /// Index of the rule.
+    pub rule: usize,
+    /// Host of the request; none when any will do.
+    pub host: Option<String>,
+    /// What its path has to be.
+    pub path: Path,
+    /// Headers that it has to have.
+    pub headers: Vec<(String, String)>,
+}
+
+/// A path to match.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Path {
+    /// This one.
+    Exact(String),
+    /// This one, or one below it.
+    Prefix(String),
 }
 
 /// Where a backend leads.

@@ -22,6 +22,8 @@ struct World {
     asked: Mutex<u64>,
     answered: Mutex<u64>,
     are_pods_silent: bool,
+    /// The one host that it knows.
+    host: Option<&'static str>,
 }
 
 const OWN: &str = "Service ml/llama:8000";
@@ -50,6 +52,12 @@ fn route(name: &str, backends: &[(&str, Option<u32>)]) -> Route {
             name: name.into(),
         },
         backends: backends.iter().enumerate().map(backend).collect(),
+        requests: vec![Request {
+            rule: 0,
+            host: None,
+            path: Path::Prefix("/".into()),
+            headers: Vec::new(),
+        }],
         mirrors: Vec::new(),
         controller: None,
         release: None,
@@ -145,7 +153,16 @@ impl RouterLink for World {
     async fn replicas(&self) -> Result<Vec<String>, Failure> {
         Ok(vec!["http://gateway".to_owned()])
     }
-    async fn send(&self, _: &str, _: &Ask) -> Result<Reply, Failure> {
+    async fn send(&self, _: &str, ask: &Ask) -> Result<Reply, Failure> {
+        if self
+            .host
+            .is_some_and(|host| !ask.headers.contains(&("host".to_owned(), host.to_owned())))
+        {
+            return Ok(Reply {
+                status: 404,
+                ..Reply::default()
+            });
+        }
         let backend = self.next();
         if backend.as_deref() == Some(OWN) {
             *self.answered.lock().unwrap() += 1;
@@ -251,6 +268,31 @@ async fn a_write_is_tried_again_when_somebody_else_was_quicker_but_not_for_ever(
     assert_eq!(world.weights(), [Some(0)]);
     *world.races.lock().unwrap() = usize::MAX;
     assert_eq!(driver.resume_to(&prior).await.unwrap_err().kind, FailureKind::Conflict);
+}
+
+#[tokio::test]
+async fn a_gateway_that_does_not_know_what_it_is_asked_proves_nothing() {
+    let mut known = route("a", &[(OWN, Some(1))]);
+    known.requests[0].host = Some("models.example.com".into());
+    let of = |route: Route| {
+        Arc::new(World {
+            routes: Mutex::new(vec![route]),
+            host: Some("models.example.com"),
+            ..World::default()
+        })
+    };
+    let world = of(known);
+    let known = driver(&world);
+    known.assert_provable().await.unwrap();
+    known.stop(&known.read().await.unwrap()).await.unwrap();
+    let lines = known.confirm_stopped(SOON).await.unwrap();
+    assert!(lines[1].contains("models.example.com/v1/completions"), "{lines:?}");
+
+    let unknown = driver(&of(route("a", &[(OWN, Some(0))])));
+    let failure = unknown.assert_provable().await.unwrap_err();
+    assert!(failure.to_string().contains("has no rule"), "{failure}");
+    let failure = unknown.confirm_stopped(BRIEF).await.unwrap_err();
+    assert_eq!(failure.kind, FailureKind::Timeout, "{failure}");
 }
 
 #[tokio::test]

@@ -19,12 +19,14 @@ pub(crate) const PAUSE: Duration = Duration::from_millis(200);
 const COMPLETION: Duration = Duration::from_secs(10);
 
 /// A request to a router.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Ask {
     /// Path and query: `/v1/completions`.
     pub path: String,
     /// A POST with this body; a POST without one when it is null; a GET when there is none.
     pub post: Option<Value>,
+    /// Further headers; `host` in place of the replica's own name.
+    pub headers: Vec<(String, String)>,
     /// Longest wait for the whole answer.
     pub timeout: Duration,
 }
@@ -87,18 +89,33 @@ pub(crate) enum Follows {
     Resume,
 }
 
+/// Asks for one token of the model.
+pub(crate) fn completion(model: &str) -> Ask {
+    Ask {
+        path: "/v1/completions".to_owned(),
+        post: Some(json!({ "model": model, "prompt": "ping", "max_tokens": 1 })),
+        timeout: COMPLETION,
+        ..Ask::default()
+    }
+}
+
 /// Asks one replica for one token of the model.
 ///
 /// # Errors
 /// `Forbidden` for an answer about the caller, which tells nothing about the model.
 pub(crate) async fn probe(link: &dyn RouterLink, replica: &str, model: &str) -> Result<RouterAnswer, Failure> {
-    let ask = Ask {
-        path: "/v1/completions".to_owned(),
-        post: Some(json!({ "model": model, "prompt": "ping", "max_tokens": 1 })),
-        timeout: COMPLETION,
-    };
-    let reply = link.send(replica, &ask).await?;
-    answer::judge(&reply).ok_or_else(|| {
+    judged(link, replica, &completion(model))
+        .await
+        .map(|(_, answer)| answer)
+}
+
+/// Asks one replica, and tells what it answered and what that says of the model.
+///
+/// # Errors
+/// As [`probe`].
+pub(crate) async fn judged(link: &dyn RouterLink, replica: &str, ask: &Ask) -> Result<(Reply, RouterAnswer), Failure> {
+    let reply = link.send(replica, ask).await?;
+    let answer = answer::judge(&reply).ok_or_else(|| {
         Failure::new(
             FailureKind::Forbidden,
             format!(
@@ -107,7 +124,8 @@ pub(crate) async fn probe(link: &dyn RouterLink, replica: &str, model: &str) -> 
             ),
         )
         .next("give its API key: --router-key-env NAME or --router-key-file FILE")
-    })
+    })?;
+    Ok((reply, answer))
 }
 
 /// Each replica answers the caller about the model; what it answers does not matter yet.

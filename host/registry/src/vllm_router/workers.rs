@@ -66,8 +66,8 @@ impl Worker {
 pub(super) async fn list(link: &dyn RouterLink, replica: &str) -> Result<Vec<String>, Failure> {
     let ask = Ask {
         path: "/list_workers".to_owned(),
-        post: None,
         timeout: SOON,
+        ..Ask::default()
     };
     let reply = link.send(replica, &ask).await?;
     let urls = serde_json::from_str::<Value>(&reply.body)
@@ -123,6 +123,7 @@ async fn change(
         path: format!("/{call}?url={}", utf8_percent_encode(url, NON_ALPHANUMERIC)),
         post: Some(Value::Null),
         timeout,
+        ..Ask::default()
     };
     link.send(replica, &ask).await
 }

@@ -127,7 +127,7 @@ fn a_backend_that_does_not_resolve_keeps_its_share_of_failures() {
 #[test]
 fn a_backend_is_its_ready_addresses() {
     let pool = json!({ "group": "inference.networking.k8s.io", "kind": "InferencePool", "name": "pool" });
-    let mut rules = backends(&[("a", None), ("empty", None)]);
+    let mut rules = backends(&[("a", None), ("empty", None), ("pool", None)]);
     rules[0]["backendRefs"][2] = pool;
     let clusters = of(&[rules]).config.clusters;
     let of = |name: &str| clusters[name].iter().map(String::as_str).collect::<Vec<_>>();

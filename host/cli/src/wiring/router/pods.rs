@@ -38,6 +38,9 @@ impl PodLink {
     fn request(&self, ask: &Ask) -> Result<Request<Bytes>, http::Error> {
         let method = if ask.post.is_some() { "POST" } else { "GET" };
         let mut request = Request::builder().method(method).uri(&ask.path);
+        for (name, value) in &ask.headers {
+            request = request.header(name, value);
+        }
         if let Some(key) = &self.key {
             request = request.header(header::AUTHORIZATION, format!("Bearer {}", key.expose()));
         }

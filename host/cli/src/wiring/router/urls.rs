@@ -55,6 +55,9 @@ impl RouterLink for UrlLink {
             Some(body) if body.is_null() => self.client.post(&url),
             Some(body) => self.client.post(&url).json(body),
         };
+        for (name, value) in &ask.headers {
+            request = request.header(name, value);
+        }
         if let Some(key) = &self.key {
             request = request.bearer_auth(key.expose());
         }

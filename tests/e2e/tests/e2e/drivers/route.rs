@@ -2,7 +2,9 @@
 
 use serde_json::json;
 use vllm_rollback_harness::databases::free_port;
+use vllm_rollback_harness::gateway::{CONTROLLER, GATEWAY};
 use vllm_rollback_harness::helm::Major;
+use vllm_rollback_harness::namespace::Namespace;
 
 use super::door::Door;
 use super::vllm_router::answers;
@@ -14,7 +16,11 @@ use crate::gateway::{ROUTE, Routed, http_route, service};
 const FOREIGN: &str = "other-vllm-deployment";
 
 /// The gateway, and the weight of the release's backend.
-pub(super) struct Gateway(Routed);
+pub(super) struct Gateway {
+    routed: Routed,
+    /// Routes here lead to the release, and nobody routes by them.
+    dead: Namespace<'static>,
+}
 
 /// What the tool is told: this route, and these replicas.
 pub(super) fn arguments(route: &str, replicas: impl IntoIterator<Item = String>) -> Vec<String> {
@@ -28,7 +34,7 @@ pub(super) fn arguments(route: &str, replicas: impl IntoIterator<Item = String>)
 impl Gateway {
     fn trouble(&self, what: &'static str, says: &'static str, route: &str, replicas: Vec<String>) -> Trouble {
         let urls = if replicas.is_empty() {
-            self.0.gateway.urls()
+            self.routed.gateway.urls()
         } else {
             replicas
         };
@@ -55,38 +61,39 @@ impl Place for Gateway {
             "metadata": { "name": FOREIGN, "annotations": { "meta.helm.sh/release-name": "other" } },
             "spec": { "selector": { "app.kubernetes.io/instance": "other" }, "ports": [{ "port": 8000 }] },
         }));
-        Some(Self(routed))
+        let dead = Namespace::create(routed.model.namespace.testbed, "routes");
+        Some(Self { routed, dead })
     }
 
     fn model(&self) -> &Model {
-        &self.0.model
+        &self.routed.model
     }
 
     fn arguments(&self) -> Vec<String> {
-        arguments(ROUTE, self.0.gateway.urls())
+        arguments(ROUTE, self.routed.gateway.urls())
     }
 
     fn state(&self) -> String {
-        format!("weight {}", self.0.weights("httproute", ROUTE)[0].1)
+        format!("weight {}", self.routed.weights("httproute", ROUTE)[0].1)
     }
 
     fn set(&self, word: &str) {
         let weight = word.trim_start_matches("weight ").parse().expect("a weight");
-        self.0.set_weight("httproute", ROUTE, 0, weight);
+        self.routed.set_weight("httproute", ROUTE, 0, weight);
     }
 
     fn doors(&self) -> Vec<Door> {
-        self.0.doors()
+        self.routed.doors()
     }
 
     fn give_away(&self, away: bool) {
         let name = if away { FOREIGN } else { SERVICE };
-        self.0
+        self.routed
             .replace("httproute", ROUTE, "/spec/rules/0/backendRefs/0/name", &json!(name));
     }
 
     fn others(&self) -> Vec<String> {
-        let all = self.0.weights("httproute", ROUTE).into_iter();
+        let all = self.routed.weights("httproute", ROUTE).into_iter();
         all.filter(|(name, _)| name != SERVICE)
             .map(|(name, weight)| format!("{name} {weight}"))
             .collect()
@@ -95,16 +102,43 @@ impl Place for Gateway {
     // What a gateway answers with a 5xx cannot be told from its answer for a rule without weight. The API server's own
     // failures are the cases of `faults`.
     fn troubles(&self) -> Vec<Trouble> {
-        let good = self.0.gateway.urls()[0].clone();
-        let parents = [
-            ("unclaimed", json!({ "name": "another" })),
-            ("refused", json!({ "name": "models", "sectionName": "https" })),
-        ];
-        for (name, parent) in parents {
-            let mut route = http_route(name, &[service(SERVICE, 1)]);
-            route["spec"]["parentRefs"] = json!([parent]);
-            self.0.apply(route);
+        let good = self.routed.gateway.urls()[0].clone();
+        for name in ["unclaimed", "refused"] {
+            let mut backend = service(SERVICE, 1);
+            backend["namespace"] = json!(self.routed.model.namespace.name);
+            let mut route = http_route(name, &[backend]);
+            route["metadata"]["namespace"] = json!(self.dead.name);
+            self.dead.kubectl().apply(&route.to_string());
         }
+        let condition = |kind: &str, status: &str, reason: &str| {
+            json!({
+                "type": kind, "status": status, "reason": reason, "message": "", "observedGeneration": 1,
+                "lastTransitionTime": "2026-01-01T00:00:00Z",
+            })
+        };
+        let conditions = [
+            condition("Accepted", "False", "NoMatchingParent"),
+            condition("ResolvedRefs", "True", "ResolvedRefs"),
+        ];
+        let parent =
+            json!({ "parentRef": { "name": GATEWAY }, "controllerName": CONTROLLER, "conditions": conditions });
+        let status = json!({ "status": { "parents": [parent] } }).to_string();
+        let words = [
+            "patch",
+            "httproute",
+            "refused",
+            "--subresource=status",
+            "--type=merge",
+            "-p",
+            &status,
+        ];
+        self.dead
+            .kubectl()
+            .run(&[&["-n", &self.dead.name][..], &words].concat());
+        let (unclaimed, refused) = (
+            format!("{}/unclaimed", self.dead.name),
+            format!("{}/refused", self.dead.name),
+        );
         let down = format!("http://127.0.0.1:{}", free_port());
         vec![
             self.trouble(
@@ -122,16 +156,21 @@ impl Place for Gateway {
             self.trouble(
                 "a route that no Gateway has taken",
                 "no Gateway",
-                "unclaimed",
+                &unclaimed,
                 Vec::new(),
             ),
             self.trouble(
                 "a route that its Gateway refuses",
                 "NoMatchingParent",
-                "refused",
+                &refused,
                 Vec::new(),
             ),
-            self.trouble("a route that is not there", "nothing", "nothing", Vec::new()),
+            self.trouble(
+                "a route that is not there",
+                "cannot read HTTPRoute",
+                "nothing",
+                Vec::new(),
+            ),
         ]
     }
 }
