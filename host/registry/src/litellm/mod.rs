@@ -252,7 +252,11 @@ impl Registry for LiteLlm {
         let seen = self.look().await?;
         for seen in &seen {
             for group in seen.groups() {
-                proxy::ask(self.link.as_ref(), &seen.replica, &group).await?;
+                match proxy::ask(self.link.as_ref(), &seen.replica, &group).await {
+                    // The proxy told its models: it is a backend that hangs, which is no reason to keep it in traffic.
+                    Err(failure) if failure.kind == FailureKind::Timeout => {}
+                    asked => drop(asked?),
+                }
             }
         }
         Ok(())

@@ -8,7 +8,7 @@ use vllm_rollback_engine::failure::{Failure, FailureKind};
 
 use super::door::{Door, Heard, heard, is_unrouted};
 use super::routes::Routes;
-use crate::router::{PAUSE, RouterLink, judged};
+use crate::router::{PAUSE, Reply, RouterLink, first_answer, judged};
 
 /// Requests to each replica in one look, so that a backend with a fair share of the traffic is met by one of them.
 const PROBES: usize = 20;
@@ -37,20 +37,16 @@ impl Proof<'_> {
         let replicas = self.link.replicas().await?;
         let asking = replicas.iter().flat_map(|replica| {
             self.doors.iter().map(move |door| async move {
-                let answered = judged(self.link, replica, &door.ask).await;
-                let (reply, _) = answered.map_err(|failure| {
-                    failure.because("this router could not prove that the model is out of traffic")
-                })?;
-                if is_unrouted(&reply) {
-                    return Err(Failure::new(
+                match first_answer(self.link, replica, &door.ask).await? {
+                    Some(reply) if is_unrouted(&reply) => Err(Failure::new(
                         FailureKind::Refused,
                         format!("the gateway at {replica} has no rule for {}", door.line()),
                     )
                     .because(reply.line())
                     .because("so it could not prove that the model is out of traffic")
-                    .next("look whether this is the gateway that the routes name, and how clients reach it"));
+                    .next("look whether this is the gateway that the routes name, and how clients reach it")),
+                    _ => Ok(()),
                 }
-                Ok(())
             })
         });
         try_join_all(asking).await.map(drop)
@@ -116,6 +112,15 @@ impl Proof<'_> {
         }
     }
 
+    /// A backend that hangs still gets requests: no answer in time is status 0.
+    async fn ask(&self, replica: &str, door: &Door) -> Result<Reply, Failure> {
+        match judged(self.link, replica, &door.ask).await {
+            Ok((reply, _)) => Ok(reply),
+            Err(failure) if failure.kind == FailureKind::Timeout => Ok(Reply::default()),
+            Err(failure) => Err(failure),
+        }
+    }
+
     async fn look(&self, replica: &str, door: &Door, counts: bool) -> Result<Look, Failure> {
         let before = if counts {
             self.routes.answered().await?
@@ -123,18 +128,19 @@ impl Proof<'_> {
             BTreeMap::new()
         };
         let asked = if counts { PROBES } else { 1 };
-        let replies = try_join_all((0..asked).map(|_| judged(self.link, replica, &door.ask))).await?;
+        let replies = try_join_all((0..asked).map(|_| self.ask(replica, door))).await?;
         let after = if counts {
             self.routes.answered().await?
         } else {
             BTreeMap::new()
         };
-        let number = |wanted| replies.iter().filter(|(reply, _)| heard(reply) == wanted).count();
+        let number = |wanted| replies.iter().filter(|reply| heard(reply) == wanted).count();
         let (answered, turned_away) = (number(Heard::Answer), number(Heard::TurnedAway));
         let by_own = if counts { risen(&before, &after) } else { None };
-        let last = replies.last().map(|(reply, _)| match heard(reply) {
+        let last = replies.last().map(|reply| match heard(reply) {
             Heard::Answer => format!("is answered (HTTP {})", reply.status),
             Heard::TurnedAway => format!("is turned away (HTTP {})", reply.status),
+            Heard::Neither if reply.status == 0 => "gets no answer in time".to_owned(),
             Heard::Neither => format!("gets HTTP {}", reply.status),
         });
         let mut line = format!("gateway at {replica}: {} {}", door.line(), last.unwrap_or_default());

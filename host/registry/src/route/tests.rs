@@ -24,6 +24,10 @@ struct World {
     are_pods_silent: bool,
     /// The one host that it knows.
     host: Option<&'static str>,
+    /// The release answers no completion.
+    do_pods_hang: bool,
+    /// The gateway answers nothing at all.
+    is_silent: bool,
 }
 
 const OWN: &str = "Service ml/llama:8000";
@@ -163,7 +167,17 @@ impl RouterLink for World {
                 ..Reply::default()
             });
         }
+        let silence = || Err(Failure::new(FailureKind::Timeout, "no answer"));
+        if self.is_silent {
+            return silence();
+        }
+        if ask.post.is_none() {
+            return Ok(Reply::default());
+        }
         let backend = self.next();
+        if self.do_pods_hang && backend.as_deref() == Some(OWN) {
+            return silence();
+        }
         if backend.as_deref() == Some(OWN) {
             *self.answered.lock().unwrap() += 1;
         }
@@ -293,6 +307,26 @@ async fn a_gateway_that_does_not_know_what_it_is_asked_proves_nothing() {
     assert!(failure.to_string().contains("has no rule"), "{failure}");
     let failure = unknown.confirm_stopped(BRIEF).await.unwrap_err();
     assert_eq!(failure.kind, FailureKind::Timeout, "{failure}");
+}
+
+#[tokio::test]
+async fn a_model_that_hangs_can_be_stopped_and_a_silent_gateway_cannot_be_asked() {
+    let of = |do_pods_hang, is_silent| {
+        Arc::new(World {
+            routes: Mutex::new(vec![route("a", &[(OWN, Some(1))])]),
+            do_pods_hang,
+            is_silent,
+            ..World::default()
+        })
+    };
+    let hangs = driver(&of(true, false));
+    hangs.assert_provable().await.unwrap();
+    let prior = hangs.read().await.unwrap();
+    hangs.stop(&prior).await.unwrap();
+    hangs.confirm_stopped(SOON).await.unwrap();
+    hangs.resume_to(&prior).await.unwrap();
+    assert!(hangs.confirm_resumed(&prior, BRIEF).await.is_err());
+    assert!(driver(&of(false, true)).assert_provable().await.is_err());
 }
 
 #[tokio::test]

@@ -128,13 +128,34 @@ pub(crate) async fn judged(link: &dyn RouterLink, replica: &str, ask: &Ask) -> R
     Ok((reply, answer))
 }
 
+/// Asks one replica before anything is changed. None when it answers, but not this in time: a backend may hang, which is no
+/// reason to keep it in traffic.
+///
+/// # Errors
+/// As [`probe`]; `Timeout` when it answers nothing at all.
+pub(crate) async fn first_answer(link: &dyn RouterLink, replica: &str, ask: &Ask) -> Result<Option<Reply>, Failure> {
+    let answered = match judged(link, replica, ask).await {
+        Ok((reply, _)) => Ok(Some(reply)),
+        Err(failure) if failure.kind == FailureKind::Timeout => {
+            let anything = Ask {
+                path: "/health".to_owned(),
+                timeout: COMPLETION,
+                ..Ask::default()
+            };
+            link.send(replica, &anything).await.map(|_| None).map_err(|_| failure)
+        }
+        Err(failure) => Err(failure),
+    };
+    answered.map_err(|failure| failure.because("this router could not prove that the model is out of traffic"))
+}
+
 /// Each replica answers the caller about the model; what it answers does not matter yet.
 pub(crate) async fn assert_provable(link: Option<&dyn RouterLink>, model: &str) -> Result<(), Failure> {
     let Some(link) = link else { return Ok(()) };
     let replicas = link.replicas().await?;
     let asking = replicas.iter().map(|replica| async move {
-        let answered = probe(link, replica, model).await;
-        answered.map_err(|failure| failure.because("this router could not prove that the model is out of traffic"))
+        let asked = completion(model);
+        first_answer(link, replica, &asked).await
     });
     try_join_all(asking).await.map(drop)
 }
@@ -164,7 +185,13 @@ async fn confirm_one(
     end: Instant,
 ) -> Result<String, Failure> {
     loop {
-        let answer = probe(link, replica, model).await?;
+        let answer = match probe(link, replica, model).await {
+            // A backend that hangs still gets requests.
+            Err(failure) if failure.kind == FailureKind::Timeout => {
+                RouterAnswer::Failed("no answer in time".to_owned())
+            }
+            answered => answered?,
+        };
         let follows = match wanted {
             Follows::Stop => matches!(answer, RouterAnswer::Refused(_)),
             Follows::Resume => matches!(answer, RouterAnswer::Answered(_)),
