@@ -190,7 +190,7 @@ impl Shared {
             }
         }
         // A server that hangs up is an answer, too.
-        while connection.is_deaf.load(Ordering::SeqCst) && (&connection.client).peek(&mut [0]).is_ok_and(|n| n > 0) {
+        while connection.is_deaf.load(Ordering::SeqCst) && connection.client.peek(&mut [0]).is_ok_and(|n| n > 0) {
             std::thread::sleep(Duration::from_millis(20));
         }
     }
