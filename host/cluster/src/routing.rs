@@ -157,6 +157,7 @@ mod tests {
                 weight: Some(3),
                 leads_to,
             }],
+            requests: Vec::new(),
             mirrors: Vec::new(),
             controller: None,
             release: None,

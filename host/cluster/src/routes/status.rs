@@ -59,7 +59,8 @@ pub(super) fn of_http_route(route: &Value) -> Observed {
 pub(super) fn of_ai_gateway_route(route: &Value) -> Observed {
     let generation = &route["metadata"]["generation"];
     let Some(accepted) = condition(&route["status"], "Accepted") else {
-        return Observed::Refused("the AI Gateway tells nothing of it".to_owned());
+        let refused = condition(&route["status"], "NotAccepted").map(reason);
+        return Observed::Refused(refused.unwrap_or_else(|| "the AI Gateway tells nothing of it".to_owned()));
     };
     let seen = &accepted["observedGeneration"];
     if !seen.is_null() && seen != generation {
@@ -171,6 +172,16 @@ mod tests {
         assert!(matches!(of_http_route(&route), Observed::Accepted(_)));
         route["status"]["parents"].as_array_mut().unwrap().remove(0);
         assert!(matches!(of_http_route(&route), Observed::Refused(_)));
+    }
+
+    #[test]
+    fn an_ai_gateway_says_no_with_a_condition_of_its_own() {
+        let told = |kind: &str, status: &str| {
+            let condition = json!({"type": kind, "status": status, "reason": "R", "message": "m"});
+            of_ai_gateway_route(&json!({"metadata": {"generation": 3}, "status": {"conditions": [condition]}}))
+        };
+        assert!(matches!(told("Accepted", "True"), Observed::Accepted(_)));
+        assert!(matches!(told("NotAccepted", "False"), Observed::Refused(why) if why == "R: m"));
     }
 
     #[test]

@@ -74,6 +74,27 @@ fn weights(routed: &Routed) -> Vec<u64> {
     all.map(|(_, weight)| weight).collect()
 }
 
+/// Who owns what of the route's spec.
+fn managers(routed: &Routed) -> Vec<(Value, Value)> {
+    let namespace = &routed.model.namespace.name;
+    let path = format!("/apis/gateway.networking.k8s.io/v1/namespaces/{namespace}/httproutes/{ROUTE}");
+    let route = routed
+        .model
+        .namespace
+        .testbed
+        .api()
+        .get(&path)
+        .expect("the route is there");
+    let entries = route["metadata"]["managedFields"]
+        .as_array()
+        .cloned()
+        .unwrap_or_default();
+    let of_spec = entries.iter().filter(|entry| !entry["fieldsV1"]["f:spec"].is_null());
+    of_spec
+        .map(|entry| (entry["manager"].clone(), entry["fieldsV1"]["f:spec"].clone()))
+        .collect()
+}
+
 on_both_helms!(
     weights_come_back_exactly_and_another_releases_share_goes_on_serving,
     |major| {
@@ -93,9 +114,20 @@ on_both_helms!(
         disable(&routed).expect_code(0);
         enable(&routed).expect_code(0);
         assert_eq!(weights(&routed), [7, 3]);
+        // Where others answer, a replica that lags is seen by what the pods count.
+        routed.gateway.pace(1, Pace::Late(Duration::from_secs(2)));
+        disable(&routed).expect_code(0);
+        assert!(
+            (0..200).all(|_| is_others(&routed.doors()[1])),
+            "confirmed before it followed"
+        );
+        routed.gateway.pace(1, Pace::Prompt);
+        enable(&routed).expect_code(0);
         let clients = Clients::at(routed.doors());
+        let before = managers(&routed);
         roll_back(&routed, ROUTE);
         assert_eq!(weights(&routed), [7, 3]);
+        assert_eq!(managers(&routed), before);
         for door in routed.doors() {
             wait::until("this release again", HANG, || {
                 door.ask().text.contains("revision 1.").then_some(())
