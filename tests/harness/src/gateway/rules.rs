@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::ai;
 use super::backends::{self, Unresolved};
 use super::cluster::World;
-use super::translate::{Entry, list};
+use super::translate::{Entry, Narrowness, list};
 
 /// Answered for a backend that does not resolve: the Gateway API wants it.
 const UNRESOLVED: u16 = 500;
@@ -47,11 +47,11 @@ impl<'a> Rules<'a> {
         for rule in list(&route["spec"]["rules"]) {
             let action = self.action(rule)?;
             for wanted in list(&rule["matches"]) {
-                let (precedence, wanted) = matching(wanted)?;
+                let (narrowness, wanted) = matching(wanted)?;
                 let mut route = json!({ "match": wanted });
                 route[action.0] = action.1.clone();
                 entries.push(Entry {
-                    rank: (Reverse(precedence), created.to_owned(), name.to_owned(), entries.len()),
+                    rank: (Reverse(narrowness), created.to_owned(), name.to_owned(), entries.len()),
                     route,
                 });
             }
@@ -126,8 +126,8 @@ impl<'a> Rules<'a> {
     }
 }
 
-/// How a match ranks, and what Envoy is to look for.
-fn matching(wanted: &Value) -> Result<((u8, usize, bool, usize, usize), Value), String> {
+/// How narrow a match is, and what Envoy is to look for.
+fn matching(wanted: &Value) -> Result<(Narrowness, Value), String> {
     let path = wanted["path"]["value"].as_str().unwrap_or("/");
     let (kind, mut envoy) = match wanted["path"]["type"].as_str().unwrap_or("PathPrefix") {
         "Exact" => (2, json!({ "path": path })),
@@ -142,10 +142,10 @@ fn matching(wanted: &Value) -> Result<((u8, usize, bool, usize, usize), Value), 
     let (number, query) = (headers.len(), values(&wanted["queryParams"])?);
     let method = wanted["method"].as_str();
     headers.extend(method.map(|method| json!({ "name": ":method", "string_match": { "exact": method } })));
-    let precedence = (kind, path.len(), method.is_some(), number, query.len());
+    let narrowness = (kind, path.len(), method.is_some(), number, query.len());
     envoy["headers"] = json!(headers);
     envoy["query_parameters"] = json!(query);
-    Ok((precedence, envoy))
+    Ok((narrowness, envoy))
 }
 
 /// Headers or query parameters to match: Envoy writes them the same way.

@@ -35,9 +35,11 @@ pub(super) struct Entry {
     pub(super) route: Value,
 }
 
-/// Kind of path, its length, whether it asks for a method, how many headers and query parameters; then the older route,
-/// its name, the earlier match.
-pub(super) type Rank = (Reverse<(u8, usize, bool, usize, usize)>, String, String, usize);
+/// Kind of path, its length, whether it asks for a method, how many headers and query parameters.
+pub(super) type Narrowness = (u8, usize, bool, usize, usize);
+
+/// The narrower match, the older route, the first name, the earlier match.
+pub(super) type Rank = (Reverse<Narrowness>, String, String, usize);
 
 /// Elements of a list; none where there is no list.
 pub(super) fn list(value: &Value) -> impl Iterator<Item = &Value> {
