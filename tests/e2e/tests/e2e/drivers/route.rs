@@ -1,12 +1,18 @@
 //! Two replicas of real Envoy, which an HTTPRoute leads to the release's Service. The route is not of the release.
 
+use std::cell::RefCell;
+
 use serde_json::json;
 use vllm_rollback_harness::databases::free_port;
 use vllm_rollback_harness::gateway::{CONTROLLER, GATEWAY};
 use vllm_rollback_harness::helm::Major;
 use vllm_rollback_harness::namespace::Namespace;
+use vllm_rollback_harness::proxy::ApiProxy;
+use vllm_rollback_harness::tool::Tool;
 
 use super::door::Door;
+use super::line::Line;
+use super::service::proxy;
 use super::vllm_router::answers;
 use super::{Place, Trouble, owned, two_revisions};
 use crate::fixture::{MODEL, Model, SERVICE};
@@ -20,6 +26,8 @@ pub(super) struct Gateway {
     routed: Routed,
     /// Routes here lead to the release, and nobody routes by them.
     dead: Namespace<'static>,
+    /// On the way to the API server.
+    proxy: RefCell<Option<ApiProxy>>,
 }
 
 /// What the tool is told: this route, and these replicas.
@@ -62,7 +70,11 @@ impl Place for Gateway {
             "spec": { "selector": { "app.kubernetes.io/instance": "other" }, "ports": [{ "port": 8000 }] },
         }));
         let dead = Namespace::create(routed.model.namespace.testbed, "routes");
-        Some(Self { routed, dead })
+        Some(Self {
+            routed,
+            dead,
+            proxy: RefCell::default(),
+        })
     }
 
     fn model(&self) -> &Model {
@@ -172,5 +184,18 @@ impl Place for Gateway {
                 Vec::new(),
             ),
         ]
+    }
+
+    fn line(&self, line: Line) {
+        let proxy = proxy(self.routed.model.namespace.testbed, line, "/httproutes/");
+        *self.proxy.borrow_mut() = proxy;
+    }
+
+    fn tool(&self) -> Tool {
+        let tool = self.model().tool();
+        match self.proxy.borrow().as_ref() {
+            Some(proxy) => tool.kubeconfig(proxy.kubeconfig()),
+            None => tool,
+        }
     }
 }

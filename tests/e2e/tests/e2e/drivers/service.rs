@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use vllm_rollback_harness::helm::Major;
 use vllm_rollback_harness::proxy::{Act, ApiProxy, Caller, Hook, Moment};
+use vllm_rollback_harness::testbed::Testbed;
 use vllm_rollback_harness::tool::Tool;
 
 use super::door::Door;
@@ -111,15 +112,20 @@ impl Place for Gate {
     }
 
     fn line(&self, line: Line) {
-        let hook: Hook = Arc::new(move |call, moment| {
-            let is_the_change = call.method == "PATCH" && call.path.contains("/services/");
-            match (line, moment) {
-                (Line::Slow, Moment::Before) if call.by == Caller::Tool => Act::Delay(LATE),
-                (Line::Deaf, Moment::After) if is_the_change => Act::Silence,
-                _ => Act::Pass,
-            }
-        });
-        let proxy = (line != Line::Whole).then(|| ApiProxy::start(self.model.namespace.testbed, hook));
-        *self.proxy.borrow_mut() = proxy;
+        *self.proxy.borrow_mut() = proxy(self.model.namespace.testbed, line, "/services/");
     }
+}
+
+/// On the way to the API server, where the place is an object of the cluster, written at a path with these words. None where all
+/// passes.
+pub(super) fn proxy(testbed: &'static Testbed, line: Line, object: &'static str) -> Option<ApiProxy> {
+    let hook: Hook = Arc::new(move |call, moment| {
+        let is_the_change = call.method == "PATCH" && call.path.contains(object);
+        match (line, moment) {
+            (Line::Slow, Moment::Before) if call.by == Caller::Tool => Act::Delay(LATE),
+            (Line::Deaf, Moment::After) if is_the_change => Act::Silence,
+            _ => Act::Pass,
+        }
+    });
+    (line != Line::Whole).then(|| ApiProxy::start(testbed, hook))
 }
