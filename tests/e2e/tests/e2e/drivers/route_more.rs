@@ -17,6 +17,7 @@ use super::{route, row, run, two_revisions};
 use crate::fixture::{MODEL, Model, RECREATE, RELEASE, SERVICE, assert_restored};
 use crate::gateway::{ROUTE, Routed, ai_route, http_route, pool, route_of, service};
 use crate::on_both_helms;
+use crate::roles::user;
 
 /// Another release's Service.
 const OTHER: &str = "other-vllm-deployment";
@@ -395,4 +396,26 @@ fn a_mirror_that_leads_to_the_release_is_refused() {
     }
     assert_eq!(routed.model.statuses().len(), 2, "nothing was rolled back");
     served(&routed);
+}
+
+#[test]
+fn one_more_role_is_needed_and_enough() {
+    let Some(routed) = routed("routerole", Major::Four, |_| {
+        vec![http_route(ROUTE, &[service(SERVICE, 1)])]
+    }) else {
+        return;
+    };
+    let run_as = |roles: &[&str]| {
+        let (_kept, kubeconfig) = user(&routed.model.namespace, roles);
+        let tool = routed.model.tool().kubeconfig(&kubeconfig);
+        run(
+            &tool,
+            ROLLBACK,
+            &route::arguments(ROUTE, routed.gateway.urls()),
+            &TO_FIRST,
+        )
+    };
+    refused(&run_as(&["run"]), "cannot list the HTTPRoutes");
+    run_as(&["run", "route"]).expect_code(0);
+    assert_eq!(weights(&routed), [1]);
 }
