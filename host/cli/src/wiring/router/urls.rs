@@ -26,7 +26,11 @@ impl UrlLink {
                 .because(error.to_string())
                 .next("write it like http://api-router:8080")
         };
-        let client = Client::builder().redirect(reqwest::redirect::Policy::none()).build();
+        // A connection that was kept may be closed by the other side at the moment it is used again, and a change is not sent twice.
+        let client = Client::builder()
+            .redirect(reqwest::redirect::Policy::none())
+            .pool_max_idle_per_host(0)
+            .build();
         Ok(Self {
             client: client.map_err(|error| wrong(urls.first().map(String::as_str).unwrap_or_default(), &error))?,
             urls: urls

@@ -52,7 +52,7 @@ impl SiteTool {
         let (disable, enable, restore) = (set("disabled"), set("ready"), set("'{status}'"));
         let text = format!(
             "environment: {ENVIRONMENT}\nregistry:\n  driver: exec\n  exec:\n    read: {read}\n    disable: {disable}\n    \
-             enable: {enable}\n    restore: {restore}\n    timeout: 5s\n    \
+             enable: {enable}\n    restore: {restore}\n    timeout: 15s\n    \
              env: [PGHOST, PGPORT, PGUSER, PGPASSWORD, PGDATABASE]\n"
         );
         std::fs::write(&path, text).expect("a fresh directory is writable");
