@@ -27,10 +27,9 @@ impl Cluster {
     /// `Invalid` when the manifest cannot be read; `Forbidden`, `Unreachable`.
     pub async fn pod_ips(&self, record: &ReleaseRecord) -> Result<Vec<PodIp>, Failure> {
         let manifest = Manifest::of(record)?;
-        let workloads = manifest.serving_workloads();
-        let live = futures::future::try_join_all(workloads.iter().map(|w| view::read(self, w))).await?;
+        let live = view::read_all(self, &manifest.serving_workloads()).await?;
         let mut found = Vec::new();
-        for live in live.iter().flatten() {
+        for live in &live {
             let target = live.target_hash();
             let with_address = live.pods.iter().filter(|pod| !pods::is_finished(pod));
             found.extend(with_address.filter_map(|pod| {

@@ -130,10 +130,7 @@ impl ReleaseView {
     }
 
     async fn live(&self) -> Result<Vec<LiveWorkload>, Failure> {
-        let workloads = self.manifest.workloads();
-        let reads = workloads.iter().map(|w| view::read(&self.cluster, w));
-        let found = futures::future::try_join_all(reads).await?;
-        Ok(found.into_iter().flatten().collect())
+        view::read_all(&self.cluster, &self.manifest.workloads()).await
     }
 }
 

@@ -14,10 +14,8 @@ use crate::{pods, view};
 /// The pods of the manifest's serving workloads, told apart by the ReplicaSet that they came from. Workloads other than
 /// Deployments replace pods under the same names, so none of theirs counts as good.
 pub(crate) async fn standing(cluster: &Cluster, target: &Manifest) -> Result<Standing, Failure> {
-    let workloads = target.serving_workloads();
-    let reads = workloads.iter().map(|w| view::read(cluster, w));
-    let live = futures::future::try_join_all(reads).await?;
-    Ok(among(target, &live.into_iter().flatten().collect::<Vec<_>>()))
+    let live = view::read_all(cluster, &target.serving_workloads()).await?;
+    Ok(among(target, &live))
 }
 
 /// As [`standing`], among workloads that were read already.

@@ -104,6 +104,13 @@ pub(crate) async fn read(cluster: &Cluster, workload: &Workload<'_>) -> Result<O
         .map_err(|e| e.into_failure(format!("cannot read {label} and its pods")))
 }
 
+/// Reads those of these workloads that exist.
+pub(crate) async fn read_all(cluster: &Cluster, workloads: &[Workload<'_>]) -> Result<Vec<LiveWorkload>, Failure> {
+    let reads = workloads.iter().map(|workload| read(cluster, workload));
+    let found = futures::future::try_join_all(reads).await?;
+    Ok(found.into_iter().flatten().collect())
+}
+
 async fn fetch(cluster: &Cluster, workload: &Workload<'_>, label: String) -> Result<Option<LiveWorkload>, ApiError> {
     let wire = cluster.wire();
     let namespace = Some(workload.object.namespace.as_str());

@@ -59,9 +59,8 @@ impl Cluster {
 
     async fn release_pods(&self, record: &ReleaseRecord) -> Result<Vec<Value>, Failure> {
         let manifest = Manifest::of(record)?;
-        let workloads = manifest.serving_workloads();
-        let live = futures::future::try_join_all(workloads.iter().map(|w| view::read(self, w))).await?;
-        Ok(live.into_iter().flatten().flat_map(|live| live.pods).collect())
+        let live = view::read_all(self, &manifest.serving_workloads()).await?;
+        Ok(live.into_iter().flat_map(|live| live.pods).collect())
     }
 
     async fn mark_pod(&self, name: &str, uid: &str, key: &str, value: Value) -> Result<(), Failure> {

@@ -37,9 +37,8 @@ pub(crate) async fn look(
 ) -> Result<Preflight, Failure> {
     let mapper = Mapper::new(cluster.wire().clone());
     let workloads = target.workloads();
-    let reads = workloads.iter().map(|w| view::read(cluster, w));
-    let live: Vec<LiveWorkload> = match futures::future::try_join_all(reads).await {
-        Ok(live) => live.into_iter().flatten().collect(),
+    let live: Vec<LiveWorkload> = match view::read_all(cluster, &workloads).await {
+        Ok(live) => live,
         // Not allowed: the findings on RBAC say so.
         Err(failure) if failure.kind == vllm_rollback_engine::failure::FailureKind::Forbidden => Vec::new(),
         Err(failure) => return Err(failure),
