@@ -6,6 +6,7 @@ use vllm_rollback_engine::release::ReleaseRecord;
 use vllm_rollback_engine::workload::ServingPod;
 
 use crate::connect::Cluster;
+use crate::gate::GATE_KEY;
 use crate::manifest::Manifest;
 use crate::pods;
 use crate::view;
@@ -18,6 +19,8 @@ pub struct PodIp {
     pub ip: String,
     /// It is of the revision that its workload works towards, ready, and stays.
     pub serves: bool,
+    /// Value of the gate's key among its labels.
+    pub mark: Option<String>,
 }
 
 impl Cluster {
@@ -38,6 +41,7 @@ impl Cluster {
                     serves: Some(pods::revision_hash(pod)) == target
                         && pods::is_ready(pod)
                         && !pods::is_terminating(pod),
+                    mark: pod["metadata"]["labels"][GATE_KEY].as_str().map(str::to_owned),
                 })
             }));
         }

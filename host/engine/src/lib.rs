@@ -35,6 +35,7 @@ pub mod workload;
 pub use abort::abort;
 pub use run::rollback;
 pub use states::planned::{plan, refusal};
+pub use states::spare::try_spared;
 pub use switch::{TrafficWish, set_traffic};
 pub use unlock::unlock;
 pub use validate::validate;

@@ -129,7 +129,9 @@ pub trait Registry: Send + Sync {
             format!("the {} driver takes the whole model out of traffic", self.driver()),
         )
         .because("it cannot keep some of the pods in it")
-        .next("leave out --fence bad-only, or use --registry service"))
+        .next(
+            "leave out --fence bad-only, or use --registry service where that Service is what clients or routers meet",
+        ))
     }
 
     /// The next [`Self::stop`] keeps these pods in traffic, and no others. They are marked in the cluster, so that a later run

@@ -1,7 +1,9 @@
 //! Whether what a registry or a router names is this release's.
 
 use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
 use vllm_rollback_engine::failure::{Failure, FailureKind};
+use vllm_rollback_engine::workload::ServingPod;
 
 /// A Service of the release.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,6 +23,40 @@ pub struct PodAddress {
     pub ip: String,
     /// It is of the revision that the workloads work towards, and ready.
     pub serving: bool,
+    /// It carries the mark [`CHECKED`](crate::CHECKED).
+    pub checked: bool,
+}
+
+/// What a URL leads to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Behind {
+    /// One of the release's Services: the same after a rollback.
+    Service,
+    /// One pod: another one after a rollback.
+    Pod,
+}
+
+impl Behind {
+    /// What of the release this URL leads to, if it does.
+    pub(crate) fn of(url: &str, services: &[ServiceAddress], pods: &[PodAddress]) -> Option<Self> {
+        if services.iter().any(|service| service.is_at(url, None)) {
+            return Some(Self::Service);
+        }
+        pods.iter().any(|pod| pod.is_at(url)).then_some(Self::Pod)
+    }
+}
+
+impl PodAddress {
+    /// The URL leads to this pod, whatever the port.
+    pub(crate) fn is_at(&self, url: &str) -> bool {
+        host(url) == Some(self.ip.as_str())
+    }
+}
+
+/// The URL leads to a pod that carries the mark.
+pub(crate) fn is_checked(url: &str, pods: &[PodAddress]) -> bool {
+    pods.iter().any(|pod| pod.checked && pod.is_at(url))
 }
 
 /// Where the release's model is to be reached.
@@ -37,6 +73,11 @@ pub trait Owner: Send + Sync {
     /// # Errors
     /// `Forbidden`, `Unreachable`.
     async fn pods(&self) -> Result<Vec<PodAddress>, Failure>;
+}
+
+/// The URL leads to this pod, whatever the port.
+pub(crate) fn leads_to(url: &str, pod: &ServingPod) -> bool {
+    pod.ip.as_deref().is_some_and(|ip| host(url) == Some(ip))
 }
 
 /// Refuses an entry that leads elsewhere. `what` names it: `the registry's row of llama in production`.

@@ -54,7 +54,12 @@ pub(crate) async fn show(
     let site = Site::open(shell, &site, connection, &target.release, &terminal, HelmUse::Soon).await?;
     let request = wishes.apply(target, site.request(wishes.timeout));
     let world = site.world(&Never, terminal.as_ref());
-    let looking = async { tokio::join!(vllm_rollback_engine::plan(&world, &request), site.routing()) };
+    let planning = async {
+        let mut plan = vllm_rollback_engine::plan(&world, &request).await?;
+        vllm_rollback_engine::try_spared(&world, &request, &mut plan).await?;
+        Ok::<_, Failure>(plan)
+    };
+    let looking = async { tokio::join!(planning, site.routing()) };
     let (plan, routing) = ticking(&terminal, looking).await;
     terminal.clear();
     let mut plan = plan?;

@@ -92,11 +92,13 @@ async fn one(
         })?)),
         settings::Registry::LiteLlm => Ok(Box::new(LiteLlm::new(LiteLlmConfig {
             link: needed(router::link(settings, cluster)?)?,
-            owner: Arc::new(services),
+            owner: Arc::new(services.clone()),
+            marks: Arc::new(services),
         }))),
         settings::Registry::VllmRouter => Ok(Box::new(VllmRouter::new(VllmRouterConfig {
             link: needed(router::link(settings, cluster)?)?,
-            owner: Arc::new(services),
+            owner: Arc::new(services.clone()),
+            marks: Arc::new(services),
             model: model(settings, newest).await?,
         }))),
         settings::Registry::Route { named } => Ok(Box::new(RouteWeights::new(RouteConfig {

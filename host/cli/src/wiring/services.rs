@@ -10,7 +10,7 @@ use vllm_rollback_engine::failure::{Failure, FailureKind};
 use vllm_rollback_engine::release::ReleaseRef;
 use vllm_rollback_engine::workload::ServingPod;
 use vllm_rollback_registry::service::{Gate, Services, Wanted};
-use vllm_rollback_registry::{Owner, PodAddress, ServiceAddress};
+use vllm_rollback_registry::{CHECKED, Marks, Owner, PodAddress, ServiceAddress};
 
 use crate::wiring::newest::Newest;
 
@@ -67,18 +67,21 @@ impl Services for SiteServices {
         Ok(endpoints.into_iter().map(|endpoint| endpoint.address).collect())
     }
 
-    async fn mark(&self, pods: &[ServingPod], value: &str) -> Result<(), Failure> {
-        let record = self.newest.record().await?;
-        self.cluster.mark_pods(&record, pods, GATE_KEY, value).await
-    }
-
-    async fn marked(&self, value: &str) -> Result<Vec<(String, String)>, Failure> {
-        let record = self.newest.record().await?;
-        self.cluster.marked_pods(&record, GATE_KEY, value).await
-    }
-
     async fn turned_client_side(&self) -> Result<bool, Failure> {
         self.newest.turned_client_side().await
+    }
+}
+
+#[async_trait]
+impl Marks for SiteServices {
+    async fn mark(&self, pods: &[ServingPod]) -> Result<(), Failure> {
+        let record = self.newest.record().await?;
+        self.cluster.mark_pods(&record, pods, GATE_KEY, CHECKED).await
+    }
+
+    async fn marked(&self) -> Result<Vec<(String, String)>, Failure> {
+        let record = self.newest.record().await?;
+        self.cluster.marked_pods(&record, GATE_KEY, CHECKED).await
     }
 }
 
@@ -102,6 +105,7 @@ impl Owner for SiteServices {
         let address = |pod: PodIp| PodAddress {
             ip: pod.ip,
             serving: pod.serves,
+            checked: pod.mark.as_deref() == Some(CHECKED),
         };
         Ok(pods.into_iter().map(address).collect())
     }

@@ -28,6 +28,13 @@ pub(super) fn of_http_route(route: &Value) -> Observed {
     if told.is_empty() {
         return Observed::Refused("no Gateway tells anything of it".to_owned());
     }
+    let holds = |parent: &&&Value, kind: &str| condition(parent, kind).is_some_and(|c| c["status"] == "True");
+    let accepting: Vec<&&Value> = told.iter().filter(|parent| holds(parent, "Accepted")).collect();
+    // Whatever generation that was said of: a change of weights makes no gateway accept a route.
+    if accepting.is_empty() {
+        let why: Vec<String> = told.iter().map(|parent| complaint(parent, "Accepted")).collect();
+        return Observed::Refused(why.join("; "));
+    }
     for parent in &told {
         let name = parent_name(parent);
         for kind in ["Accepted", "ResolvedRefs"] {
@@ -38,12 +45,6 @@ pub(super) fn of_http_route(route: &Value) -> Observed {
                 ));
             }
         }
-    }
-    let holds = |parent: &&&Value, kind: &str| condition(parent, kind).is_some_and(|c| c["status"] == "True");
-    let accepting: Vec<&&Value> = told.iter().filter(|parent| holds(parent, "Accepted")).collect();
-    if accepting.is_empty() {
-        let why: Vec<String> = told.iter().map(|parent| complaint(parent, "Accepted")).collect();
-        return Observed::Refused(why.join("; "));
     }
     let lines: Vec<String> = accepting
         .iter()
@@ -159,7 +160,10 @@ mod tests {
     fn only_what_was_said_of_this_generation_counts() {
         assert!(matches!(of_http_route(&route("True", 3)), Observed::Accepted(_)));
         assert!(matches!(of_http_route(&route("True", 2)), Observed::Pending(_)));
-        assert!(matches!(of_http_route(&route("False", 3)), Observed::Refused(why) if why.contains("R: m")));
+        for generation in [2, 3] {
+            let observed = of_http_route(&route("False", generation));
+            assert!(matches!(observed, Observed::Refused(why) if why.contains("R: m")));
+        }
     }
 
     #[test]

@@ -3,16 +3,67 @@
 //! They run what the target asks for, and pass the direct checks before anything changes. Pods that come later are none of
 //! them, whatever they run.
 
-use crate::check::{CheckContext, Phase};
+use crate::check::{CheckContext, CheckSpec, Phase};
 use crate::failure::{Failure, FailureKind};
 use crate::plan::Plan;
+use crate::ports::World;
+use crate::request::Request;
 use crate::run::Run;
 use crate::setback::Setback;
 use crate::states::locked::Basis;
-use crate::states::validated::{changed_pods, checks_pass, context};
+use crate::states::validated::{changed_pods, checks_pass, context, judged};
 use crate::traffic::{TrafficState, TrafficStatus};
 use crate::wait::unless_asked_to_stop;
-use crate::workload::ServingPod;
+use crate::workload::{Finding, ServingPod, Severity};
+
+/// Runs the direct checks on the pods that could go on serving, and says in the plan what they told. A proposal to spare them is
+/// taken back when they do not pass; a wish is refused, as the run would do. Changes nothing in the cluster.
+///
+/// # Errors
+/// When the target's record cannot be read.
+pub async fn try_spared(world: &World<'_>, request: &Request, plan: &mut Plan) -> Result<(), Failure> {
+    let is_proposal = |finding: &Finding| finding.subject == "fence" && finding.severity == Severity::Warning;
+    let proposed = plan.preflight.findings.iter().position(is_proposal);
+    let Some(standing) = &plan.preflight.standing else {
+        return Ok(());
+    };
+    if plan.spares.is_empty() && proposed.is_none() {
+        return Ok(());
+    }
+    let record = world.releases.record(plan.target).await?;
+    let model = plan.preflight.model.as_deref();
+    let context = CheckContext {
+        are_some: true,
+        ..context(request, model, &record, &standing.good, plan.traffic.status.word())
+    };
+    let verdicts = world.checks.run(Phase::Direct, &context, world.observer).await;
+    let specs: Vec<&CheckSpec> = plan.checks.iter().filter(|spec| spec.phase == Phase::Direct).collect();
+    let setback = judged(&plan.release, &specs, &verdicts).err();
+    let failure = setback.as_ref().and_then(Setback::failure);
+    let words = match &failure {
+        None => "they pass the direct checks".to_owned(),
+        Some(failure) => format!("but they do not pass the direct checks: {failure}"),
+    };
+    match proposed.and_then(|at| plan.preflight.findings.get_mut(at)) {
+        Some(proposal) => {
+            proposal.message = format!("{}; {words}", proposal.message);
+            if failure.is_some() {
+                proposal.next.clear();
+            }
+        }
+        None => plan.preflight.findings.push(Finding {
+            severity: if failure.is_none() {
+                Severity::Ok
+            } else {
+                Severity::Refuse
+            },
+            subject: "fence".to_owned(),
+            message: format!("{}; {words}", standing.sentence()),
+            next: failure.map(|_| plan.release.command("", "")).into_iter().collect(),
+        }),
+    }
+    Ok(())
+}
 
 /// The pods that the plan spares, as they are now, checked. None when the whole model is taken out.
 ///

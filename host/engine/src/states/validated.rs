@@ -113,7 +113,7 @@ pub(crate) async fn checks_pass(
 }
 
 /// Every required check gave a verdict, and every verdict of a required check is a pass.
-fn judged(release: &ReleaseRef, specs: &[&CheckSpec], verdicts: &[Verdict]) -> Result<Vec<String>, Setback> {
+pub(crate) fn judged(release: &ReleaseRef, specs: &[&CheckSpec], verdicts: &[Verdict]) -> Result<Vec<String>, Setback> {
     let silent = specs.iter().filter(|spec| spec.required && spec.skipped.is_none());
     let silent: Vec<_> = silent
         .filter(|spec| verdicts.iter().all(|v| v.check != spec.name))

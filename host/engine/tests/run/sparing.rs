@@ -1,12 +1,13 @@
 //! Good pods that go on serving through a run.
 
 use vllm_rollback_engine::check::{Outcome, Phase};
-use vllm_rollback_engine::failure::FailureKind;
+use vllm_rollback_engine::failure::{Failure, FailureKind};
+use vllm_rollback_engine::plan::Plan;
 use vllm_rollback_engine::report::{ExitCode, StateName};
 use vllm_rollback_engine::request::FenceWish;
 use vllm_rollback_engine::traffic::TrafficStatus::{self, Disabled, Enabled, Narrowed};
-use vllm_rollback_engine::workload::Severity;
-use vllm_rollback_engine::{TrafficWish, plan, rollback, set_traffic};
+use vllm_rollback_engine::workload::{Finding, Severity};
+use vllm_rollback_engine::{TrafficWish, plan, refusal, rollback, set_traffic, try_spared};
 
 use crate::sim::build::crashed;
 use crate::sim::{Client, Fault, Health, Sim, Trouble, finish};
@@ -98,6 +99,68 @@ fn without_the_wish_the_plan_proposes_it_and_the_whole_model_is_taken_out() {
     sim.world().can_spare = true;
     assert_eq!(client.report().outcome, StateName::Done);
     assert!(sim.world().spared.is_empty());
+}
+
+/// What is planned, with what the checks say of the good pods.
+fn tried(client: &Client) -> Plan {
+    let (world, request) = (client.world(), &client.request);
+    let trying = async {
+        let mut made = plan(&world, request).await?;
+        try_spared(&world, request, &mut made).await?;
+        Ok::<_, Failure>(made)
+    };
+    finish(client, trying).unwrap().unwrap()
+}
+
+fn of_the_fence(made: &Plan) -> &Finding {
+    let findings = made.preflight.findings.iter();
+    let found: Vec<_> = findings.filter(|finding| finding.subject == "fence").collect();
+    assert_eq!(found.len(), 1, "{found:?}");
+    found[0]
+}
+
+#[test]
+fn whoever_asks_for_a_plan_is_told_whether_the_good_pods_pass() {
+    let sim = stuck();
+    let (asked, wished) = (Client::new(&sim, "run-1"), sparing(&sim, "run-2"));
+    let made = tried(&asked);
+    let proposal = of_the_fence(&made);
+    assert!(
+        proposal.message.ends_with("; they pass the direct checks"),
+        "{proposal:?}"
+    );
+    assert_eq!((proposal.severity, proposal.next.len()), (Severity::Warning, 1));
+    let contexts = sim.world().contexts.clone();
+    let [(phase, told)] = contexts.as_slice() else {
+        panic!("checks ran once: {contexts:?}")
+    };
+    assert_eq!((*phase, told.pods.len(), told.are_some), (Phase::Direct, 2, true));
+    assert_eq!(told.expected_traffic, "enabled");
+    let made = tried(&wished);
+    assert_eq!((of_the_fence(&made).severity, refusal(&made)), (Severity::Ok, None));
+    sim.world().health.insert("good".into(), failing());
+    let made = tried(&asked);
+    let proposal = of_the_fence(&made);
+    assert!(
+        proposal.message.contains("do not pass the direct checks"),
+        "{proposal:?}"
+    );
+    assert_eq!(
+        (proposal.next.len(), refusal(&made)),
+        (0, None),
+        "the whole model can be taken out"
+    );
+    let refused = refusal(&tried(&wished)).expect("it would be refused");
+    assert_eq!(refused.next, ["kubectl vllm-rollback llama -n prod"]);
+    assert_traffic(&sim, &Enabled);
+}
+
+#[test]
+fn where_nothing_is_spared_a_plan_checks_nothing() {
+    let sim = crashed();
+    sim.world().can_spare = true;
+    tried(&Client::new(&sim, "run-1"));
+    assert_eq!(sim.world().contexts.len(), 0);
 }
 
 #[test]

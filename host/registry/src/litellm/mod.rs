@@ -18,9 +18,11 @@ use tokio::time::Instant;
 use vllm_rollback_engine::failure::{Failure, FailureKind};
 use vllm_rollback_engine::ports::Registry;
 use vllm_rollback_engine::traffic::{TrafficState, TrafficStatus};
+use vllm_rollback_engine::workload::ServingPod;
 
-use crate::owner::{Owner, ServiceAddress};
+use crate::owner::{Behind, Owner, ServiceAddress, leads_to};
 use crate::router::{PAUSE, RouterLink};
+use crate::spared::{Marks, Spared, cannot_tell_apart, knows_none};
 use crate::token::{recall, remember};
 use proxy::{Answerer, Deployment};
 
@@ -30,12 +32,16 @@ pub struct LiteLlmConfig {
     pub link: Arc<dyn RouterLink>,
     /// What of the deployments is this release's: by their `api_base`.
     pub owner: Arc<dyn Owner>,
+    /// The marks on good pods.
+    pub marks: Arc<dyn Marks>,
 }
 
 /// The driver.
 pub struct LiteLlm {
     link: Arc<dyn RouterLink>,
     owner: Arc<dyn Owner>,
+    marks: Arc<dyn Marks>,
+    spared: Spared,
 }
 
 /// What is remembered: which deployments of the release were blocked, by their id.
@@ -67,18 +73,47 @@ impl Seen {
     }
 
     fn is_as(&self, wanted: &BTreeMap<String, bool>) -> bool {
-        wanted.iter().all(|(id, blocked)| {
-            let own = self.own.iter().find(|deployment| deployment.id == *id);
-            own.is_some_and(|own| own.blocked == *blocked)
+        wanted.iter().all(|(id, blocked)| match self.own(id) {
+            Some(own) => own.blocked == *blocked,
+            None => self.gone(id).is_some(),
         })
     }
+
+    fn own(&self, id: &str) -> Option<&Deployment> {
+        self.own.iter().find(|own| own.id == id)
+    }
+
+    /// What led to a pod of the release that is gone. Whatever has that address now was not checked.
+    fn gone(&self, id: &str) -> Option<&Deployment> {
+        self.others.iter().find(|other| other.id == id && other.is_at_address())
+    }
+
+    /// What a stop blocks, when it keeps the pods with the mark or when it does not.
+    fn stops(&self, keeps: bool) -> impl Iterator<Item = &Deployment> {
+        self.own.iter().filter(move |own| !keeps || !own.checked)
+    }
+}
+
+/// Of the release, only pods with the mark are in traffic.
+fn are_alone(seen: &[Seen]) -> bool {
+    let mut open = seen
+        .iter()
+        .flat_map(|seen| &seen.own)
+        .filter(|own| !own.blocked)
+        .peekable();
+    open.peek().is_some() && open.all(|own| own.checked)
 }
 
 impl LiteLlm {
     /// The driver of a release; asks nobody yet.
     pub fn new(config: LiteLlmConfig) -> Self {
-        let LiteLlmConfig { link, owner } = config;
-        Self { link, owner }
+        let LiteLlmConfig { link, owner, marks } = config;
+        Self {
+            link,
+            owner,
+            marks,
+            spared: Spared::default(),
+        }
     }
 
     async fn look(&self) -> Result<Vec<Seen>, Failure> {
@@ -87,10 +122,11 @@ impl LiteLlm {
         let listing = replicas.into_iter().map(|replica| {
             let (services, pods) = (&services, &pods);
             async move {
-                let all = proxy::list(self.link.as_ref(), &replica).await?;
-                let (own, others) = all
-                    .into_iter()
-                    .partition(|deployment| deployment.is_behind(services, pods));
+                let mut all = proxy::list(self.link.as_ref(), &replica).await?;
+                for deployment in &mut all {
+                    deployment.attribute(services, pods);
+                }
+                let (own, others) = all.into_iter().partition(|deployment| deployment.behind.is_some());
                 Ok::<_, Failure>(Seen { replica, own, others })
             }
         });
@@ -121,8 +157,12 @@ impl LiteLlm {
     async fn set(&self, wanted: &BTreeMap<String, bool>) -> Result<(), Failure> {
         let seen = self.look().await?;
         let place = self.first(&seen)?;
+        let is_any_left = wanted.keys().any(|id| place.own(id).is_some());
         for (id, blocked) in wanted {
-            let Some(deployment) = place.own.iter().find(|own| own.id == *id) else {
+            let Some(deployment) = place.own(id) else {
+                if is_any_left && place.gone(id).is_some() {
+                    continue;
+                }
                 return Err(Failure::new(
                     FailureKind::Conflict,
                     format!("LiteLLM has no deployment {id} of this release any more"),
@@ -161,7 +201,7 @@ impl LiteLlm {
         for group in seen.groups() {
             let answer = proxy::ask(self.link.as_ref(), &seen.replica, &group).await?;
             if let Answerer::Deployment(id) = &answer
-                && seen.own.iter().any(|own| own.id == *id)
+                && seen.own(id).is_some_and(|own| own.blocked)
             {
                 return Err(Failure::new(
                     FailureKind::Invalid,
@@ -184,7 +224,7 @@ impl LiteLlm {
                 let answer = proxy::ask(self.link.as_ref(), &seen.replica, &group).await?;
                 let line = format!("litellm {}: a completion for {group}: {answer}", seen.replica);
                 if let Answerer::Deployment(id) = &answer
-                    && seen.own.iter().any(|own| own.id == *id)
+                    && seen.own(id).is_some()
                 {
                     lines.push(line);
                     break;
@@ -235,7 +275,7 @@ impl Registry for LiteLlm {
         let status = if seen.iter().flat_map(|seen| &seen.own).all(|own| own.blocked) {
             TrafficStatus::Disabled
         } else {
-            TrafficStatus::Enabled
+            self.spared.status(are_alone(&seen))
         };
         Ok(TrafficState {
             driver: self.driver().to_owned(),
@@ -262,12 +302,46 @@ impl Registry for LiteLlm {
         Ok(())
     }
 
+    async fn assert_can_spare(&self) -> Result<(), Failure> {
+        let seen = self.look().await?;
+        let place = self.first(&seen)?;
+        let is_service = |own: &&Deployment| own.behind == Some(Behind::Service) && !own.blocked;
+        place.own.iter().find(is_service).map_or(Ok(()), |own| {
+            Err(cannot_tell_apart(
+                &format!("LiteLLM deployment {}", own.id),
+                &own.api_base,
+            ))
+        })
+    }
+
+    async fn spare(&self, pods: &[ServingPod]) -> Result<Vec<String>, Failure> {
+        self.assert_can_spare().await?;
+        let seen = self.look().await?;
+        let place = self.first(&seen)?;
+        let is_spared = |own: &Deployment| pods.iter().any(|pod| leads_to(&own.api_base, pod));
+        for group in place.groups() {
+            let mut open = place
+                .own
+                .iter()
+                .filter(|own| own.group == group && !own.blocked)
+                .peekable();
+            if open.peek().is_some() && !open.any(is_spared) {
+                return Err(knows_none(&format!("LiteLLM's model {group}"), pods));
+            }
+        }
+        self.spared.mark(self.marks.as_ref(), pods).await
+    }
+
     async fn stop(&self, prior: &TrafficState) -> Result<(), Failure> {
         recall::<Token>(self.driver(), prior)?;
         // Those that exist now, too: somebody may have added one.
         let seen = self.look().await?;
-        let own = &self.first(&seen)?.own;
-        self.set(&own.iter().map(|own| (own.id.clone(), true)).collect()).await
+        let keeps = self.spared.keep(&prior.status, are_alone(&seen));
+        if !keeps {
+            self.spared.forget(self.marks.as_ref()).await?;
+        }
+        let stops = self.first(&seen)?.stops(keeps);
+        self.set(&stops.map(|own| (own.id.clone(), true)).collect()).await
     }
 
     async fn undo_stop(&self, found: &TrafficState) -> Result<bool, Failure> {
@@ -276,13 +350,21 @@ impl Registry for LiteLlm {
 
     async fn confirm_stopped(&self, deadline: Duration) -> Result<Vec<String>, Failure> {
         let end = Instant::now() + deadline;
-        let seen = self.settle(end, |seen| seen.own.iter().all(|own| own.blocked)).await?;
+        let keeps = self
+            .spared
+            .keep(&TrafficStatus::Enabled, are_alone(&self.look().await?));
+        let seen = self
+            .settle(end, |seen| seen.stops(keeps).all(|own| own.blocked))
+            .await?;
         let lines = try_join_all(seen.iter().map(|seen| self.prove_refused(seen))).await?;
         Ok(lines.concat())
     }
 
     async fn resume_to(&self, prior: &TrafficState) -> Result<(), Failure> {
         let token: Token = recall(self.driver(), prior)?;
+        if prior.status == TrafficStatus::Enabled {
+            self.spared.give_back();
+        }
         self.set(&token.blocked).await
     }
 
@@ -293,8 +375,13 @@ impl Registry for LiteLlm {
         if prior.status != TrafficStatus::Enabled {
             return Ok(seen.iter().map(Seen::line).collect());
         }
-        let lines = try_join_all(seen.iter().map(|seen| self.prove_answered(seen, end))).await?;
-        Ok(lines.concat())
+        let mut lines = try_join_all(seen.iter().map(|seen| self.prove_answered(seen, end)))
+            .await?
+            .concat();
+        let place = self.first(&seen)?;
+        let gone = token.blocked.keys().filter_map(|id| place.gone(id));
+        lines.extend(gone.map(|gone| format!("litellm: the pod of {gone} is gone, so it stays so")));
+        Ok(lines)
     }
 
     fn enabled(&self, now: &TrafficState) -> Result<TrafficState, Failure> {
@@ -306,5 +393,8 @@ impl Registry for LiteLlm {
             }),
             ..now.clone()
         })
+    }
+    async fn afterwards(&self) -> Vec<String> {
+        Vec::from_iter(self.spared.afterwards(self.marks.as_ref()).await)
     }
 }

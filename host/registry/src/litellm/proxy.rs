@@ -1,13 +1,14 @@
 //! What is said to one LiteLLM proxy, and what it answers.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use serde::Deserialize;
 use serde_json::{Value, json};
 use vllm_rollback_engine::failure::{Failure, FailureKind};
 
-use crate::owner::{PodAddress, ServiceAddress, host};
+use crate::owner::{Behind, PodAddress, ServiceAddress, host, is_checked};
 use crate::router::{Ask, Reply, RouterLink};
 
 /// For what a proxy answers out of its memory or its database.
@@ -26,21 +27,34 @@ pub(super) struct Deployment {
     pub(super) blocked: bool,
     /// It is in the database, and not in the proxy's configuration file.
     in_database: bool,
+    /// What of this release it leads to, if it does.
+    pub(super) behind: Option<Behind>,
+    /// It leads to a pod with the mark.
+    pub(super) checked: bool,
 }
 
 /// `3f2a (llama at http://llama.ml:8000/v1, blocked)`.
 impl fmt::Display for Deployment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let state = if self.blocked { "blocked" } else { "in traffic" };
+        let state = match (self.blocked, self.checked) {
+            (true, _) => "blocked",
+            (false, false) => "in traffic",
+            (false, true) => "in traffic, checked",
+        };
         write!(f, "{} ({} at {}, {state})", self.id, self.group, self.api_base)
     }
 }
 
 impl Deployment {
-    /// It leads to this release.
-    pub(super) fn is_behind(&self, services: &[ServiceAddress], pods: &[PodAddress]) -> bool {
-        services.iter().any(|service| service.is_at(&self.api_base, None))
-            || pods.iter().any(|pod| host(&self.api_base) == Some(pod.ip.as_str()))
+    /// Says what of this release it leads to.
+    pub(super) fn attribute(&mut self, services: &[ServiceAddress], pods: &[PodAddress]) {
+        self.behind = Behind::of(&self.api_base, services, pods);
+        self.checked = self.behind == Some(Behind::Pod) && is_checked(&self.api_base, pods);
+    }
+
+    /// It leads to an address and not to a name: to a pod, of now or of before.
+    pub(super) fn is_at_address(&self) -> bool {
+        host(&self.api_base).is_some_and(|host| host.parse::<IpAddr>().is_ok())
     }
 
     pub(super) fn assert_can_be_blocked(&self, replica: &str) -> Result<(), Failure> {
@@ -112,6 +126,8 @@ fn deployment(listed: Listed) -> Deployment {
         api_base: listed.litellm_params.api_base.unwrap_or_default(),
         blocked: listed.model_info.blocked.unwrap_or_default(),
         in_database: listed.model_info.db_model.unwrap_or_default(),
+        behind: None,
+        checked: false,
     }
 }
 
@@ -253,7 +269,7 @@ mod tests {
         let listed = r#"[{"model_name": "llama", "litellm_params": {"api_base": "http://llama.ml.svc.cluster.local:8000/v1", "model": "openai/x"},
             "model_info": {"id": "a1", "db_model": true, "blocked": false, "more": 1}},
             {"model_name": "gpt", "litellm_params": {}, "model_info": {"id": "b2", "db_model": false, "blocked": null}}]"#;
-        let all: Vec<Deployment> = serde_json::from_str::<Vec<Listed>>(listed)
+        let mut all: Vec<Deployment> = serde_json::from_str::<Vec<Listed>>(listed)
             .unwrap()
             .into_iter()
             .map(deployment)
@@ -263,7 +279,9 @@ mod tests {
             namespace: "ml".into(),
             ports: vec![8000],
         }];
-        assert!(all[0].is_behind(&services, &[]) && !all[1].is_behind(&services, &[]));
+        all.iter_mut()
+            .for_each(|deployment| deployment.attribute(&services, &[]));
+        assert_eq!((all[0].behind, all[1].behind), (Some(Behind::Service), None));
         assert!(all[0].assert_can_be_blocked("r").is_ok() && all[1].assert_can_be_blocked("r").is_err());
     }
 }

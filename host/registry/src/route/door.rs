@@ -81,7 +81,8 @@ impl Door {
 /// same request, any of them may get it.
 pub(super) fn doors(found: &[Leading], model: &str) -> Vec<Door> {
     let mut doors: Vec<Door> = Vec::new();
-    for leading in found {
+    let routed = || found.iter().filter(|leading| !leading.is_dead());
+    for leading in routed() {
         for request in &leading.route.requests {
             if leading.own.iter().any(|own| own.rule == request.rule) {
                 let door = Door::of(request, leading.has_others(Some(request.rule)), model);
@@ -93,7 +94,7 @@ pub(super) fn doors(found: &[Leading], model: &str) -> Vec<Door> {
         }
     }
     if doors.is_empty() {
-        let has_others = found.iter().any(|leading| leading.has_others(None));
+        let has_others = routed().any(|leading| leading.has_others(None));
         let ask = completion(model);
         doors.push(Door { ask, has_others });
     }

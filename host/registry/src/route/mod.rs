@@ -10,7 +10,9 @@ mod id;
 mod proof;
 mod routes;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -50,6 +52,8 @@ pub struct RouteConfig {
 /// The driver.
 pub struct RouteWeights {
     config: RouteConfig,
+    /// Requests that meet the release, by the share that it had before it was stopped.
+    probes: AtomicUsize,
 }
 
 /// What is remembered: the weight of each backend of the release.
@@ -75,6 +79,31 @@ struct Leading {
 }
 
 impl Leading {
+    /// No gateway routes by it, so nobody can be asked about it. Its weights are held all the same: one may accept it later.
+    fn is_dead(&self) -> bool {
+        matches!(self.route.observed, Observed::Refused(_))
+    }
+
+    /// The share of a rule's traffic that the release had, for each rule that it shared with others.
+    fn shares(&self, token: &Token) -> Vec<f64> {
+        let mut shares = Vec::new();
+        let mut had: BTreeMap<usize, u32> = BTreeMap::new();
+        for (own, weight) in self.wanted(token) {
+            *had.entry(own.rule).or_default() += share(weight);
+        }
+        for (rule, had) in had {
+            let others = self.route.backends.iter().filter(|other| other.rule == rule);
+            let others: u32 = others
+                .filter(|other| !self.own.contains(other))
+                .map(Backend::share)
+                .sum();
+            if had > 0 && others > 0 {
+                shares.push(f64::from(had) / (f64::from(had) + f64::from(others)));
+            }
+        }
+        shares
+    }
+
     /// Another backend gets traffic by this rule, or by any, that also leads to the release.
     fn has_others(&self, rule: Option<usize>) -> bool {
         let rules = |backend: &Backend| {
@@ -133,7 +162,10 @@ impl Leading {
 impl RouteWeights {
     /// The driver of a release; asks nobody yet.
     pub fn new(config: RouteConfig) -> Self {
-        Self { config }
+        Self {
+            config,
+            probes: AtomicUsize::new(proof::PROBES),
+        }
     }
 
     /// The routes that lead to the release, all of them such as can be held.
@@ -162,7 +194,7 @@ impl RouteWeights {
             if (own.is_empty() && !is_mirrored) || (is_made_from_another(&route) && !is_named) {
                 continue;
             }
-            self.assert_can_be_held(&route, is_mirrored)?;
+            self.assert_can_be_held(&route, is_mirrored, is_named)?;
             found.push(Leading { route, own });
         }
         let is_missing = |named: &&RouteId| found.iter().all(|found| found.route.id != **named);
@@ -175,11 +207,17 @@ impl RouteWeights {
                 );
                 Err(self.leads_elsewhere(&what, &services))
             }
+            None if found.iter().all(Leading::is_dead) => {
+                found
+                    .iter()
+                    .try_for_each(|found| self.assert_can_be_held(&found.route, false, true))?;
+                Ok(found)
+            }
             None => Ok(found),
         }
     }
 
-    fn assert_can_be_held(&self, route: &Route, is_mirrored: bool) -> Result<(), Failure> {
+    fn assert_can_be_held(&self, route: &Route, is_mirrored: bool, is_needed: bool) -> Result<(), Failure> {
         let refused = |why: String| {
             Failure::new(
                 FailureKind::Refused,
@@ -214,7 +252,9 @@ impl RouteWeights {
             ))
             .next("or use the Service behind it: --registry service"));
         }
-        if let Observed::Refused(why) = &route.observed {
+        if let Observed::Refused(why) = &route.observed
+            && is_needed
+        {
             return Err(refused(format!("no gateway routes by it: {why}")).next(route.id.command("describe")));
         }
         Ok(())
@@ -304,6 +344,7 @@ impl RouteWeights {
             link: self.config.link.as_ref(),
             routes: self.config.routes.as_ref(),
             doors: door::doors(found, &self.config.model),
+            probes: self.probes.load(Ordering::Relaxed),
         }
     }
 }
@@ -321,11 +362,7 @@ impl Registry for RouteWeights {
     async fn read(&self) -> Result<TrafficState, Failure> {
         let found = self.leading().await?;
         // One backend that still has a share lets traffic in: only all together keep it out.
-        let status = if found
-            .iter()
-            .flat_map(|leading| &leading.own)
-            .all(|own| own.share() == 0)
-        {
+        let status = if found.iter().all(is_out) {
             TrafficStatus::Disabled
         } else {
             TrafficStatus::Enabled
@@ -347,7 +384,11 @@ impl Registry for RouteWeights {
     }
 
     async fn stop(&self, prior: &TrafficState) -> Result<(), Failure> {
-        recall::<Token>(self.driver(), prior)?;
+        let token: Token = recall(self.driver(), prior)?;
+        let found = self.leading().await?;
+        let shares = found.iter().flat_map(|leading| leading.shares(&token));
+        let smallest = shares.fold(1.0, f64::min);
+        self.probes.store(proof::probes(smallest), Ordering::Relaxed);
         // Those that exist now, too: somebody may have added one.
         let zero = |leading: &Leading| {
             let own = leading.own.iter().filter(|own| own.share() > 0);
@@ -358,7 +399,6 @@ impl Registry for RouteWeights {
 
     async fn confirm_stopped(&self, deadline: Duration) -> Result<Vec<String>, Failure> {
         let end = Instant::now() + deadline;
-        let is_out = |leading: &Leading| leading.own.iter().all(|own| own.share() == 0);
         let found = self.settle(end, is_out).await?;
         let mut lines: Vec<String> = found.iter().map(Leading::line).collect();
         lines.extend(self.proof(&found).of_stop(end).await?);
@@ -407,6 +447,11 @@ impl Registry for RouteWeights {
             ..now.clone()
         })
     }
+}
+
+/// No gateway sends the release a request by it.
+fn is_out(leading: &Leading) -> bool {
+    leading.is_dead() || leading.own.iter().all(|own| own.share() == 0)
 }
 
 /// Envoy AI Gateway makes an HTTPRoute from each of its own routes, and it is those that are held.

@@ -10,8 +10,22 @@ use super::door::{Door, Heard, heard, is_unrouted};
 use super::routes::Routes;
 use crate::router::{PAUSE, Reply, RouterLink, first_answer, judged};
 
-/// Requests to each replica in one look, so that a backend with a fair share of the traffic is met by one of them.
-const PROBES: usize = 20;
+/// Requests to each replica in one look, at least; at a time, at most.
+pub(super) const PROBES: usize = 20;
+
+/// Requests to each replica in one look, at most: others answer them.
+const MOST: usize = 500;
+
+/// How surely one of them meets the release, if it still has its share.
+const SURELY: f64 = 0.99;
+
+/// How many requests meet a backend that has this share of a rule's traffic.
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+pub(super) fn probes(share: f64) -> usize {
+    let needed = ((1.0 - SURELY).ln() / (-share).ln_1p()).ceil();
+    // Far below 2^53, or infinite where the share is next to nothing.
+    (needed.min(MOST as f64) as usize).max(PROBES)
+}
 
 /// How a gateway is asked.
 pub(super) struct Proof<'a> {
@@ -19,6 +33,8 @@ pub(super) struct Proof<'a> {
     pub(super) routes: &'a dyn Routes,
     /// What it is asked for.
     pub(super) doors: Vec<Door>,
+    /// How many requests tell whether the release is among those that answer.
+    pub(super) probes: usize,
 }
 
 /// What one look at a replica showed.
@@ -127,8 +143,12 @@ impl Proof<'_> {
         } else {
             BTreeMap::new()
         };
-        let asked = if counts { PROBES } else { 1 };
-        let replies = try_join_all((0..asked).map(|_| self.ask(replica, door))).await?;
+        let asked = if counts { self.probes } else { 1 };
+        let mut replies = Vec::with_capacity(asked);
+        while replies.len() < asked {
+            let some = PROBES.min(asked - replies.len());
+            replies.extend(try_join_all((0..some).map(|_| self.ask(replica, door))).await?);
+        }
         let after = if counts {
             self.routes.answered().await?
         } else {
@@ -183,6 +203,16 @@ mod tests {
 
     fn counts(pods: &[(&str, Option<u64>)]) -> BTreeMap<String, Option<u64>> {
         pods.iter().map(|(pod, count)| ((*pod).to_owned(), *count)).collect()
+    }
+
+    #[test]
+    fn a_small_share_is_looked_for_longer() {
+        assert_eq!(probes(1.0), PROBES);
+        assert_eq!(probes(0.5), PROBES);
+        assert_eq!(probes(0.1), 44);
+        assert_eq!(probes(0.01), 459);
+        assert_eq!(probes(1e-9), MOST);
+        assert_eq!(probes(0.0), MOST);
     }
 
     #[test]

@@ -265,6 +265,45 @@ async fn beside_others_pods_that_tell_no_numbers_prove_nothing() {
     assert!(driver(&world).confirm_stopped(BRIEF).await.is_err());
 }
 
+/// 1 % of the traffic is met by one request in a hundred.
+#[tokio::test]
+async fn a_gateway_that_lags_is_seen_however_small_the_share_was() {
+    let world = World::with(vec![route("a", &[(OTHER, Some(99)), (OWN, Some(1))])]);
+    let driver = driver(&world);
+    let prior = driver.read().await.unwrap();
+    *world.lags.lock().unwrap() = Some(world.routes.lock().unwrap().clone());
+    driver.stop(&prior).await.unwrap();
+    let failure = driver.confirm_stopped(BRIEF).await.unwrap_err();
+    assert_eq!(failure.kind, FailureKind::Timeout, "{failure}");
+    *world.lags.lock().unwrap() = None;
+    let lines = driver.confirm_stopped(SOON).await.unwrap();
+    assert!(lines[1].contains("of 459 requests"), "{lines:?}");
+}
+
+#[tokio::test]
+async fn a_route_that_no_gateway_takes_is_held_beside_one_that_works() {
+    let dead = Route {
+        observed: Observed::Refused("NoMatchingParent".into()),
+        ..route("dead", &[(OWN, Some(5))])
+    };
+    let world = World::with(vec![dead.clone(), route("a", &[(OWN, Some(2))])]);
+    let driver_ = driver(&world);
+    let prior = driver_.read().await.unwrap();
+    driver_.stop(&prior).await.unwrap();
+    assert_eq!(world.weights(), [Some(0), Some(0)]);
+    driver_.confirm_stopped(SOON).await.unwrap();
+    driver_.resume_to(&prior).await.unwrap();
+    driver_.confirm_resumed(&prior, SOON).await.unwrap();
+    assert_eq!(world.weights(), [Some(5), Some(2)]);
+    let named = Arc::new(World {
+        named: vec![dead.id.clone()],
+        routes: Mutex::new(vec![dead, route("a", &[(OWN, Some(2))])]),
+        ..World::default()
+    });
+    let failure = driver(&named).read().await.unwrap_err();
+    assert!(failure.to_string().contains("NoMatchingParent"), "{failure}");
+}
+
 #[tokio::test]
 async fn a_weight_that_somebody_sets_back_is_a_conflict_at_once() {
     let world = World::with(vec![route("a", &[(OWN, Some(1))])]);

@@ -10,7 +10,6 @@
 
 mod services;
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -25,20 +24,18 @@ use vllm_rollback_engine::workload::ServingPod;
 
 pub use services::{Gate, Services, Wanted};
 
+use crate::spared::{CHECKED, Spared};
 use crate::token::{recall, remember};
 
 /// Value of the gate's selector key while it is closed.
 pub const CLOSED: &str = "closed";
-
-/// Value of the gate's selector key while pods that were checked stay in traffic: they carry it as a label.
-pub const CHECKED: &str = "checked";
 
 /// The driver.
 #[derive(Debug)]
 pub struct ServiceGate<S> {
     release: ReleaseRef,
     services: S,
-    spares: AtomicBool,
+    spared: Spared,
 }
 
 /// What is remembered of each Service.
@@ -59,7 +56,7 @@ impl<S: Services> ServiceGate<S> {
         Self {
             release,
             services,
-            spares: AtomicBool::new(false),
+            spared: Spared::default(),
         }
     }
 
@@ -127,7 +124,7 @@ impl<S: Services> ServiceGate<S> {
             return Ok(());
         };
         match gate.value.as_deref() {
-            None if self.spares.load(Ordering::Relaxed) => self.services.close(name, CHECKED).await,
+            None if self.spared.are() => self.services.close(name, CHECKED).await,
             None => self.services.close(name, CLOSED).await,
             Some(CHECKED) if *from == TrafficStatus::Narrowed => self.services.close(name, CLOSED).await,
             Some(_) => Ok(()),
@@ -141,7 +138,7 @@ impl<S: Services> ServiceGate<S> {
         };
         // What it narrows to is still marked, should the model have to go out again.
         if now.value.as_deref() == Some(CHECKED) {
-            self.spares.store(true, Ordering::Relaxed);
+            self.spared.found();
         }
         match &service.gate {
             gate if *gate == now.value => Ok(()),
@@ -162,7 +159,7 @@ impl<S: Services> ServiceGate<S> {
             );
         };
         let (names, uids): (Vec<String>, Vec<String>) = if value == CHECKED {
-            self.services.marked(CHECKED).await?.into_iter().unzip()
+            self.services.marked().await?.into_iter().unzip()
         } else {
             (Vec::new(), Vec::new())
         };
@@ -250,10 +247,7 @@ impl<S: Services> Registry for ServiceGate<S> {
     }
 
     async fn spare(&self, pods: &[ServingPod]) -> Result<Vec<String>, Failure> {
-        self.services.mark(pods, CHECKED).await?;
-        self.spares.store(true, Ordering::Relaxed);
-        let line = |pod: &ServingPod| format!("Pod/{}: passed the direct checks, stays in traffic", pod.name);
-        Ok(pods.iter().map(line).collect())
+        self.spared.mark(&self.services, pods).await
     }
 
     async fn stop(&self, prior: &TrafficState) -> Result<(), Failure> {
@@ -262,7 +256,7 @@ impl<S: Services> Registry for ServiceGate<S> {
         let closing = restore.iter().map(|service| self.close(&service.name, &prior.status));
         try_join_all(closing).await?;
         if prior.status == TrafficStatus::Narrowed {
-            self.services.mark(&[], CHECKED).await?;
+            self.spared.forget(&self.services).await?;
         }
         Ok(())
     }
@@ -328,13 +322,7 @@ impl<S: Services> Registry for ServiceGate<S> {
                 "whether Helm changed its apply method could not be read: {failure}"
             )],
         };
-        if self.spares.swap(false, Ordering::Relaxed)
-            && let Err(failure) = self.services.mark(&[], CHECKED).await
-        {
-            lines.push(format!(
-                "the good pods keep a label that no gate asks for any more: {failure}"
-            ));
-        }
+        lines.extend(self.spared.afterwards(&self.services).await);
         lines
     }
 }

@@ -6,7 +6,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use vllm_rollback_engine::failure::Failure;
 use vllm_rollback_engine::release::ReleaseRef;
-use vllm_rollback_engine::workload::ServingPod;
+
+use crate::spared::Marks;
 
 /// A Service, as the gate sees it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,7 +33,7 @@ pub enum Wanted {
 
 /// The release's Services in the cluster. All calls are safe to repeat.
 #[async_trait]
-pub trait Services: Send + Sync {
+pub trait Services: Marks {
     /// Names of the Services whose selectors, gate apart, select the release's serving pods; those of other releases too.
     ///
     /// # Errors
@@ -62,18 +63,6 @@ pub trait Services: Send + Sync {
     /// # Errors
     /// `Timeout` that names what it saw; `Forbidden`, `Unreachable`.
     async fn wait(&self, service: &str, deadline: Duration, wanted: Wanted) -> Result<Vec<String>, Failure>;
-
-    /// Gives these pods of the release the gate's key with this value as a label, and takes it from all its others.
-    ///
-    /// # Errors
-    /// `NotFound`, `Conflict` when one is gone; `Forbidden`, `Unreachable`.
-    async fn mark(&self, pods: &[ServingPod], value: &str) -> Result<(), Failure>;
-
-    /// The release's pods that carry this label: name and UID.
-    ///
-    /// # Errors
-    /// `Forbidden`, `Unreachable`.
-    async fn marked(&self, value: &str) -> Result<Vec<(String, String)>, Failure>;
 
     /// The newest record was written client-side, although the revision it was copied from was applied server-side.
     ///

@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use std::collections::BTreeMap;
 
 use super::*;
+use crate::spared::Marks;
 
 /// Services in memory whose endpoints follow the gate at once, as the cluster's do a moment later.
 #[derive(Debug, Default)]
@@ -82,16 +83,20 @@ impl Services for Cluster {
             _ => Err(Failure::new(FailureKind::Timeout, "the endpoints did not settle")),
         }
     }
-    async fn mark(&self, pods: &[ServingPod], _: &str) -> Result<(), Failure> {
+    async fn turned_client_side(&self) -> Result<bool, Failure> {
+        Ok(self.turned)
+    }
+}
+
+#[async_trait]
+impl Marks for Cluster {
+    async fn mark(&self, pods: &[ServingPod]) -> Result<(), Failure> {
         *self.marked.lock().unwrap() = pods.iter().map(|pod| pod.uid.clone()).collect();
         Ok(())
     }
-    async fn marked(&self, _: &str) -> Result<Vec<(String, String)>, Failure> {
+    async fn marked(&self) -> Result<Vec<(String, String)>, Failure> {
         let marked = self.marked.lock().unwrap();
         Ok(marked.iter().map(|uid| (format!("pod-{uid}"), uid.clone())).collect())
-    }
-    async fn turned_client_side(&self) -> Result<bool, Failure> {
-        Ok(self.turned)
     }
 }
 

@@ -19,11 +19,13 @@ use tokio::time::Instant;
 use vllm_rollback_engine::failure::{Failure, FailureKind};
 use vllm_rollback_engine::ports::Registry;
 use vllm_rollback_engine::traffic::{TrafficState, TrafficStatus};
+use vllm_rollback_engine::workload::ServingPod;
 
-use crate::owner::{Owner, PodAddress, ServiceAddress};
+use crate::owner::{Behind, Owner, PodAddress, ServiceAddress, is_checked, leads_to};
 use crate::router::{PAUSE, RouterAnswer, RouterLink, probe};
+use crate::spared::{Marks, Spared, cannot_tell_apart, knows_none};
 use crate::token::{recall, remember};
-use workers::{Behind, Worker};
+use workers::Worker;
 
 /// The router's word for a model that it has no worker of.
 const ABSENT: &str = "absent";
@@ -37,6 +39,8 @@ pub struct VllmRouterConfig {
     pub link: Arc<dyn RouterLink>,
     /// What of the worker lists is this release's.
     pub owner: Arc<dyn Owner>,
+    /// The marks on good pods.
+    pub marks: Arc<dyn Marks>,
     /// What clients ask for.
     pub model: String,
 }
@@ -45,7 +49,9 @@ pub struct VllmRouterConfig {
 pub struct VllmRouter {
     link: Arc<dyn RouterLink>,
     owner: Arc<dyn Owner>,
+    marks: Arc<dyn Marks>,
     model: String,
+    spared: Spared,
 }
 
 /// What is remembered: which workers of the release each replica had.
@@ -83,29 +89,57 @@ impl Token {
 struct Seen {
     replica: String,
     own: BTreeSet<Worker>,
+    /// Those of them that are pods with the mark.
+    checked: BTreeSet<Worker>,
     others: Vec<String>,
 }
 
 impl Seen {
     fn line(&self) -> String {
-        let list = |urls: Vec<&str>| match urls.as_slice() {
+        let list = |urls: Vec<String>| match urls.as_slice() {
             [] => "none".to_owned(),
             urls => urls.join(", "),
+        };
+        let own = |worker: &Worker| match self.checked.contains(worker) {
+            true => format!("{} (checked)", worker.url),
+            false => worker.url.clone(),
         };
         format!(
             "vllm-router {}: workers of this release: {}; others: {}",
             self.replica,
-            list(self.own.iter().map(|worker| worker.url.as_str()).collect()),
-            list(self.others.iter().map(String::as_str).collect()),
+            list(self.own.iter().map(own).collect()),
+            list(self.others.clone()),
         )
     }
+
+    /// What a stop takes off, when it keeps the pods with the mark or when it does not.
+    fn stops(&self, keeps: bool) -> Vec<&Worker> {
+        let goes = |worker: &&Worker| !keeps || !self.checked.contains(worker);
+        self.own.iter().filter(goes).collect()
+    }
+}
+
+/// The pods with the mark, and no others of the release, are listed.
+fn are_alone(seen: &[Seen]) -> bool {
+    seen.iter().any(|seen| !seen.own.is_empty()) && seen.iter().all(|seen| seen.own == seen.checked)
 }
 
 impl VllmRouter {
     /// The driver of a release; asks nobody yet.
     pub fn new(config: VllmRouterConfig) -> Self {
-        let VllmRouterConfig { link, owner, model } = config;
-        Self { link, owner, model }
+        let VllmRouterConfig {
+            link,
+            owner,
+            marks,
+            model,
+        } = config;
+        Self {
+            link,
+            owner,
+            marks,
+            model,
+            spared: Spared::default(),
+        }
     }
 
     /// Every replica's list.
@@ -127,11 +161,15 @@ impl VllmRouter {
             let mut seen = Seen {
                 replica,
                 own: BTreeSet::new(),
+                checked: BTreeSet::new(),
                 others: Vec::new(),
             };
             for url in urls {
                 match Worker::of(&url, services, pods) {
                     Some(worker) => {
+                        if worker.behind == Behind::Pod && is_checked(&url, pods) {
+                            seen.checked.insert(worker.clone());
+                        }
                         seen.own.insert(worker);
                     }
                     None => seen.others.push(url),
@@ -179,19 +217,19 @@ impl VllmRouter {
             .map(drop)
     }
 
-    async fn remove(&self, seen: &[Seen]) -> Result<(), Failure> {
+    async fn remove(&self, seen: &[Seen], keeps: bool) -> Result<(), Failure> {
         let each = seen
             .iter()
-            .flat_map(|seen| seen.own.iter().map(|worker| (&seen.replica, &worker.url)));
+            .flat_map(|seen| seen.stops(keeps).into_iter().map(|worker| (&seen.replica, &worker.url)));
         try_join_all(each.map(|(replica, url)| workers::remove(self.link.as_ref(), replica, url)))
             .await
             .map(drop)
     }
 
-    /// A replica that has no worker at all must not answer; one that has others answers by them.
+    /// A replica that has no worker at all must not answer; one that has others, or pods that are spared, answers by them.
     async fn prove_refused(&self, seen: &Seen) -> Result<String, Failure> {
         let line = seen.line();
-        if !seen.others.is_empty() {
+        if !seen.others.is_empty() || !seen.own.is_empty() {
             return Ok(line);
         }
         match probe(self.link.as_ref(), &seen.replica, &self.model).await? {
@@ -239,7 +277,7 @@ impl Registry for VllmRouter {
         let status = if seen.iter().all(|seen| seen.own.is_empty()) {
             TrafficStatus::Other(ABSENT.to_owned())
         } else {
-            TrafficStatus::Enabled
+            self.spared.status(are_alone(&seen))
         };
         Ok(TrafficState {
             driver: self.driver().to_owned(),
@@ -260,9 +298,36 @@ impl Registry for VllmRouter {
         crate::router::assert_provable(Some(self.link.as_ref()), &self.model).await
     }
 
+    async fn assert_can_spare(&self) -> Result<(), Failure> {
+        let seen = self.look().await?;
+        let is_service = |worker: &&Worker| worker.behind == Behind::Service;
+        let found = seen
+            .iter()
+            .find_map(|seen| Some((&seen.replica, seen.own.iter().find(is_service)?)));
+        found.map_or(Ok(()), |(replica, worker)| {
+            Err(cannot_tell_apart(&format!("vllm-router {replica}"), &worker.url))
+        })
+    }
+
+    async fn spare(&self, pods: &[ServingPod]) -> Result<Vec<String>, Failure> {
+        self.assert_can_spare().await?;
+        let is_spared = |worker: &Worker| pods.iter().any(|pod| leads_to(&worker.url, pod));
+        for seen in self.look().await? {
+            if !seen.own.is_empty() && !seen.own.iter().any(is_spared) {
+                return Err(knows_none(&format!("vllm-router {}", seen.replica), pods));
+            }
+        }
+        self.spared.mark(self.marks.as_ref(), pods).await
+    }
+
     async fn stop(&self, prior: &TrafficState) -> Result<(), Failure> {
         recall::<Token>(self.driver(), prior)?;
-        self.remove(&self.look().await?).await
+        let seen = self.look().await?;
+        let keeps = self.spared.keep(&prior.status, are_alone(&seen));
+        if !keeps {
+            self.spared.forget(self.marks.as_ref()).await?;
+        }
+        self.remove(&seen, keeps).await
     }
 
     async fn undo_stop(&self, found: &TrafficState) -> Result<bool, Failure> {
@@ -274,7 +339,9 @@ impl Registry for VllmRouter {
         let mut lines = Vec::new();
         loop {
             let seen = self.look().await?;
-            if seen.iter().all(|seen| seen.own.is_empty()) {
+            let keeps = self.spared.keep(&TrafficStatus::Enabled, are_alone(&seen));
+            let is_out = |seen: &Seen| seen.stops(keeps).is_empty();
+            if seen.iter().all(is_out) {
                 lines.extend(try_join_all(seen.iter().map(|seen| self.prove_refused(seen))).await?);
                 return Ok(lines);
             }
@@ -287,9 +354,9 @@ impl Registry for VllmRouter {
                 .next("look who adds them: a script, or --service-discovery of the router"));
             }
             // A replica that was restarted has what it was started with.
-            self.remove(&seen).await?;
-            for seen in seen.iter().filter(|seen| !seen.own.is_empty()) {
-                let urls: Vec<&str> = seen.own.iter().map(|worker| worker.url.as_str()).collect();
+            self.remove(&seen, keeps).await?;
+            for seen in seen.iter().filter(|seen| !is_out(seen)) {
+                let urls: Vec<&str> = seen.stops(keeps).iter().map(|worker| worker.url.as_str()).collect();
                 let line = format!("mended: {}: it had {} again", seen.replica, urls.join(", "));
                 if !lines.contains(&line) {
                     lines.push(line);
@@ -304,6 +371,7 @@ impl Registry for VllmRouter {
         if prior.status != TrafficStatus::Enabled {
             return self.stop(prior).await;
         }
+        self.spared.give_back();
         self.add(&self.lacking(&token).await?).await
     }
 
@@ -339,6 +407,10 @@ impl Registry for VllmRouter {
         let proving = seen.iter().map(|seen| self.prove_answered(&seen.replica, end));
         lines.extend(try_join_all(proving).await?);
         Ok(lines)
+    }
+
+    async fn afterwards(&self) -> Vec<String> {
+        Vec::from_iter(self.spared.afterwards(self.marks.as_ref()).await)
     }
 }
 

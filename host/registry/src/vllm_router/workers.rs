@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use vllm_rollback_engine::failure::{Failure, FailureKind};
 
-use crate::owner::{PodAddress, ServiceAddress, host};
+use crate::owner::{Behind, PodAddress, ServiceAddress, host};
 use crate::router::{Ask, Reply, RouterLink};
 
 /// For what a replica answers out of its memory.
@@ -25,29 +25,12 @@ pub(super) struct Worker {
     pub(super) behind: Behind,
 }
 
-/// What a worker's URL leads to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub(super) enum Behind {
-    /// One of the release's Services: the same after a rollback.
-    Service,
-    /// One pod: another one after a rollback.
-    Pod,
-}
-
 impl Worker {
     /// The worker that this URL is, when it is this release's.
     pub(super) fn of(url: &str, services: &[ServiceAddress], pods: &[PodAddress]) -> Option<Self> {
-        let behind = if services.iter().any(|service| service.is_at(url, None)) {
-            Behind::Service
-        } else if pods.iter().any(|pod| host(url) == Some(pod.ip.as_str())) {
-            Behind::Pod
-        } else {
-            return None;
-        };
         Some(Self {
             url: url.to_owned(),
-            behind,
+            behind: Behind::of(url, services, pods)?,
         })
     }
 
@@ -149,6 +132,7 @@ mod tests {
         let pods = ["10.0.0.7", "fd00::7"].map(|ip| PodAddress {
             ip: ip.to_owned(),
             serving: true,
+            checked: false,
         });
         Worker::of(url, &services, &pods).map(|worker| worker.behind)
     }

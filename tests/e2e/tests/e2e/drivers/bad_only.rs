@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 
 use vllm_rollback_engine::report::StateName;
 use vllm_rollback_engine::traffic::TrafficStatus;
-use vllm_rollback_harness::client::ModelClient;
 use vllm_rollback_harness::helm::Major;
 use vllm_rollback_harness::namespace::Namespace;
 use vllm_rollback_harness::testbed::{HANG, Testbed};
+use vllm_rollback_harness::tool::Tool;
 use vllm_rollback_harness::wait;
 
 use super::door::{Clients, Door, Knock};
@@ -54,7 +54,7 @@ fn stuck(hint: &str, major: Major) -> Model {
 }
 
 /// One good pod, and a bad one that is ready and answers; the quota leaves no room for the second bad one.
-fn half_way(hint: &str, major: Major) -> Model {
+pub(super) fn half_way(hint: &str, major: Major) -> Model {
     let model = two_good(hint, major);
     let quota = serde_json::json!({
         "apiVersion": "v1", "kind": "ResourceQuota",
@@ -73,7 +73,7 @@ fn half_way(hint: &str, major: Major) -> Model {
 }
 
 /// Names of the pods, with the revision that each says it is of.
-fn pods(model: &Model) -> Vec<(String, String)> {
+pub(super) fn pods(model: &Model) -> Vec<(String, String)> {
     let list = model
         .namespace
         .kubectl()
@@ -101,6 +101,28 @@ fn pods(model: &Model) -> Vec<(String, String)> {
 /// Between which two moments a client found which addresses.
 type Seen = (Instant, Instant, Vec<String>);
 
+/// How clients reach the pods.
+pub(super) struct Way {
+    pub(super) tool: Tool,
+    /// What the tool is told of it.
+    pub(super) arguments: Vec<String>,
+    pub(super) doors: Vec<Door>,
+    /// Whom a client can reach now.
+    pub(super) reached: Box<dyn Fn() -> Vec<String> + Send>,
+}
+
+impl Way {
+    fn service(model: &Model) -> Self {
+        let client = model.namespace.client(SERVICE);
+        Self {
+            tool: model.tool(),
+            arguments: Vec::new(),
+            doors: vec![Door::Service(client.clone()); 2],
+            reached: Box::new(move || client.endpoints()),
+        }
+    }
+}
+
 /// Looks all the time at what a client could reach.
 struct Watched {
     ended: Arc<AtomicBool>,
@@ -108,14 +130,14 @@ struct Watched {
 }
 
 impl Watched {
-    fn at(client: ModelClient) -> Self {
+    fn at(reached: Box<dyn Fn() -> Vec<String> + Send>) -> Self {
         let ended = Arc::new(AtomicBool::new(false));
         let stop = Arc::clone(&ended);
         let watcher = std::thread::spawn(move || {
             let mut seen = Vec::new();
             while !stop.load(Ordering::Relaxed) {
                 let begun = Instant::now();
-                let addresses = client.endpoints();
+                let addresses = reached();
                 seen.push((begun, Instant::now(), addresses));
             }
             seen
@@ -143,13 +165,12 @@ fn until_line(stderr: &mut impl BufRead, words: &str) -> Instant {
 
 /// Rolls back with a client at the door: no request fails, no bad answer comes once the fence is up, and a pod that was not
 /// checked before gets no request until all were.
-fn nobody_sees_it(model: &Model) {
-    let client = model.namespace.client(SERVICE);
-    let clients = Clients::at(vec![Door::Service(client.clone()); 2]);
-    let watched = Watched::at(client);
-    let mut running = model
-        .tool()
-        .start(&["rollback", RELEASE, "--yes", "--fence", "bad-only"]);
+pub(super) fn nobody_sees_it(way: Way) {
+    let clients = Clients::at(way.doors);
+    let watched = Watched::at(way.reached);
+    let rollback = ["rollback", RELEASE, "--yes", "--fence", "bad-only"];
+    let words = way.arguments.iter().map(String::as_str);
+    let mut running = way.tool.start(&rollback.into_iter().chain(words).collect::<Vec<_>>());
     let mut stderr = until_said(&mut running, "helm rollback");
     let fenced = Instant::now();
     let opening = until_line(&mut stderr, "setting the registry back");
@@ -179,7 +200,14 @@ fn nobody_sees_it(model: &Model) {
     }
 }
 
-fn assert_no_trace(model: &Model) {
+pub(super) fn until_two_good(model: &Model) {
+    wait::until("two good pods", HANG, || {
+        let pods = pods(model);
+        (pods.len() == 2 && pods.iter().all(|(_, label)| label == "1")).then_some(())
+    });
+}
+
+pub(super) fn assert_no_trace(model: &Model) {
     let gate = "rollback.vllm/gate";
     let list = model
         .namespace
@@ -191,7 +219,7 @@ fn assert_no_trace(model: &Model) {
 
 on_both_helms!(a_stuck_upgrade_is_rolled_back_without_a_failed_request, |major| {
     let model = stuck("spare", major);
-    nobody_sees_it(&model);
+    nobody_sees_it(Way::service(&model));
     model.assert_serves(1);
     assert_no_trace(&model);
 });
@@ -200,11 +228,8 @@ on_both_helms!(
     a_bad_pod_that_answers_is_out_at_once_and_the_good_one_goes_on,
     |major| {
         let model = half_way("spareone", major);
-        nobody_sees_it(&model);
-        wait::until("two good pods", HANG, || {
-            let pods = pods(&model);
-            (pods.len() == 2 && pods.iter().all(|(_, label)| label == "1")).then_some(())
-        });
+        nobody_sees_it(Way::service(&model));
+        until_two_good(&model);
         assert_no_trace(&model);
     }
 );
@@ -214,6 +239,7 @@ fn the_plan_proposes_it_and_says_which_pods_serve() {
     let model = stuck("sparep", Major::Four);
     let plan = model.tool().run(&["plan", RELEASE]).expect_code(0);
     assert!(plan.stdout.contains("--fence bad-only"), "{}", plan.stdout);
+    assert!(plan.stdout.contains("they pass the direct checks"), "{}", plan.stdout);
     let wished = model
         .tool()
         .run(&["plan", RELEASE, "--fence", "bad-only"])
@@ -238,13 +264,18 @@ fn where_no_good_pod_is_left_or_the_driver_cannot_it_is_refused() {
     assert!(ran.stderr.contains("whole model"), "{}", ran.stderr);
 }
 
-#[test]
-fn a_run_that_fails_leaves_the_good_pods_serving_until_an_operator_says_otherwise() {
-    let model = stuck("sparefail", Major::Four);
+/// The good pods that come will not be scheduled.
+pub(super) fn never_ready(model: &Model) {
     // Helm does not know of it, so it stays through the rollback, and no node has it.
     let patch = r#"{"spec": {"template": {"spec": {"nodeSelector": {"left": "behind"}}}}}"#;
     let words = ["-n", &model.namespace.name, "patch", "deployment", SERVICE, "-p", patch];
     model.namespace.kubectl().run(&words);
+}
+
+#[test]
+fn a_run_that_fails_leaves_the_good_pods_serving_until_an_operator_says_otherwise() {
+    let model = stuck("sparefail", Major::Four);
+    never_ready(&model);
     let held = model
         .rollback(&["--fence", "bad-only", "--timeout", "20s"])
         .expect_code(11);

@@ -288,3 +288,12 @@ pub(super) fn rolled_back<P: Place>(place: &P, to: u32, more: &[&str]) {
     let report = place.run(&["rollback"], &arguments).expect_code(0).report();
     assert_restored(&report, to);
 }
+
+/// Behind a Service nobody can tell good pods from bad ones, so only that Service itself can be narrowed.
+pub(super) fn cannot_be_narrowed<P: Place>(place: &P) {
+    begin(place);
+    let ran = place.run(&["plan"], &["--fence", "bad-only"]).expect_code(1);
+    assert!(ran.stderr.contains("cannot be told apart"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("--registry service"), "{}", ran.stderr);
+    assert_served(place);
+}

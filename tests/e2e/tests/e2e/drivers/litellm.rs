@@ -38,7 +38,7 @@ pub(super) struct Proxies {
     _parts: (NameProxy, Names, Postgres),
 }
 
-fn deployment(id: &str, name: &str, host: &str) -> Value {
+pub(super) fn deployment(id: &str, name: &str, host: &str) -> Value {
     json!({
         "model_name": name,
         "litellm_params": {
@@ -55,7 +55,7 @@ fn endpoint(model: &Model) -> String {
 }
 
 impl Proxies {
-    fn replicas(urls: impl IntoIterator<Item = String>) -> Vec<String> {
+    pub(super) fn replicas(urls: impl IntoIterator<Item = String>) -> Vec<String> {
         let mut words = owned(&[
             "--registry",
             "litellm",
@@ -219,8 +219,14 @@ impl Place for Proxies {
     }
 
     fn own_cases(&self) -> Vec<OwnCase<Self>> {
-        vec![("a proxy that refuses the change", |place| {
-            cases::refused(place, &place.relays[0], CHANGE[0]);
-        })]
+        vec![
+            ("a proxy that refuses the change", |place| {
+                cases::refused(place, &place.relays[0], CHANGE[0]);
+            }),
+            (
+                "a Service as the deployment cannot be narrowed",
+                cases::cannot_be_narrowed,
+            ),
+        ]
     }
 }

@@ -1,6 +1,7 @@
 //! One conformance suite for every registry driver, each against the real thing that routes.
 
 mod bad_only;
+mod bad_only_routers;
 mod cases;
 mod door;
 mod exec;

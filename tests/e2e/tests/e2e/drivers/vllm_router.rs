@@ -58,20 +58,20 @@ impl Routers {
         }
     }
 
-    /// The URLs of the release's pods, as the API shows their addresses.
-    fn pods(&self) -> Vec<String> {
-        let endpoints = self.model.namespace.client(SERVICE).endpoints();
-        let url = |at: String| format!("http://{}", at.replacen("127.244.", "10.244.", 1));
-        endpoints.into_iter().map(url).collect()
-    }
-
-    fn replicas(urls: impl IntoIterator<Item = String>) -> Vec<String> {
+    pub(super) fn replicas(urls: impl IntoIterator<Item = String>) -> Vec<String> {
         let mut words = owned(&["--registry", "vllm-router", "--model", MODEL]);
         for url in urls {
             words.extend(["--router-replica".to_owned(), url]);
         }
         words
     }
+}
+
+/// The URLs of the release's pods, as the API shows their addresses.
+pub(super) fn pod_urls(model: &Model) -> Vec<String> {
+    let endpoints = model.namespace.client(SERVICE).endpoints();
+    let url = |at: String| format!("http://{}", at.replacen("127.244.", "10.244.", 1));
+    endpoints.into_iter().map(url).collect()
 }
 
 fn worker(model: &Model) -> String {
@@ -204,6 +204,7 @@ impl Place for Routers {
                 cases::refused(place, &place.relays[1], CHANGE[0]);
             }),
             ("workers that are pods", pods_are_workers),
+            ("a Service as the worker cannot be narrowed", cases::cannot_be_narrowed),
             ("a replica that lost its worker before", lost_before),
             ("a replica that starts anew while fenced, with its worker", |place| {
                 let lines = anew_while_fenced(place, &place.worker());
@@ -225,7 +226,7 @@ fn pods_are_workers(place: &Routers) {
         from.iter().for_each(|worker| place.change("remove_worker", worker));
         to.iter().for_each(|worker| place.change("add_worker", worker));
     };
-    let before = place.pods();
+    let before = pod_urls(&place.model);
     set(&[place.worker()], &before);
     assert_served(place);
     place.run(&["registry", "disable"], &["--yes"]).expect_code(0);
@@ -234,7 +235,7 @@ fn pods_are_workers(place: &Routers) {
     assert_eq!(place.lists(), [before.clone(), before.clone()]);
     assert_served(place);
     rolled_back(place, other_revision(place), &["--to-rejected"]);
-    let after = place.pods();
+    let after = pod_urls(&place.model);
     assert_ne!(after, before, "the pods are the same ones");
     assert_eq!(place.lists(), [after.clone(), after.clone()]);
     assert_served(place);

@@ -1,0 +1,115 @@
+//! Good pods that stay in traffic while the rest is taken out. They carry a mark in the cluster, so that any machine knows them.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use async_trait::async_trait;
+use vllm_rollback_engine::failure::{Failure, FailureKind};
+use vllm_rollback_engine::traffic::TrafficStatus;
+use vllm_rollback_engine::workload::ServingPod;
+
+/// Value of the mark; of the gate's selector key, too, while such pods stay in traffic.
+pub const CHECKED: &str = "checked";
+
+/// The marks on the release's pods. All calls are safe to repeat.
+#[async_trait]
+pub trait Marks: Send + Sync {
+    /// Marks these pods with [`CHECKED`], and takes the mark from all others of the release.
+    ///
+    /// # Errors
+    /// `NotFound`, `Conflict` when one is gone; `Forbidden`, `Unreachable`.
+    async fn mark(&self, pods: &[ServingPod]) -> Result<(), Failure>;
+
+    /// The release's pods that are marked: name and UID.
+    ///
+    /// # Errors
+    /// `Forbidden`, `Unreachable`.
+    async fn marked(&self) -> Result<Vec<(String, String)>, Failure>;
+}
+
+/// What a driver knows of the pods that it spares.
+#[derive(Debug, Default)]
+pub(crate) struct Spared {
+    /// The next stop keeps them.
+    are: AtomicBool,
+    /// The whole model was given back, so that good pods alone in traffic are all that there are.
+    is_given_back: AtomicBool,
+}
+
+impl Spared {
+    /// Marks them: the next stop keeps them. Evidence lines.
+    pub(crate) async fn mark(&self, marks: &dyn Marks, pods: &[ServingPod]) -> Result<Vec<String>, Failure> {
+        marks.mark(pods).await?;
+        self.found();
+        let line = |pod: &ServingPod| format!("Pod/{}: passed the direct checks, stays in traffic", pod.name);
+        Ok(pods.iter().map(line).collect())
+    }
+
+    /// An earlier run marked them.
+    pub(crate) fn found(&self) {
+        self.are.store(true, Ordering::Relaxed);
+    }
+
+    /// The next stop keeps them.
+    pub(crate) fn are(&self) -> bool {
+        self.are.load(Ordering::Relaxed)
+    }
+
+    /// Whether a stop from this state keeps them, at a place where they are `alone` in traffic now or are not. It begins to
+    /// stop.
+    pub(crate) fn keep(&self, from: &TrafficStatus, alone: bool) -> bool {
+        self.is_given_back.store(false, Ordering::Relaxed);
+        *from != TrafficStatus::Narrowed && (self.are() || alone)
+    }
+
+    /// The model is given back as a whole.
+    pub(crate) fn give_back(&self) {
+        self.is_given_back.store(true, Ordering::Relaxed);
+    }
+
+    /// What it means that pods with a mark are `alone` in traffic.
+    pub(crate) fn status(&self, alone: bool) -> TrafficStatus {
+        if alone && !self.is_given_back.load(Ordering::Relaxed) {
+            TrafficStatus::Narrowed
+        } else {
+            TrafficStatus::Enabled
+        }
+    }
+
+    /// None is spared any more.
+    pub(crate) async fn forget(&self, marks: &dyn Marks) -> Result<(), Failure> {
+        self.are.store(false, Ordering::Relaxed);
+        marks.mark(&[]).await
+    }
+
+    /// Takes the marks away once the run is over, and says when it could not.
+    pub(crate) async fn afterwards(&self, marks: &dyn Marks) -> Option<String> {
+        if !self.are() && !self.is_given_back.load(Ordering::Relaxed) {
+            return None;
+        }
+        let failure = self.forget(marks).await.err()?;
+        Some(format!(
+            "the good pods keep a label that nothing asks for any more: {failure}"
+        ))
+    }
+}
+
+/// A place leads to a Service, behind which good and bad pods are one.
+pub(crate) fn cannot_tell_apart(what: &str, url: &str) -> Failure {
+    Failure::new(
+        FailureKind::Refused,
+        format!("{what} leads to {url}, behind which good and bad pods cannot be told apart"),
+    )
+    .next("narrow that Service instead: --registry service --fence bad-only")
+    .next("or leave out --fence bad-only")
+}
+
+/// A place knows none of the pods that passed.
+pub(crate) fn knows_none(what: &str, pods: &[ServingPod]) -> Failure {
+    let names: Vec<&str> = pods.iter().map(|pod| pod.name.as_str()).collect();
+    Failure::new(
+        FailureKind::Refused,
+        format!("{what} has none of the pods that passed the checks, so nothing would be left there"),
+    )
+    .because(format!("these passed: {}", names.join(", ")))
+    .next("leave out --fence bad-only")
+}
