@@ -1,22 +1,15 @@
 //! How many requests the release's pods have answered: proof of which pods an answer came from.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
-use vllm_rollback_criteria::VllmMetrics;
 use vllm_rollback_engine::failure::Failure;
 use vllm_rollback_engine::release::ReleaseRecord;
 
 use crate::connect::Cluster;
 use crate::manifest::Manifest;
-use crate::pod_http::{Deadlines, PodHttp, PodHttpError};
+use crate::metrics::{self, Unread};
+use crate::pod_http::{PodHttp, PodHttpError};
 use crate::serving;
-
-const READ: Deadlines = Deadlines {
-    connect: Duration::from_secs(2),
-    first_byte: Duration::from_secs(2),
-    total: Duration::from_secs(4),
-};
 
 impl Cluster {
     /// For each running pod of the record's serving workloads, whatever its revision, how many requests of the serving
@@ -32,14 +25,11 @@ impl Cluster {
         let reading = pods.iter().map(|pod| {
             let http = &http;
             async move {
-                let answer = match http.get(&pod.name, pod.port, "/metrics", READ).await {
-                    Ok(answer) => answer.response,
-                    Err(PodHttpError::Unreachable(_)) if !pod.ready => return None,
-                    Err(_) => return Some((pod.name.clone(), None)),
+                let told = match metrics::read(http, pod).await {
+                    Ok(metrics) => metrics.answered(),
+                    Err(Unread::NoAnswer(PodHttpError::Unreachable(_))) if !pod.ready => return None,
+                    Err(_) => None,
                 };
-                let text = String::from_utf8_lossy(answer.body());
-                let metrics = answer.status().is_success().then(|| VllmMetrics::parse(&text).ok());
-                let told = metrics.flatten().and_then(|metrics| metrics.answered());
                 Some((pod.name.clone(), told))
             }
         });

@@ -3,25 +3,20 @@
 use std::time::Duration;
 
 use tokio::time::Instant;
-use vllm_rollback_criteria::VllmMetrics;
 use vllm_rollback_engine::event::{Event, Observer};
 use vllm_rollback_engine::failure::Failure;
 use vllm_rollback_engine::workload::{Drained, ServingPod};
 
 use crate::connect::Cluster;
 use crate::manifest::Manifest;
-use crate::pod_http::{Deadlines, PodHttp};
+use crate::metrics::{self, Unread};
+use crate::pod_http::PodHttp;
 use crate::serving;
 
 /// Between two readings.
 const PAUSE: Duration = Duration::from_millis(100);
 /// Readings of 0 in a row: a request that just arrived is in no gauge until the engine's next step.
 const ZEROS: u32 = 2;
-const READ: Deadlines = Deadlines {
-    connect: Duration::from_secs(2),
-    first_byte: Duration::from_secs(2),
-    total: Duration::from_secs(4),
-};
 
 /// What one pod said.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,20 +65,13 @@ pub(crate) async fn drain(
 }
 
 async fn read(http: &PodHttp, pod: &ServingPod) -> Reading {
-    let answer = match http.get(&pod.name, pod.port, "/metrics", READ).await {
-        Ok(answer) => answer.response,
-        Err(error) => return Reading::Gone(error.to_string()),
-    };
-    let status = answer.status();
-    if !status.is_success() {
-        return Reading::Silent(format!("/metrics answered {status}"));
-    }
-    match VllmMetrics::parse(&String::from_utf8_lossy(answer.body())) {
+    match metrics::read(http, pod).await {
         Ok(metrics) => match metrics.in_flight() {
             Some(count) => Reading::InFlight(count),
             None => Reading::Silent("/metrics has no gauges of running and waiting requests".to_owned()),
         },
-        Err(error) => Reading::Silent(error.to_string()),
+        Err(Unread::NoAnswer(error)) => Reading::Gone(error.to_string()),
+        Err(Unread::NotTold(why)) => Reading::Silent(why),
     }
 }
 

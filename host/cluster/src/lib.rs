@@ -37,6 +37,7 @@ mod gitops;
 mod logs;
 mod managed_fields;
 mod manifest;
+mod metrics;
 mod pods;
 mod preflight;
 mod readiness;

@@ -17,7 +17,9 @@ use crate::wire::Resource;
 pub struct PodIp {
     /// Its address.
     pub ip: String,
-    /// It is of the revision that its workload works towards, ready, and stays.
+    /// It is ready, and stays.
+    pub ready: bool,
+    /// It is of the revision that its workload works towards, besides.
     pub serves: bool,
     /// Value of the gate's key among its labels.
     pub mark: Option<String>,
@@ -36,11 +38,11 @@ impl Cluster {
             let target = live.target_hash();
             let with_address = live.pods.iter().filter(|pod| !pods::is_finished(pod));
             found.extend(with_address.filter_map(|pod| {
+                let ready = pods::is_ready(pod) && !pods::is_terminating(pod);
                 Some(PodIp {
                     ip: pods::ip(pod)?.to_owned(),
-                    serves: Some(pods::revision_hash(pod)) == target
-                        && pods::is_ready(pod)
-                        && !pods::is_terminating(pod),
+                    ready,
+                    serves: ready && Some(pods::revision_hash(pod)) == target,
                     mark: pod["metadata"]["labels"][GATE_KEY].as_str().map(str::to_owned),
                 })
             }));

@@ -21,6 +21,8 @@ pub struct ServiceAddress {
 pub struct PodAddress {
     /// Its IP address.
     pub ip: String,
+    /// It is ready, and stays.
+    pub ready: bool,
     /// It is of the revision that the workloads work towards, and ready.
     pub serving: bool,
     /// It carries the mark [`CHECKED`](crate::CHECKED).

@@ -2,5 +2,6 @@
 
 pub(crate) mod file;
 pub(crate) mod find;
+pub(crate) mod registry;
 pub(crate) mod settings;
 mod table;

@@ -20,7 +20,8 @@ use vllm_rollback_registry::{
 };
 
 use crate::args::traffic::RedisMode;
-use crate::config::settings::{self, Settings};
+use crate::config::registry as wanted;
+use crate::config::settings::Settings;
 use crate::wiring::newest::Newest;
 use crate::wiring::router;
 use crate::wiring::routes::SiteRoutes;
@@ -50,7 +51,7 @@ pub(crate) async fn driver(
 }
 
 async fn one(
-    registry: &settings::Registry,
+    registry: &wanted::Registry,
     settings: &Settings,
     cluster: &Cluster,
     release: &ReleaseRef,
@@ -58,9 +59,9 @@ async fn one(
 ) -> Result<Box<dyn Registry>, Failure> {
     let services = SiteServices::new(cluster.clone(), newest.clone());
     match registry {
-        settings::Registry::Service => Ok(Box::new(ServiceGate::new(release.clone(), services))),
-        settings::Registry::None => Ok(Box::new(Unmanaged)),
-        settings::Registry::Postgres {
+        wanted::Registry::Service => Ok(Box::new(ServiceGate::new(release.clone(), services))),
+        wanted::Registry::None => Ok(Box::new(Unmanaged)),
+        wanted::Registry::Postgres {
             dsn,
             table,
             columns,
@@ -77,7 +78,7 @@ async fn one(
             cache: redis.as_ref().map(cache).transpose()?,
             router: router::link(settings, cluster)?,
         })?)),
-        settings::Registry::Exec(exec) => Ok(Box::new(ExecRegistry::new(ExecConfig {
+        wanted::Registry::Exec(exec) => Ok(Box::new(ExecRegistry::new(ExecConfig {
             commands: exec.commands.clone(),
             values: Values {
                 model: model(settings, newest).await?,
@@ -90,18 +91,18 @@ async fn one(
             owner: Arc::new(services),
             router: router::link(settings, cluster)?,
         })?)),
-        settings::Registry::LiteLlm => Ok(Box::new(LiteLlm::new(LiteLlmConfig {
+        wanted::Registry::LiteLlm => Ok(Box::new(LiteLlm::new(LiteLlmConfig {
             link: needed(router::link(settings, cluster)?)?,
             owner: Arc::new(services.clone()),
             marks: Arc::new(services),
         }))),
-        settings::Registry::VllmRouter => Ok(Box::new(VllmRouter::new(VllmRouterConfig {
+        wanted::Registry::VllmRouter => Ok(Box::new(VllmRouter::new(VllmRouterConfig {
             link: needed(router::link(settings, cluster)?)?,
             owner: Arc::new(services.clone()),
             marks: Arc::new(services),
             model: model(settings, newest).await?,
         }))),
-        settings::Registry::Route { named } => Ok(Box::new(RouteWeights::new(RouteConfig {
+        wanted::Registry::Route { named } => Ok(Box::new(RouteWeights::new(RouteConfig {
             release: release.clone(),
             routes: Arc::new(SiteRoutes::new(cluster.clone(), newest.clone(), named)),
             owner: Arc::new(services),
@@ -124,7 +125,7 @@ async fn model(settings: &Settings, newest: &Newest) -> Result<String, Failure> 
     }
 }
 
-fn cache(redis: &settings::Redis) -> Result<Cache, Failure> {
+fn cache(redis: &wanted::Redis) -> Result<Cache, Failure> {
     let mode = match redis.mode {
         RedisMode::Del => CacheMode::Delete,
         RedisMode::Wait => CacheMode::Wait(Cache::RUNBOOK_TTL),

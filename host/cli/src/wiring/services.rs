@@ -104,6 +104,7 @@ impl Owner for SiteServices {
         let pods = self.cluster.pod_ips(&record).await?;
         let address = |pod: PodIp| PodAddress {
             ip: pod.ip,
+            ready: pod.ready,
             serving: pod.serves,
             checked: pod.mark.as_deref() == Some(CHECKED),
         };

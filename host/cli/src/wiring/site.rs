@@ -24,7 +24,8 @@ use crate::args::site::SiteArgs;
 use crate::clock::SystemClock;
 use crate::config::file::File;
 use crate::config::find;
-use crate::config::settings::{self, Settings};
+use crate::config::registry as wanted;
+use crate::config::settings::Settings;
 use crate::journal::kept::{KeptJournal, Warn};
 use crate::journal::local::LocalJournal;
 use crate::journal::place::Place;
@@ -216,7 +217,7 @@ fn read_settings(shell: &Shell, args: &SiteArgs) -> Result<Settings, Failure> {
 
 fn workloads(settings: &Settings, cluster: &Cluster) -> ReleaseWorkloads {
     let workloads = ReleaseWorkloads::new(cluster.clone());
-    let closes_services = |registry: &settings::Registry| matches!(registry, settings::Registry::Service);
+    let closes_services = |registry: &wanted::Registry| matches!(registry, wanted::Registry::Service);
     if settings.registries.iter().any(closes_services) {
         workloads.with_service_gate()
     } else {

@@ -414,7 +414,8 @@ impl Registry for VllmRouter {
     }
 }
 
-/// The workers that a replica is to have again. Pods are named anew: those of before may be gone.
+/// The workers that a replica is to have again. Pods are named anew, since those of before may be gone; one that is there still
+/// comes back whatever it runs, as an operator may want.
 fn wanted(token: &Token, replica: &str, services: &[ServiceAddress], pods: &[PodAddress]) -> Vec<String> {
     let remembered = token.of(replica);
     if remembered.is_empty() && token.all().is_empty() {
@@ -429,6 +430,9 @@ fn wanted(token: &Token, replica: &str, services: &[ServiceAddress], pods: &[Pod
             Behind::Pod => {
                 let serving = pods.iter().filter(|pod| pod.serving);
                 urls.extend(serving.filter_map(|pod| worker.at(&pod.ip)));
+                if pods.iter().any(|pod| pod.ready && pod.is_at(&worker.url)) {
+                    urls.push(worker.url.clone());
+                }
             }
         }
     }

@@ -131,6 +131,7 @@ mod tests {
         }];
         let pods = ["10.0.0.7", "fd00::7"].map(|ip| PodAddress {
             ip: ip.to_owned(),
+            ready: true,
             serving: true,
             checked: false,
         });

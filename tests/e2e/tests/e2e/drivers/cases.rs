@@ -292,7 +292,9 @@ pub(super) fn rolled_back<P: Place>(place: &P, to: u32, more: &[&str]) {
 /// Behind a Service nobody can tell good pods from bad ones, so only that Service itself can be narrowed.
 pub(super) fn cannot_be_narrowed<P: Place>(place: &P) {
     begin(place);
-    let ran = place.run(&["plan"], &["--fence", "bad-only"]).expect_code(1);
+    let to = other_revision(place).to_string();
+    let narrowed = [to.as_str(), "--to-rejected", "--fence", "bad-only"];
+    let ran = place.run(&["plan"], &narrowed).expect_code(1);
     assert!(ran.stderr.contains("cannot be told apart"), "{}", ran.stderr);
     assert!(ran.stderr.contains("--registry service"), "{}", ran.stderr);
     assert_served(place);
