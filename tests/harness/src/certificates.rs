@@ -67,6 +67,18 @@ impl Authority {
     /// # Panics
     /// As [`Self::new`].
     pub fn certify(&self, host: &str) -> Certified {
+        self.certify_for(host, 2)
+    }
+
+    /// As [`Self::certify`], with one that ended yesterday.
+    ///
+    /// # Panics
+    /// As [`Self::new`].
+    pub fn certify_too_late(&self, host: &str) -> Certified {
+        self.certify_for(host, -1)
+    }
+
+    fn certify_for(&self, host: &str, days: i32) -> Certified {
         let own = self.own();
         let server = self.at(host);
         let request = self.dir.path().join("request");
@@ -90,7 +102,7 @@ impl Authority {
         std::fs::write(&names, format!("subjectAltName=DNS:{host}\n")).expect("a fresh directory is writable");
         openssl(
             Command::new("openssl")
-                .args(["x509", "-req", "-days", "2", "-CAcreateserial", "-in"])
+                .args(["x509", "-req", "-days", &days.to_string(), "-CAcreateserial", "-in"])
                 .arg(&request)
                 .arg("-CA")
                 .arg(&own.certificate)

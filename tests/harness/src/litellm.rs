@@ -36,24 +36,40 @@ impl LiteLlm {
     /// # Panics
     /// When one does not start.
     pub fn start(number: usize, postgres: &Postgres, names: &NameProxy, configured: &[Value]) -> Option<Vec<Self>> {
-        let program = paths::router("litellm")?;
-        let venv = program.ancestors().nth(2)?.to_owned();
+        let venv = Self::installed()?;
         postgres.load(&venv.join("schema.sql"));
         let proxies: Vec<Self> = (0..number)
-            .map(|_| Self::spawn(&venv, postgres, names, configured))
+            .map(|_| Self::spawn(&venv, Some(postgres), names, configured))
             .collect();
-        for proxy in &proxies {
-            let alive = format!("{}/health/liveliness", proxy.url());
-            wait::until("LiteLLM that answers", START, || {
-                http::get(&alive, Duration::from_secs(5))
-                    .ok()
-                    .filter(|(status, _)| *status == 200)
-            });
-        }
+        proxies.iter().for_each(Self::await_answers);
         Some(proxies)
     }
 
-    fn spawn(venv: &Path, postgres: &Postgres, names: &NameProxy, configured: &[Value]) -> Self {
+    /// Starts one that has no database, so that its models are those of its configuration file.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub fn start_without_database(names: &NameProxy, configured: &[Value]) -> Option<Self> {
+        let proxy = Self::spawn(&Self::installed()?, None, names, configured);
+        proxy.await_answers();
+        Some(proxy)
+    }
+
+    /// Its virtual environment.
+    fn installed() -> Option<PathBuf> {
+        Some(paths::router("litellm")?.ancestors().nth(2)?.to_owned())
+    }
+
+    fn await_answers(&self) {
+        let alive = format!("{}/health/liveliness", self.url());
+        wait::until("LiteLLM that answers", START, || {
+            http::get(&alive, Duration::from_secs(5))
+                .ok()
+                .filter(|(status, _)| *status == 200)
+        });
+    }
+
+    fn spawn(venv: &Path, postgres: Option<&Postgres>, names: &NameProxy, configured: &[Value]) -> Self {
         let dir = tempfile::tempdir().expect("a temporary directory");
         let config: PathBuf = dir.path().join("config.yaml");
         let text = json!({
@@ -77,8 +93,6 @@ impl LiteLlm {
             .arg(&config)
             .args(["--host", "127.0.0.1", "--port", &port.to_string()])
             .env("PATH", path)
-            .env("DATABASE_URL", postgres.url())
-            .env("STORE_MODEL_IN_DB", "True")
             .env("DISABLE_SCHEMA_UPDATE", "true")
             .env("LITELLM_LOCAL_MODEL_COST_MAP", "True")
             .env("LITELLM_SALT_KEY", ADMIN_KEY)
@@ -88,6 +102,11 @@ impl LiteLlm {
             .env("http_proxy", names.url())
             .env("NO_PROXY", "localhost")
             .current_dir(dir.path());
+        if let Some(postgres) = postgres {
+            command
+                .env("DATABASE_URL", postgres.url())
+                .env("STORE_MODEL_IN_DB", "True");
+        }
         Self {
             port,
             _running: Running::start_bound(&command),

@@ -26,6 +26,15 @@ impl<'a> Namespace<'a> {
         Self { testbed, name }
     }
 
+    /// Merges a patch into an object of it.
+    ///
+    /// # Panics
+    /// When kubectl fails.
+    pub fn patch(&self, kind: &str, name: &str, patch: &str) {
+        let words = ["-n", &self.name, "patch", kind, name, "--type=merge", "-p", patch];
+        self.kubectl().run(&words);
+    }
+
     /// kubectl on the cluster; name the namespace with `-n`.
     pub fn kubectl(&self) -> Kubectl {
         self.testbed.kubectl()

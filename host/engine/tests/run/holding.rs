@@ -293,3 +293,17 @@ fn where_it_cannot_be_put_back_the_model_is_held() {
     );
     assert_eq!(sim.world().traffic(), TrafficStatus::Disabled);
 }
+
+#[test]
+fn what_an_earlier_run_took_is_not_put_back_by_a_fence_that_fails() {
+    let sim = crashed();
+    sim.world().halfway = 1;
+    assert_eq!(Client::new(&sim, "run-1").report().outcome, StateName::Held);
+    sim.world().undoes = true;
+    let report = Client::new(&sim, "run-2")
+        .with(Trouble::Every("stop"), Fault::Fails(FailureKind::Unreachable))
+        .report();
+    assert_ne!(report.outcome, StateName::Done);
+    assert_eq!(sim.world().traffic(), TrafficStatus::Disabled);
+    assert_eq!(sim.world().orders.len(), 0);
+}

@@ -298,3 +298,37 @@ fn a_run_that_dies_at_any_port_call_is_resumed_with_the_good_pods_or_aborted_wit
         }
     }
 }
+
+#[test]
+fn a_run_spares_without_the_wish_what_the_one_before_spared_and_nothing_else() {
+    let spares = |client: Client| tried(&client).spares.len();
+    let resuming = |sim: &Sim| Client::new(sim, "run-2").asking(|request| request.resumes = true);
+    let died = |client: Client| {
+        let dead = client.with(Trouble::Every("stop"), Fault::DiesBefore);
+        assert!(dead.run().is_none());
+    };
+    let sim = stuck();
+    died(sparing(&sim, "run-1"));
+    assert_traffic(&sim, &Enabled);
+    assert_eq!(spares(resuming(&sim)), 2);
+    let sim = stuck();
+    died(Client::new(&sim, "run-1"));
+    assert_eq!(spares(resuming(&sim)), 0);
+    let sim = stuck();
+    sim.world().drifted = 1;
+    sparing(&sim, "run-1").report();
+    assert_traffic(&sim, &Narrowed);
+    assert_eq!(spares(Client::new(&sim, "run-2")), 3, "all pods of the target by now");
+}
+
+#[test]
+fn where_no_pod_is_bad_none_is_proposed_to_stay() {
+    let sim = stuck();
+    sim.world().pods.clear();
+    let made = tried(&Client::new(&sim, "run-1"));
+    assert_eq!(
+        made.preflight.standing.as_ref().map(|standing| standing.good.len()),
+        Some(2)
+    );
+    assert!(made.preflight.findings.iter().all(|finding| finding.subject != "fence"));
+}

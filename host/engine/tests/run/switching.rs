@@ -194,6 +194,16 @@ fn disabling_a_model_that_got_traffic_since_keeps_what_it_was_a_moment_ago() {
 }
 
 #[test]
+fn what_a_run_holds_stays_out_also_where_the_driver_itself_could_not_say_how_it_was() {
+    let sim = held(Enabled, "sim", false);
+    sim.world().traffic = Some(TrafficStatus::Other(UNMANAGED.into()));
+    let report = set(&operator(&sim, "op-1"), TrafficWish::Disable);
+    assert_eq!(report.outcome, StateName::Done, "{:?}", report.failure);
+    let prior = sim.world().memory.held.as_ref().unwrap().prior.clone();
+    assert_eq!(prior, traffic(Enabled, false));
+}
+
+#[test]
 fn a_change_that_was_interrupted_is_unknown_even_where_the_registry_looks_untouched() {
     let count = operator(&crashed(), "count");
     set(&count, TrafficWish::Disable);

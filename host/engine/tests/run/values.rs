@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use vllm_rollback_engine::failure::Failure;
+use vllm_rollback_engine::failure::{Failure, FailureKind};
 use vllm_rollback_engine::plan::{Plan, digest};
 use vllm_rollback_engine::ports::Registry;
 use vllm_rollback_engine::release::{ReleaseStatus, Revision};
 use vllm_rollback_engine::report::{ExitCode, StateName};
 use vllm_rollback_engine::resume::Decision;
 use vllm_rollback_engine::traffic::{TrafficState, TrafficStatus};
+use vllm_rollback_engine::workload::{ServingPod, Standing};
 use vllm_rollback_engine::{plan, unlock};
 
 use crate::sim::build::{crashed, traffic};
@@ -145,13 +146,47 @@ fn a_driver_that_says_no_more_than_it_must_can_enable_and_adds_nothing_to_the_re
     assert_eq!(enabled.status, TrafficStatus::Enabled);
     assert_eq!(enabled.token, traffic(TrafficStatus::Disabled, true).token);
     assert_eq!(finish(&client, Terse.afterwards()), Some(Vec::new()));
+    let stopped = traffic(TrafficStatus::Disabled, false);
+    assert_eq!(finish(&client, Terse.undo_stop(&stopped)).unwrap().unwrap(), false);
     assert_eq!(Terse.driver(), "terse");
 }
 
 #[test]
-fn unlocking_says_who_was_put_out_or_that_nobody_was() {
-    use vllm_rollback_engine::failure::FailureKind;
+fn a_driver_that_says_nothing_of_single_pods_spares_none() {
+    let client = Client::new(&crashed(), "run-1");
+    let can = finish(&client, Terse.assert_can_spare()).unwrap().unwrap_err();
+    assert!(
+        can.to_string().contains("the terse driver takes the whole model"),
+        "{can}"
+    );
+    let spared = finish(&client, Terse.spare(&[])).unwrap().unwrap_err();
+    assert_eq!(spared.kind, FailureKind::Refused);
+}
 
+#[test]
+fn what_stands_is_told_with_names_and_numbers() {
+    let pod = |name: &str, ready| ServingPod {
+        name: name.to_owned(),
+        uid: name.to_owned(),
+        revision_hash: "h".into(),
+        ready,
+        restarts: 0,
+        port: 8000,
+        images: Vec::new(),
+        ip: None,
+    };
+    let standing = Standing {
+        good: vec![pod("a", true), pod("b", true)],
+        others: vec![pod("c", false)],
+    };
+    assert_eq!(
+        standing.sentence(),
+        "2 pods ready with what the target asks for (a; b), 1 pod with something else (c, not ready)"
+    );
+}
+
+#[test]
+fn unlocking_says_who_was_put_out_or_that_nobody_was() {
     use crate::sim::{Fault, Trouble};
     let sim = crashed();
     let client = Client::new(&sim, "run-1");

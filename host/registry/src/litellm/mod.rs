@@ -394,6 +394,7 @@ impl Registry for LiteLlm {
             ..now.clone()
         })
     }
+
     async fn afterwards(&self) -> Vec<String> {
         Vec::from_iter(self.spared.afterwards(self.marks.as_ref()).await)
     }

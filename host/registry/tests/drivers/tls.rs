@@ -116,6 +116,22 @@ async fn a_server_with_an_authoritys_own_certificate_is_told_apart() {
 }
 
 #[tokio::test]
+async fn a_certificate_that_ended_is_told_where_it_counts() {
+    let authority = Authority::new("ours");
+    let server = Postgres::start_encrypted(&authority.certify_too_late("localhost"));
+    server.register("llama", "production", ENDPOINT, "ready");
+    let known = format!("sslrootcert={}", authority.certificate().display());
+    for mode in ["verify-ca", "verify-full"] {
+        let failure = read(&server, "localhost", &format!("sslmode={mode}&{known}"))
+            .await
+            .unwrap_err();
+        assert_eq!(failure.kind, FailureKind::Unreachable, "{mode}: {failure}");
+        assert!(failure.next[0].contains("renew"), "{mode}: {failure:?}");
+    }
+    read(&server, "localhost", "sslmode=require").await.unwrap();
+}
+
+#[tokio::test]
 async fn a_server_without_tls_is_used_only_where_that_is_allowed() {
     let servers = share();
     servers.postgres.register("llama", "production", ENDPOINT, "ready");

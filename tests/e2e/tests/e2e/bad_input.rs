@@ -52,15 +52,8 @@ fn malformed_input_is_refused_in_words_and_changes_nothing() {
 fn a_corrupt_release_record_is_named() {
     let model = Model::crashed("corrupt", Major::Three);
     let record = format!("sh.helm.release.v1.{RELEASE}.v1");
-    model.namespace.kubectl().run(&[
-        "patch",
-        "secret",
-        &record,
-        "-n",
-        &model.namespace.name,
-        "-p",
-        r#"{"data":{"release":"bm90IGEgcmVjb3Jk"}}"#,
-    ]);
+    let patch = r#"{"data":{"release":"bm90IGEgcmVjb3Jk"}}"#;
+    model.namespace.patch("secret", &record, patch);
     let ran = model.rollback(&["1"]).expect_code(1);
     assert!(ran.stderr.contains(&record), "{}", ran.stderr);
     assert_clear(&ran.stderr);

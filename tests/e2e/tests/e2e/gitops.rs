@@ -77,16 +77,7 @@ fn it_is_refused_until_its_controller_is_suspended() {
     assert_eq!(model.statuses().len(), 2, "nothing was rolled back");
     // What flux suspend does.
     let patch = r#"{"spec":{"suspend":true}}"#;
-    model.namespace.kubectl().run(&[
-        "patch",
-        "helmrelease",
-        RELEASE,
-        "-n",
-        &model.namespace.name,
-        "--type=merge",
-        "-p",
-        patch,
-    ]);
+    model.namespace.patch("helmrelease", RELEASE, patch);
     let report = model.rollback(&[]).expect_code(0).report();
     assert_restored(&report, 1);
     assert!(
@@ -177,16 +168,7 @@ fn argo_cds_automated_sync_is_taken_away_and_can_be_brought_back_as_it_was() {
     let next = plan["preflight"]["findings"].to_string();
     assert!(next.contains("then kubectl patch"), "{next}");
     let patch = command.split('\'').nth(1).expect("a patch in quotes");
-    kubectl.run(&[
-        "patch",
-        "application",
-        RELEASE,
-        "-n",
-        namespace,
-        "--type=merge",
-        "-p",
-        patch,
-    ]);
+    model.namespace.patch("application", RELEASE, patch);
     assert_eq!(spec(&model, "application"), policy);
 }
 

@@ -254,17 +254,7 @@ fn a_gate_that_nobody_remembers_is_told_and_the_plan_says_what_routes_here() {
     };
     assert!(!status().contains("nothing remembers why"), "{}", status());
     let patch = r#"{"spec": {"selector": {"rollback.vllm/gate": "closed"}}}"#;
-    let words = [
-        "-n",
-        &model.namespace.name,
-        "patch",
-        "service",
-        SERVICE,
-        "--type=merge",
-        "-p",
-        patch,
-    ];
-    model.namespace.kubectl().run(&words);
+    model.namespace.patch("service", SERVICE, patch);
     assert!(status().contains("nothing remembers why"), "{}", status());
     model
         .tool()

@@ -177,15 +177,7 @@ pub(super) fn nobody_sees_it(way: Way) {
     let mut rest = String::new();
     stderr.read_to_string(&mut rest).expect("stderr is text");
     assert_eq!(running.wait(GUARD), Some(0), "{rest}");
-    let knocks: Vec<Knock> = clients.call_back().concat();
-    let failed = knocks.iter().filter(|knock| knock.text.is_none()).count();
-    assert_eq!(failed, 0, "of {} requests", knocks.len());
-    let late: Vec<&Knock> = knocks.iter().filter(|knock| knock.asked > fenced).collect();
-    assert!(late.len() > 10, "the client hardly asked: {}", late.len());
-    for knock in late {
-        let text = knock.text.as_deref().unwrap_or_default();
-        assert!(text.contains("revision 1."), "after the fence: {text}");
-    }
+    assert_good_answers(&clients.call_back().concat(), fenced);
     let seen = watched.end();
     let mut fenced_in = seen
         .iter()
@@ -197,6 +189,18 @@ pub(super) fn nobody_sees_it(way: Way) {
             addresses.iter().all(|address| spared.contains(address)),
             "{addresses:?} beside {spared:?}"
         );
+    }
+}
+
+/// No request failed, and none that was asked behind the fence was answered by the bad revision.
+pub(super) fn assert_good_answers(knocks: &[Knock], fenced: Instant) {
+    let failed = knocks.iter().filter(|knock| knock.text.is_none()).count();
+    assert_eq!(failed, 0, "of {} requests", knocks.len());
+    let late: Vec<&Knock> = knocks.iter().filter(|knock| knock.asked > fenced).collect();
+    assert!(late.len() > 10, "the client hardly asked: {}", late.len());
+    for knock in late {
+        let text = knock.text.as_deref().unwrap_or_default();
+        assert!(text.contains("revision 1."), "after the fence: {text}");
     }
 }
 
@@ -268,8 +272,7 @@ fn where_no_good_pod_is_left_or_the_driver_cannot_it_is_refused() {
 pub(super) fn never_ready(model: &Model) {
     // Helm does not know of it, so it stays through the rollback, and no node has it.
     let patch = r#"{"spec": {"template": {"spec": {"nodeSelector": {"left": "behind"}}}}}"#;
-    let words = ["-n", &model.namespace.name, "patch", "deployment", SERVICE, "-p", patch];
-    model.namespace.kubectl().run(&words);
+    model.namespace.patch("deployment", SERVICE, patch);
 }
 
 #[test]

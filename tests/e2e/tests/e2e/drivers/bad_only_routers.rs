@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Instant;
 
+use rustix::process::Signal;
 use serde_json::json;
 use vllm_rollback_engine::report::StateName;
 use vllm_rollback_engine::traffic::TrafficStatus;
@@ -15,12 +17,14 @@ use vllm_rollback_harness::tool::Ran;
 use vllm_rollback_harness::vllm_router::VllmRouter;
 use vllm_rollback_harness::wait;
 
-use super::bad_only::{Way, assert_no_trace, half_way, never_ready, nobody_sees_it, pods, until_two_good};
-use super::door::Door;
+use super::bad_only::{
+    Way, assert_good_answers, assert_no_trace, half_way, never_ready, nobody_sees_it, pods, until_two_good,
+};
+use super::door::{Clients, Door};
 use super::litellm::{Proxies, deployment};
 use super::vllm_router::{Routers, pod_urls};
 use super::{Place as _, row, run};
-use crate::fixture::{MODEL, Model};
+use crate::fixture::{MODEL, Model, RELEASE, until_said};
 use crate::on_both_helms;
 
 /// One good pod and a bad one that answers, and two replicas of vllm-router that know both.
@@ -118,6 +122,29 @@ fn workers_that_were_kept_serve_on_when_a_run_fails_and_go_when_an_operator_says
     // As the Service would: every pod that is ready, whatever it runs.
     let all = sorted(pod_urls(&half.model));
     assert_eq!(half.lists(), [all.clone(), all]);
+}
+
+#[test]
+fn a_run_that_is_killed_with_the_good_workers_listed_is_finished_and_nobody_sees_it() {
+    let Some(half) = Half::start("sparekill", Major::Four) else {
+        return;
+    };
+    let clients = Clients::at(half.way().doors);
+    let arguments = half.arguments();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let rollback = ["rollback", RELEASE, "--yes", "--fence", "bad-only"];
+    let mut running = half.model.tool().start(&[&rollback[..], &words].concat());
+    let _stderr = until_said(&mut running, "ready        waiting");
+    let fenced = Instant::now();
+    running.signal(Signal::KILL);
+    assert!(running.wait(HANG).is_some());
+    assert_eq!(half.lists()[0].len(), 1);
+    half.run(&["resume"], &["--yes"]).expect_code(0);
+    assert_good_answers(&clients.call_back().concat(), fenced);
+    until_two_good(&half.model);
+    let all = sorted(pod_urls(&half.model));
+    assert_eq!(half.lists(), [all.clone(), all]);
+    assert_no_trace(&half.model);
 }
 
 #[test]

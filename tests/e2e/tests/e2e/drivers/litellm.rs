@@ -13,10 +13,11 @@ use vllm_rollback_harness::testbed::HANG;
 use vllm_rollback_harness::tool::Tool;
 use vllm_rollback_harness::wait;
 
+use super::cases::{self, begin};
 use super::door::{Door, Laggard};
 use super::line::{self, Line};
 use super::vllm_router::answers;
-use super::{OwnCase, Place, Trouble, cases, owned, two_revisions};
+use super::{OwnCase, Place, Trouble, owned, run, two_revisions};
 use crate::fixture::{MODEL, Model, SERVICE};
 
 /// The release's deployment.
@@ -35,7 +36,7 @@ pub(super) struct Proxies {
     /// Between the tool and each of them.
     relays: Vec<Relay>,
     // End after the proxies.
-    _parts: (NameProxy, Names, Postgres),
+    parts: (NameProxy, Names, Postgres),
 }
 
 pub(super) fn deployment(id: &str, name: &str, host: &str) -> Value {
@@ -108,7 +109,7 @@ impl Place for Proxies {
             model,
             relays: proxies.iter().map(|proxy| Relay::start(proxy.port())).collect(),
             proxies,
-            _parts: (proxy, names, postgres),
+            parts: (proxy, names, postgres),
         };
         place.settle(ID, Self::IN);
         place.settle(FOREIGN, Self::IN);
@@ -227,6 +228,28 @@ impl Place for Proxies {
                 "a Service as the deployment cannot be narrowed",
                 cases::cannot_be_narrowed,
             ),
+            ("a proxy without a database is refused", no_database),
         ]
+    }
+}
+
+/// What to do instead is said, before anything changes.
+fn no_database(place: &Proxies) {
+    begin(place);
+    let configured = [deployment(ID, MODEL, &endpoint(&place.model))];
+    let proxy = LiteLlm::start_without_database(&place.parts.0, &configured).expect("it is installed");
+    let arguments = Proxies::replicas([proxy.url()]);
+    let door = Door::Router {
+        url: proxy.url(),
+        key: Some(ADMIN_KEY),
+    };
+    let verbs: [(&[&str], &[&str]); 2] = [(&["plan"], &[]), (&["registry", "disable"], &["--yes"])];
+    for (verb, more) in verbs {
+        let ran = run(&place.tool(), verb, &arguments, more).expect_code(1);
+        let said = format!("{}{}", ran.stdout, ran.stderr);
+        for words in ["configuration file", "STORE_MODEL_IN_DB", "--registry service"] {
+            assert!(said.contains(words), "{words}: {said}");
+        }
+        assert!(door.ask().is_served());
     }
 }

@@ -49,7 +49,7 @@ pub(super) fn script<P: Place>(place: &P) -> f64 {
 }
 
 /// The longest time without an answer at any door. After one without, only the other revision answers.
-fn outage(clients: &[Vec<Knock>]) -> f64 {
+pub(super) fn outage(clients: &[Vec<Knock>]) -> f64 {
     let each = clients.iter().map(|knocks| {
         let served: Vec<&Knock> = knocks.iter().filter(|knock| knock.text.is_some()).collect();
         let (first, last) = (

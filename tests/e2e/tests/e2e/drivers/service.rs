@@ -28,18 +28,7 @@ pub(super) struct Gate {
 
 impl Gate {
     fn patch(&self, patch: &str) {
-        let namespace = &self.model.namespace;
-        let words = [
-            "-n",
-            &namespace.name,
-            "patch",
-            "service",
-            SERVICE,
-            "--type=merge",
-            "-p",
-            patch,
-        ];
-        namespace.kubectl().run(&words);
+        self.model.namespace.patch("service", SERVICE, patch);
     }
 }
 

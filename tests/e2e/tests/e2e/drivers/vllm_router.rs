@@ -19,8 +19,9 @@ use vllm_rollback_harness::testbed::HANG;
 use vllm_rollback_harness::vllm_router::VllmRouter;
 
 use super::cases::{self, assert_served, begin, other_revision, rolled_back};
-use super::door::Door;
+use super::door::{Clients, Door};
 use super::line::{self, Line};
+use super::rollback::outage;
 use super::{OwnCase, Place, Trouble, owned, two_revisions};
 use crate::fixture::{MODEL, Model, RELEASE, SERVICE, assert_restored, until_said};
 
@@ -207,12 +208,16 @@ impl Place for Routers {
             ("a Service as the worker cannot be narrowed", cases::cannot_be_narrowed),
             ("a replica that lost its worker before", lost_before),
             ("a replica that starts anew while fenced, with its worker", |place| {
-                let lines = anew_while_fenced(place, &place.worker());
+                let lines = anew_while_fenced(place, &place.arguments(), &place.worker());
                 let is_told = |line: &String| line.contains("mended: ") && line.contains(&place.worker());
                 assert!(lines.iter().any(is_told), "{lines:?}");
             }),
+            (
+                "a replica that starts anew while fenced, before a closed Service",
+                anew_before_a_gate,
+            ),
             ("a replica that starts anew while fenced, without it", |place| {
-                anew_while_fenced(place, &place.foreign.url());
+                anew_while_fenced(place, &place.arguments(), &place.foreign.url());
                 change(&place.replicas.borrow()[1], "remove_worker", &place.foreign.url());
             }),
         ]
@@ -267,13 +272,25 @@ fn lost_before(place: &Routers) {
     assert_served(place);
 }
 
+/// It has its worker again at once, but the Service behind it is closed.
+fn anew_before_a_gate(place: &Routers) {
+    let mut arguments = place.arguments();
+    let driver = arguments.iter_mut().find(|word| *word == Routers::DRIVER);
+    "vllm-router,service".clone_into(driver.expect("the driver is named"));
+    let clients = Clients::at(place.doors());
+    let lines = anew_while_fenced(place, &arguments, &place.worker());
+    let is_told = |words: [&str; 2]| lines.iter().any(|line| words.iter().all(|word| line.contains(word)));
+    assert!(is_told(["mended: ", &place.worker()]), "{lines:?}");
+    assert!(is_told([SERVICE, "gate closed"]), "{lines:?}");
+    outage(&clients.call_back());
+}
+
 /// The second replica loses its list in the middle of a rollback, and starts with this worker. What the report says.
-fn anew_while_fenced(place: &Routers, worker: &str) -> Vec<String> {
+fn anew_while_fenced(place: &Routers, arguments: &[String], worker: &str) -> Vec<String> {
     begin(place);
     // Started before, so that only the moment in which it takes over decides.
     let anew = VllmRouter::start(&[worker.to_owned()], &place.proxy).expect("it is installed");
     let to = other_revision(place);
-    let arguments = place.arguments();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let rollback = [
         "rollback",
