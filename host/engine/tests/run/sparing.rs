@@ -201,6 +201,11 @@ fn it_is_refused_where_no_pod_is_good_or_the_registry_cannot_do_it() {
     let report = sparing(&sim, "run-1").report();
     assert_eq!(report.outcome, StateName::Unchanged);
     assert!(report.failure.unwrap().what.contains("none to spare"));
+    assert!(
+        report.next.contains(&"kubectl vllm-rollback llama -n prod".to_owned()),
+        "{:?}",
+        report.next
+    );
     let sim = stuck();
     sim.world().can_spare = false;
     assert_eq!(sparing(&sim, "run-1").no_plan().kind, FailureKind::Refused);
@@ -228,10 +233,17 @@ fn a_failure_after_helm_leaves_the_good_pods_serving_and_the_next_run_goes_on() 
     let report = sparing(&sim, "run-1").report();
     assert_eq!(report.outcome, StateName::Held);
     assert!(
-        report.notes.iter().any(|note| note.contains("go on serving")),
+        report
+            .notes
+            .iter()
+            .any(|note| note.contains("no other pod gets traffic")),
         "{:?}",
         report.notes
     );
+    assert_traffic(&sim, &Narrowed);
+    // So it is when the next one fails, too.
+    let report = Client::new(&sim, "run-1b").report();
+    assert_eq!(report.outcome, StateName::Held);
     assert_traffic(&sim, &Narrowed);
     sim.world().drifted = 0;
     // Without the wish, too: what serves is not taken out for it.
@@ -300,6 +312,24 @@ fn a_run_that_dies_at_any_port_call_is_resumed_with_the_good_pods_or_aborted_wit
 }
 
 #[test]
+fn one_good_pod_is_enough() {
+    let sim = stuck();
+    sim.world().is_stuck_beside("good", 1);
+    let report = sparing(&sim, "run-1").report();
+    assert_eq!(report.outcome, StateName::Done, "{:?}", report.failure);
+    assert_eq!(sim.world().spared.len(), 1);
+}
+
+#[test]
+fn a_whole_model_that_is_out_is_not_said_to_serve() {
+    let sim = crashed();
+    sim.world().drifted = 1;
+    let report = Client::new(&sim, "run-1").report();
+    assert_eq!(report.outcome, StateName::Held);
+    assert!(report.notes.iter().all(|note| !note.contains("go on serving")));
+}
+
+#[test]
 fn a_run_spares_without_the_wish_what_the_one_before_spared_and_nothing_else() {
     let spares = |client: Client| tried(&client).spares.len();
     let resuming = |sim: &Sim| Client::new(sim, "run-2").asking(|request| request.resumes = true);
@@ -318,7 +348,9 @@ fn a_run_spares_without_the_wish_what_the_one_before_spared_and_nothing_else() {
     sim.world().drifted = 1;
     sparing(&sim, "run-1").report();
     assert_traffic(&sim, &Narrowed);
-    assert_eq!(spares(Client::new(&sim, "run-2")), 3, "all pods of the target by now");
+    let made = tried(&Client::new(&sim, "run-2"));
+    assert_eq!(made.spares.len(), 3, "all pods of the target by now");
+    assert_eq!(of_the_fence(&made).severity, Severity::Ok);
 }
 
 #[test]
