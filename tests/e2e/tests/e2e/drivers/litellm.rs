@@ -13,7 +13,7 @@ use vllm_rollback_harness::testbed::HANG;
 use vllm_rollback_harness::tool::Tool;
 use vllm_rollback_harness::wait;
 
-use super::cases::{self, begin};
+use super::cases::{self, begin, other_revision};
 use super::door::{Door, Laggard};
 use super::line::{self, Line};
 use super::vllm_router::answers;
@@ -243,7 +243,11 @@ fn no_database(place: &Proxies) {
         url: proxy.url(),
         key: Some(ADMIN_KEY),
     };
-    let verbs: [(&[&str], &[&str]); 2] = [(&["plan"], &[]), (&["registry", "disable"], &["--yes"])];
+    let to = other_revision(place).to_string();
+    let verbs: [(&[&str], &[&str]); 2] = [
+        (&["plan"], &[&to, "--to-rejected"]),
+        (&["registry", "disable"], &["--yes"]),
+    ];
     for (verb, more) in verbs {
         let ran = run(&place.tool(), verb, &arguments, more).expect_code(1);
         let said = format!("{}{}", ran.stdout, ran.stderr);

@@ -277,7 +277,12 @@ fn anew_before_a_gate(place: &Routers) {
     let mut arguments = place.arguments();
     let driver = arguments.iter_mut().find(|word| *word == Routers::DRIVER);
     "vllm-router,service".clone_into(driver.expect("the driver is named"));
-    let clients = Clients::at(place.doors());
+    // Where the new one takes over, too.
+    let door = |relay: &Relay| Door::Router {
+        url: relay.url(),
+        key: None,
+    };
+    let clients = Clients::at(place.relays.iter().map(door).collect());
     let lines = anew_while_fenced(place, &arguments, &place.worker());
     let is_told = |words: [&str; 2]| lines.iter().any(|line| words.iter().all(|word| line.contains(word)));
     assert!(is_told(["mended: ", &place.worker()]), "{lines:?}");
