@@ -331,7 +331,9 @@ impl Registry for VllmRouter {
     }
 
     async fn undo_stop(&self, found: &TrafficState) -> Result<bool, Failure> {
-        self.resume_to(found).await.map(|()| true)
+        self.resume_to(found).await?;
+        self.spared.forget(self.marks.as_ref()).await?;
+        Ok(true)
     }
 
     async fn confirm_stopped(&self, deadline: Duration) -> Result<Vec<String>, Failure> {

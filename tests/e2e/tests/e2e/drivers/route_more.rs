@@ -282,6 +282,41 @@ fn a_replica_that_lags_is_awaited() {
     assert_eq!(weights(&routed), [1]);
 }
 
+/// An answer by 500 looks like the gateway's own, but for who gave it.
+#[test]
+fn a_model_that_fails_behind_a_replica_that_lags_is_not_taken_for_a_stop() {
+    let Some(routed) = Routed::new(Model::good("fails", Major::Four)) else {
+        row::skip("route");
+        return;
+    };
+    routed.apply(http_route(ROUTE, &[service(SERVICE, 1)]));
+    served(&routed);
+    let failing = ["faults.ERROR_SHARE=1"];
+    assert!(routed.model.upgrade_and_wait(2, &failing, "120s"));
+    let late = routed.gateway.urls()[1].clone();
+    let is_of_the_model = || {
+        http::block_on(async {
+            let client = http::client(Duration::from_secs(10)).build().expect("a client");
+            let body = json!({ "model": MODEL, "prompt": "Who are you?", "max_tokens": 16 });
+            let request = client.post(format!("{late}/v1/completions")).json(&body);
+            let answer = request.send().await.expect("an answer");
+            assert_eq!(answer.status().as_u16(), 500);
+            answer.headers().contains_key("x-envoy-upstream-service-time")
+        })
+    };
+    wait::until("the failing model", HANG, || is_of_the_model().then_some(()));
+    routed.gateway.pace(1, Pace::Late(Duration::from_secs(3)));
+    disable(&routed).expect_code(0);
+    assert!(
+        (0..100).all(|_| !is_of_the_model()),
+        "confirmed before the replica followed"
+    );
+    routed.gateway.pace(1, Pace::Prompt);
+    roll_back(&routed, ROUTE);
+    enable(&routed).expect_code(0);
+    served(&routed);
+}
+
 #[test]
 fn a_gateway_whose_controller_is_away_is_not_believed() {
     let Some(routed) = routed("away", Major::Four, |_| vec![http_route(ROUTE, &[service(SERVICE, 1)])]) else {
