@@ -39,8 +39,17 @@ impl fmt::Debug for Secret {
 
 impl Source {
     /// From a flag or key pair `…_env` and `…_file`; the file when both are given.
-    pub(crate) fn of(variable: Option<String>, file: Option<PathBuf>) -> Option<Self> {
+    fn of(variable: Option<String>, file: Option<PathBuf>) -> Option<Self> {
         file.map(Self::File).or(variable.map(Self::Variable))
+    }
+
+    /// Of the flags, else of the keys: a pair wins as a whole, so `--…-env` on the command line beats `…_file` in the configuration.
+    pub(crate) fn first(
+        flags: (&Option<String>, &Option<PathBuf>),
+        keys: (&Option<String>, &Option<PathBuf>),
+    ) -> Option<Self> {
+        let of = |(variable, file): (&Option<String>, &Option<PathBuf>)| Self::of(variable.clone(), file.clone());
+        of(flags).or_else(|| of(keys))
     }
 
     /// Reads the secret. `what` is a noun for messages: `the registry's connection string`.

@@ -3,5 +3,6 @@
 pub(crate) mod file;
 pub(crate) mod find;
 pub(crate) mod registry;
+pub(crate) mod router;
 pub(crate) mod settings;
 mod table;

@@ -12,7 +12,7 @@ use vllm_rollback_registry::postgres::{Columns, Dsn, Table};
 use crate::args::route_name::RouteName;
 use crate::args::traffic::{Driver, RedisMode, TrafficArgs};
 use crate::config::file::File;
-use crate::config::settings::{Router, source};
+use crate::config::router::Router;
 use crate::env::Env;
 use crate::exit;
 use crate::secret::Source;
@@ -146,7 +146,7 @@ fn registry(
                 .next("or each of its replicas: --router-replica URL"))
         }
         Driver::Postgres => {
-            let dsn = source(
+            let dsn = Source::first(
                 (&traffic.postgres_dsn_env, &traffic.postgres_dsn_file),
                 (&keys.postgres.dsn_env, &keys.postgres.dsn_file),
             );
@@ -233,7 +233,7 @@ fn exec(file: &File, env: &Env) -> Result<Exec, Failure> {
 
 fn redis(traffic: &TrafficArgs, file: &File, env: &Env) -> Result<Option<Redis>, Failure> {
     let keys = &file.registry.redis;
-    let url = source(
+    let url = Source::first(
         (&traffic.redis_url_env, &traffic.redis_url_file),
         (&keys.url_env, &keys.url_file),
     );

@@ -7,12 +7,11 @@ use std::time::Duration;
 use vllm_rollback_engine::failure::Failure;
 
 use crate::args::checks::ChecksArgs;
-use crate::args::traffic::{RouterService, TrafficArgs};
+use crate::args::traffic::TrafficArgs;
 use crate::config::file::File;
 use crate::config::registry::{self, Registry};
+use crate::config::router::{self, Router};
 use crate::env::Env;
-use crate::exit;
-use crate::secret::{Secret, Source};
 
 /// Requests in flight get this long where nothing else is said.
 const DRAIN: Duration = Duration::from_secs(30);
@@ -38,26 +37,6 @@ pub(crate) struct Settings {
     pub(crate) grants: Vec<String>,
     /// Parameters: check → key → value.
     pub(crate) params: BTreeMap<String, BTreeMap<String, serde_json::Value>>,
-}
-
-/// The router that clients use.
-#[derive(Debug, Clone)]
-pub(crate) struct Router {
-    /// Its URL for clients, without secrets; routed checks use it.
-    pub(crate) url: Option<String>,
-    /// Where its replicas are asked.
-    pub(crate) place: Place,
-    /// Its API key.
-    pub(crate) key: Option<Secret>,
-}
-
-/// Where a router's replicas are.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Place {
-    /// At these URLs.
-    Urls(Vec<String>),
-    /// Behind a Service of the cluster.
-    Service(RouterService),
 }
 
 /// A check of the user's own.
@@ -97,7 +76,7 @@ impl Settings {
             grants: Vec::new(),
             required: true,
         }));
-        let router = router(traffic, &file, env)?;
+        let router = router::router(traffic, &file, env)?;
         Ok(Self {
             registries: registry::registries(traffic, &file, router.as_ref(), env)?,
             router,
@@ -110,48 +89,6 @@ impl Settings {
             params,
         })
     }
-}
-
-/// A flag pair wins over a key pair as a whole: `--…-env` on the command line beats `…_file` in the configuration.
-pub(super) fn source(
-    flags: (&Option<String>, &Option<PathBuf>),
-    keys: (&Option<String>, &Option<PathBuf>),
-) -> Option<Source> {
-    Source::of(flags.0.clone(), flags.1.clone()).or_else(|| Source::of(keys.0.clone(), keys.1.clone()))
-}
-
-fn router(traffic: &TrafficArgs, file: &File, env: &Env) -> Result<Option<Router>, Failure> {
-    let keys = &file.router;
-    let key = source(
-        (&traffic.router_key_env, &traffic.router_key_file),
-        (&keys.key_env, &keys.key_file),
-    );
-    let url = traffic.router_url.clone().or(keys.url.clone());
-    let (replicas, service) = match (&traffic.router_service, traffic.router_replica.as_slice()) {
-        (None, []) => (keys.replicas.clone(), keys.service.clone()),
-        (service, replicas) => (replicas.to_vec(), service.clone()),
-    };
-    let place = match (service, replicas, &url) {
-        (Some(_), replicas, _) if !replicas.is_empty() => {
-            return Err(
-                exit::usage("the router's replicas are set by URL and by Service").next("leave one of them out")
-            );
-        }
-        (Some(service), _, _) => Place::Service(service),
-        (None, replicas, _) if !replicas.is_empty() => Place::Urls(replicas),
-        (None, _, Some(url)) => Place::Urls(vec![url.clone()]),
-        (None, _, None) if key.is_some() => {
-            return Err(
-                exit::usage("a key for the router is set, but not its URL").next("name it with --router-url URL")
-            );
-        }
-        (None, _, None) => return Ok(None),
-    };
-    Ok(Some(Router {
-        url,
-        place,
-        key: key.map(|key| key.read("the router's API key", env)).transpose()?,
-    }))
 }
 
 #[cfg(test)]
@@ -172,43 +109,6 @@ pub(super) mod tests {
         assert!(matches!(settings.registries[..], [Registry::Service]));
         assert!(settings.router.is_none());
         assert_eq!(settings.drain, DRAIN);
-    }
-
-    #[test]
-    fn a_routers_replicas_are_its_service_or_urls_and_else_its_own_url() {
-        let place = |text: &str| {
-            let file = File::parse(text).unwrap();
-            let merged = merge(TrafficArgs::default(), file, Env::default());
-            merged.map(|settings| settings.router.map(|router| router.place))
-        };
-        let url = || "http://r:1".to_owned();
-        assert_eq!(
-            place("router: {url: 'http://r:1'}").unwrap(),
-            Some(Place::Urls(vec![url()]))
-        );
-        assert_eq!(
-            place("router: {replicas: ['http://r:1']}").unwrap(),
-            Some(Place::Urls(vec![url()]))
-        );
-        assert_eq!(
-            place("router: {url: 'http://r:1', service: 'llm/vllm-router:8000'}").unwrap(),
-            Some(Place::Service(RouterService {
-                namespace: Some("llm".into()),
-                name: "vllm-router".into(),
-                port: Some(8000)
-            }))
-        );
-        assert_eq!(place("").unwrap(), None);
-        assert!(place("router: {replicas: ['http://r:1'], service: r}").is_err());
-        assert!(place("registry: {driver: vllm-router}").is_err());
-    }
-
-    #[test]
-    fn a_service_is_named_with_or_without_namespace_and_port() {
-        for wrong in ["", "/r", "a/b/c", "r:x", "R", "a b"] {
-            assert!(wrong.parse::<RouterService>().is_err(), "{wrong}");
-        }
-        assert_eq!("r".parse::<RouterService>().unwrap().port, None);
     }
 
     #[test]

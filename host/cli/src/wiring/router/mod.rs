@@ -10,7 +10,8 @@ use vllm_rollback_engine::failure::Failure;
 use vllm_rollback_plugins::{Bearer, Endpoint, RouterWay};
 use vllm_rollback_registry::RouterLink;
 
-use crate::config::settings::{Place, Settings};
+use crate::config::router::Place;
+use crate::config::settings::Settings;
 use pods::PodLink;
 use urls::UrlLink;
 
