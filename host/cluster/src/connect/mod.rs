@@ -5,6 +5,8 @@ mod kubeconfig;
 mod options;
 mod proxy;
 
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use http::header::{HeaderValue, USER_AGENT};
@@ -14,7 +16,8 @@ use vllm_rollback_engine::failure::{Failure, FailureKind};
 pub use identity::Identity;
 pub use options::{BearerToken, ConnectOptions};
 
-use crate::wire::{ApiError, Credentials, Wire};
+use crate::manifest::Mapper;
+use crate::wire::{ApiError, Credentials, Resource, Wire, escape};
 
 /// Time for a TCP and TLS connection to the API server.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -29,6 +32,7 @@ pub struct Cluster {
     server: String,
     context: Option<String>,
     uid: String,
+    kinds: Arc<Mutex<BTreeMap<(String, String), Resource>>>,
 }
 
 impl Cluster {
@@ -59,6 +63,7 @@ impl Cluster {
             server,
             context,
             uid,
+            kinds: Arc::default(),
         })
     }
 
@@ -104,6 +109,27 @@ impl Cluster {
 
     pub(crate) fn wire(&self) -> &Wire {
         &self.wire
+    }
+
+    /// A kind in the version of its group that the API server prefers; none when it serves no such group. One that was found is
+    /// not asked for again.
+    pub(crate) async fn preferred(&self, group: &str, kind: &str) -> Result<Option<Resource>, ApiError> {
+        let key = (group.to_owned(), kind.to_owned());
+        let known = || self.kinds.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(found) = known().get(&key) {
+            return Ok(Some(found.clone()));
+        }
+        let Some(versions) = self.wire.find(&format!("/apis/{}", escape(group))).await? else {
+            return Ok(None);
+        };
+        let version = versions["preferredVersion"]["groupVersion"]
+            .as_str()
+            .unwrap_or_default();
+        let found = Mapper::new(self.wire.clone()).resource(version, kind).await?;
+        if let Some(found) = &found {
+            known().insert(key, found.clone());
+        }
+        Ok(found)
     }
 }
 

@@ -17,8 +17,7 @@ pub use status::Observed;
 
 use crate::connect::Cluster;
 use crate::managed_fields::{Borrowed, guarded, helm_owner, managers, returning_patch};
-use crate::manifest::Mapper;
-use crate::wire::{ApiError, Patch, Resource, escape};
+use crate::wire::{Patch, Resource};
 use backends::Resolver;
 
 /// Whoever makes a route writes both in one object.
@@ -238,17 +237,6 @@ impl Cluster {
     async fn route_resource(&self, kind: RouteKind) -> Result<Option<Resource>, Failure> {
         let found = self.preferred(kind.group(), kind.word()).await;
         found.map_err(|e| e.into_failure(format!("cannot ask whether the cluster has {}s", kind.word())))
-    }
-
-    /// A kind in the version of its group that the API server prefers.
-    async fn preferred(&self, group: &str, kind: &str) -> Result<Option<Resource>, ApiError> {
-        let Some(versions) = self.wire().find(&format!("/apis/{}", escape(group))).await? else {
-            return Ok(None);
-        };
-        let preferred = versions["preferredVersion"]["groupVersion"]
-            .as_str()
-            .unwrap_or_default();
-        Mapper::new(self.wire().clone()).resource(preferred, kind).await
     }
 }
 
