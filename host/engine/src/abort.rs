@@ -155,7 +155,12 @@ async fn take_out(run: &mut Run<'_>, cut: &RunSummary, held: Held) -> Result<(St
     ];
     let step = run.begin(StateName::Held, "ending the run that was cut off", None);
     run.mark(step, evidence);
-    Ok((StateName::Held, format!("{reason}; the model is held out of traffic")))
+    let now = run.report.traffic_after.as_ref();
+    let line = match now.is_some_and(|now| now.status == TrafficStatus::Narrowed) {
+        true => format!("{reason}; all but the pods that were checked is held out of traffic"),
+        false => format!("{reason}; the model is held out of traffic"),
+    };
+    Ok((StateName::Held, line))
 }
 
 /// In the memory, the run that was cut off ended here.

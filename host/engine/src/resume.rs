@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::failure::{Failure, FailureKind};
 use crate::journal::{Held, Memory, RunSummary};
+use crate::ports::Registry;
 use crate::release::{ReleaseRecord, ReleaseRef, ReleaseStatus, Revision};
 use crate::report::{ExitCode, StateName};
 use crate::target::Choice;
@@ -20,22 +21,29 @@ pub(crate) struct Prior {
 }
 
 /// What a run took away is given back as that run found it. A registry that still looks enabled may be half-way out of
-/// it: a run that was cut off closed one of several gates. A model that anybody else disabled stays disabled.
-pub(crate) fn prior(memory: &Memory, found: TrafficState) -> Prior {
+/// it: a run that was cut off closed one of several gates. A model that anybody else disabled stays disabled. Only runs narrow a
+/// model, so where nobody remembers one the whole model is meant.
+///
+/// # Errors
+/// When the driver cannot say what the whole model is.
+pub(crate) fn prior(memory: &Memory, found: TrafficState, registry: &dyn Registry) -> Result<Prior, Failure> {
     let taken = held_by_a_run(memory)
         .map(|(held, _)| held)
         .filter(|held| held.prior.status == TrafficStatus::Enabled && held.prior.driver == found.driver)
         .filter(|_| !matches!(found.status, TrafficStatus::Other(_)));
-    match taken {
+    Ok(match taken {
         Some(held) => Prior {
             state: held.prior.clone(),
             taken_by: (found.status != TrafficStatus::Enabled).then(|| held.run_id.clone()),
         },
         None => Prior {
-            state: found,
+            state: match found.status {
+                TrafficStatus::Narrowed => registry.enabled(&found)?,
+                _ => found,
+            },
             taken_by: None,
         },
-    }
+    })
 }
 
 /// A rollback that an earlier run began, and that Helm finished.

@@ -56,9 +56,10 @@ impl PodAddress {
     }
 }
 
-/// The URL leads to a pod that carries the mark.
+/// The URL leads to a pod that carries the mark, and to no other: pods of a host's network share an address.
 pub(crate) fn is_checked(url: &str, pods: &[PodAddress]) -> bool {
-    pods.iter().any(|pod| pod.checked && pod.is_at(url))
+    let mut there = pods.iter().filter(|pod| pod.is_at(url)).peekable();
+    there.peek().is_some() && there.all(|pod| pod.checked)
 }
 
 /// Where the release's model is to be reached.

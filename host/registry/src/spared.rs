@@ -29,8 +29,10 @@ pub trait Marks: Send + Sync {
 /// What a driver knows of the pods that it spares.
 #[derive(Debug, Default)]
 pub(crate) struct Spared {
-    /// The next stop keeps them.
-    are: AtomicBool,
+    /// They are marked by this run, or are known to be: a stop keeps them.
+    are_marked: AtomicBool,
+    /// A stop took them out, too: what still carries a mark is kept no more.
+    are_out: AtomicBool,
     /// The whole model was given back, so that good pods alone in traffic are all that there are.
     is_given_back: AtomicBool,
 }
@@ -46,49 +48,66 @@ impl Spared {
 
     /// An earlier run marked them.
     pub(crate) fn found(&self) {
-        self.are.store(true, Ordering::Relaxed);
+        self.are_marked.store(true, Ordering::Relaxed);
+        self.are_out.store(false, Ordering::Relaxed);
     }
 
-    /// The next stop keeps them.
-    pub(crate) fn are(&self) -> bool {
-        self.are.load(Ordering::Relaxed)
+    /// A stop keeps them, whatever is in traffic now.
+    pub(crate) fn are_marked(&self) -> bool {
+        self.are_marked.load(Ordering::Relaxed)
     }
 
-    /// Whether a stop from this state keeps them, at a place where they are `alone` in traffic now or are not. It begins to
-    /// stop.
-    pub(crate) fn keep(&self, from: &TrafficStatus, alone: bool) -> bool {
+    /// A stop begins, from this state, at a place where marked pods are `alone` in traffic or are not. Whether it keeps them.
+    pub(crate) fn begin_stop(&self, from: &TrafficStatus, alone: bool) -> bool {
+        let keeps = *from != TrafficStatus::Narrowed && (self.are_marked() || alone);
         self.is_given_back.store(false, Ordering::Relaxed);
-        *from != TrafficStatus::Narrowed && (self.are() || alone)
+        self.are_out.store(!keeps, Ordering::Relaxed);
+        keeps
     }
 
-    /// The model is given back as a whole.
-    pub(crate) fn give_back(&self) {
+    /// Whether the stop that was begun keeps them; where none was, whether an earlier run's did.
+    pub(crate) fn keeps(&self, alone: bool) -> bool {
+        !self.are_out.load(Ordering::Relaxed) && (self.are_marked() || alone)
+    }
+
+    /// The whole model was given back.
+    pub(crate) fn gave_back(&self) {
         self.is_given_back.store(true, Ordering::Relaxed);
+        self.are_out.store(false, Ordering::Relaxed);
     }
 
-    /// What it means that pods with a mark are `alone` in traffic.
-    pub(crate) fn status(&self, alone: bool) -> TrafficStatus {
-        if alone && !self.is_given_back.load(Ordering::Relaxed) {
+    /// The state of a place that lets the model in, where marked pods are `alone` in traffic or are not.
+    pub(crate) fn status_where(&self, alone: bool) -> TrafficStatus {
+        let is_otherwise = self.is_given_back.load(Ordering::Relaxed) || self.are_out.load(Ordering::Relaxed);
+        if alone && !is_otherwise {
             TrafficStatus::Narrowed
         } else {
             TrafficStatus::Enabled
         }
     }
 
-    /// None is spared any more.
+    /// Takes the marks away.
     pub(crate) async fn forget(&self, marks: &dyn Marks) -> Result<(), Failure> {
-        self.are.store(false, Ordering::Relaxed);
+        self.are_marked.store(false, Ordering::Relaxed);
         marks.mark(&[]).await
+    }
+
+    /// Takes the marks away once nothing is spared any more. They do no harm where that fails: whoever finds them checks those
+    /// pods again.
+    pub(crate) async fn try_forget(&self, marks: &dyn Marks) {
+        if let Err(failure) = self.forget(marks).await {
+            tracing::debug!("pods keep a label: {failure}");
+        }
     }
 
     /// Takes the marks away once the run is over, and says when it could not.
     pub(crate) async fn afterwards(&self, marks: &dyn Marks) -> Option<String> {
-        if !self.are() && !self.is_given_back.load(Ordering::Relaxed) {
+        if !self.are_marked() && !self.is_given_back.load(Ordering::Relaxed) {
             return None;
         }
         let failure = self.forget(marks).await.err()?;
         Some(format!(
-            "the good pods keep a label that nothing asks for any more: {failure}"
+            "the good pods keep a label; the next run checks them again and takes it off: {failure}"
         ))
     }
 }

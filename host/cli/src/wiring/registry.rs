@@ -20,7 +20,7 @@ use vllm_rollback_registry::{
 };
 
 use crate::args::traffic::RedisMode;
-use crate::config::registry as wanted;
+use crate::config;
 use crate::config::settings::Settings;
 use crate::wiring::newest::Newest;
 use crate::wiring::router;
@@ -51,7 +51,7 @@ pub(crate) async fn driver(
 }
 
 async fn one(
-    registry: &wanted::Registry,
+    registry: &config::registry::Registry,
     settings: &Settings,
     cluster: &Cluster,
     release: &ReleaseRef,
@@ -59,9 +59,9 @@ async fn one(
 ) -> Result<Box<dyn Registry>, Failure> {
     let services = SiteServices::new(cluster.clone(), newest.clone());
     match registry {
-        wanted::Registry::Service => Ok(Box::new(ServiceGate::new(release.clone(), services))),
-        wanted::Registry::None => Ok(Box::new(Unmanaged)),
-        wanted::Registry::Postgres {
+        config::registry::Registry::Service => Ok(Box::new(ServiceGate::new(release.clone(), services))),
+        config::registry::Registry::None => Ok(Box::new(Unmanaged)),
+        config::registry::Registry::Postgres {
             dsn,
             table,
             columns,
@@ -78,7 +78,7 @@ async fn one(
             cache: redis.as_ref().map(cache).transpose()?,
             router: router::link(settings, cluster)?,
         })?)),
-        wanted::Registry::Exec(exec) => Ok(Box::new(ExecRegistry::new(ExecConfig {
+        config::registry::Registry::Exec(exec) => Ok(Box::new(ExecRegistry::new(ExecConfig {
             commands: exec.commands.clone(),
             values: Values {
                 model: model(settings, newest).await?,
@@ -91,18 +91,18 @@ async fn one(
             owner: Arc::new(services),
             router: router::link(settings, cluster)?,
         })?)),
-        wanted::Registry::LiteLlm => Ok(Box::new(LiteLlm::new(LiteLlmConfig {
+        config::registry::Registry::LiteLlm => Ok(Box::new(LiteLlm::new(LiteLlmConfig {
             link: needed(router::link(settings, cluster)?)?,
             owner: Arc::new(services.clone()),
             marks: Arc::new(services),
         }))),
-        wanted::Registry::VllmRouter => Ok(Box::new(VllmRouter::new(VllmRouterConfig {
+        config::registry::Registry::VllmRouter => Ok(Box::new(VllmRouter::new(VllmRouterConfig {
             link: needed(router::link(settings, cluster)?)?,
             owner: Arc::new(services.clone()),
             marks: Arc::new(services),
             model: model(settings, newest).await?,
         }))),
-        wanted::Registry::Route { named } => Ok(Box::new(RouteWeights::new(RouteConfig {
+        config::registry::Registry::Route { named } => Ok(Box::new(RouteWeights::new(RouteConfig {
             release: release.clone(),
             routes: Arc::new(SiteRoutes::new(cluster.clone(), newest.clone(), named)),
             owner: Arc::new(services),
@@ -125,7 +125,7 @@ async fn model(settings: &Settings, newest: &Newest) -> Result<String, Failure> 
     }
 }
 
-fn cache(redis: &wanted::Redis) -> Result<Cache, Failure> {
+fn cache(redis: &config::registry::Redis) -> Result<Cache, Failure> {
     let mode = match redis.mode {
         RedisMode::Del => CacheMode::Delete,
         RedisMode::Wait => CacheMode::Wait(Cache::RUNBOOK_TTL),

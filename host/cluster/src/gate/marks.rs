@@ -1,7 +1,7 @@
 //! A label on pods that a gate's selector can ask for.
 
 use serde_json::{Value, json};
-use vllm_rollback_engine::failure::Failure;
+use vllm_rollback_engine::failure::{Failure, FailureKind};
 use vllm_rollback_engine::release::ReleaseRecord;
 use vllm_rollback_engine::workload::ServingPod;
 
@@ -35,7 +35,11 @@ impl Cluster {
             if is_marked || pod["metadata"]["labels"].get(key).is_none() || pods::is_terminating(&pod) {
                 continue;
             }
-            self.mark_pod(name, uid, key, Value::Null).await?;
+            match self.mark_pod(name, uid, key, Value::Null).await {
+                // It went meanwhile, and its label with it.
+                Err(failure) if matches!(failure.kind, FailureKind::NotFound | FailureKind::Conflict) => {}
+                written => written?,
+            }
         }
         Ok(())
     }

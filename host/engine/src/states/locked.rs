@@ -131,7 +131,7 @@ async fn observe(run: &mut Run<'_>, plan: &Plan) -> Result<Basis, Setback> {
         let what = format!("revision {} has another manifest", plan.target);
         return Err(Setback::Stale(stale(plan, &what)));
     }
-    let prior = resume::prior(&run.memory, found);
+    let prior = resume::prior(&run.memory, found, world.registry)?;
     let planned = (&plan.traffic.driver, &plan.traffic.status, &plan.traffic.endpoint);
     if planned != (&prior.state.driver, &prior.state.status, &prior.state.endpoint) {
         let what = format!("the model is {} in the registry", prior.state.status.word());

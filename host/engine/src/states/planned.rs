@@ -60,7 +60,7 @@ pub async fn plan(world: &World<'_>, request: &Request) -> Result<Plan, Failure>
     };
     let resumes_sparing = request.resumes && resume::unfinished(&memory).is_some_and(|cut| cut.run.spares);
     let is_narrowed = found.status == TrafficStatus::Narrowed;
-    let prior = resume::prior(&memory, found);
+    let prior = resume::prior(&memory, found, world.registry)?;
     let spares = spares(
         world,
         request,
@@ -72,6 +72,11 @@ pub async fn plan(world: &World<'_>, request: &Request) -> Result<Plan, Failure>
     let notes = choice.notes.iter().map(|note| warning("target", note.clone()));
     preflight.findings.extend(notes);
     accept(request, &mut preflight);
+    if is_narrowed && prior.taken_by.is_none() {
+        let line = "only pods that a run checked once get traffic, and nothing remembers why; this run checks them again, and \
+                    lets the whole model in at its end";
+        preflight.findings.push(warning("traffic", line.to_owned()));
+    }
     preflight.findings.extend(prior.taken_by.as_ref().map(|run| {
         let word = prior.state.status.word();
         warning(

@@ -7,7 +7,7 @@ use crate::check::{CheckContext, CheckSpec, Phase};
 use crate::failure::{Failure, FailureKind};
 use crate::plan::Plan;
 use crate::ports::World;
-use crate::request::Request;
+use crate::request::{FenceWish, Request};
 use crate::run::Run;
 use crate::setback::Setback;
 use crate::states::locked::Basis;
@@ -52,10 +52,11 @@ pub async fn try_spared(world: &World<'_>, request: &Request, plan: &mut Plan) -
             }
         }
         None => plan.preflight.findings.push(Finding {
-            severity: if failure.is_none() {
-                Severity::Ok
-            } else {
-                Severity::Refuse
+            severity: match &failure {
+                None => Severity::Ok,
+                Some(_) if request.fence == FenceWish::BadOnly => Severity::Refuse,
+                // Those of an earlier run are taken out with the rest.
+                Some(_) => Severity::Warning,
             },
             subject: "fence".to_owned(),
             message: format!("{}; {words}", standing.sentence()),
@@ -96,7 +97,7 @@ pub(super) async fn proved(run: &mut Run<'_>, plan: &Plan, basis: &Basis) -> Res
     };
     match passed {
         Ok(()) => Ok(standing.good),
-        Err(Setback::Failed(failure) | Setback::CheckFailed(failure)) if was_narrowed(run) => {
+        Err(Setback::Failed(failure) | Setback::CheckFailed(failure)) if was_narrowed(run) || run.request.resumes => {
             run.warn(format!(
                 "the pods that an earlier run spared are taken out of traffic, too: {failure}"
             ));

@@ -361,3 +361,38 @@ fn where_no_pod_is_bad_none_is_proposed_to_stay() {
     );
     assert!(made.preflight.findings.iter().all(|finding| finding.subject != "fence"));
 }
+
+#[test]
+fn a_narrowed_model_that_nobody_remembers_is_checked_and_given_back_as_a_whole() {
+    for is_good in [true, false] {
+        let health = if is_good { Health::GOOD } else { failing() };
+        let sim = stuck();
+        sim.world().traffic = Some(Narrowed);
+        sim.world().health.insert("good".into(), health);
+        let client = Client::new(&sim, "run-1");
+        let made = tried(&client);
+        assert_eq!((made.spares.len(), &made.traffic.status), (2, &Enabled));
+        let is_told = |finding: &Finding| finding.message.contains("nothing remembers why");
+        assert!(made.preflight.findings.iter().any(is_told));
+        let report = client.report();
+        if is_good {
+            assert_eq!(report.outcome, StateName::Done, "{:?}", report.failure);
+            assert_traffic(&sim, &Enabled);
+        } else {
+            assert_eq!(refusal(&made), None, "they are taken out with the rest");
+            assert_eq!(report.outcome, StateName::Held);
+            assert_traffic(&sim, &Disabled);
+        }
+    }
+}
+
+#[test]
+fn a_resumed_run_whose_good_pods_fail_takes_the_whole_model_out() {
+    let sim = stuck();
+    let dead = sparing(&sim, "run-1").with(Trouble::Every("stop"), Fault::DiesBefore);
+    assert!(dead.run().is_none());
+    sim.world().health.insert("good".into(), failing());
+    let report = Client::new(&sim, "run-2").resume().unwrap().unwrap();
+    assert_eq!(report.outcome, StateName::Held, "{:?}", report.failure);
+    assert_traffic(&sim, &Disabled);
+}

@@ -163,12 +163,17 @@ impl LiteLlm {
                 if is_any_left && place.gone(id).is_some() {
                     continue;
                 }
-                return Err(Failure::new(
+                let failure = Failure::new(
                     FailureKind::Conflict,
                     format!("LiteLLM has no deployment {id} of this release any more"),
                 )
-                .because(place.line())
-                .next("look who changed the proxy's models: GET /model/info"));
+                .because(place.line());
+                return Err(match place.gone(id) {
+                    Some(gone) => failure
+                        .because(format!("the pod at {} is gone", gone.api_base))
+                        .next("let the deployment lead to the release's Service: POST /model/update with its api_base"),
+                    None => failure.next("look who changed the proxy's models: GET /model/info"),
+                });
             };
             if deployment.blocked != *blocked {
                 proxy::set_blocked(self.link.as_ref(), &place.replica, deployment, *blocked).await?;
@@ -269,13 +274,14 @@ impl Registry for LiteLlm {
         for deployment in &place.own {
             deployment.assert_can_be_blocked(&place.replica)?;
         }
-        if place.own.is_empty() {
+        // What led to pods of the release stays listed when they are gone.
+        if place.own.is_empty() && !place.others.iter().any(Deployment::is_at_address) {
             return Err(self.not_ours(place).await);
         }
         let status = if seen.iter().flat_map(|seen| &seen.own).all(|own| own.blocked) {
             TrafficStatus::Disabled
         } else {
-            self.spared.status(are_alone(&seen))
+            self.spared.status_where(are_alone(&seen))
         };
         Ok(TrafficState {
             driver: self.driver().to_owned(),
@@ -290,6 +296,10 @@ impl Registry for LiteLlm {
 
     async fn assert_provable(&self) -> Result<(), Failure> {
         let seen = self.look().await?;
+        let place = self.first(&seen)?;
+        if place.own.is_empty() {
+            return Err(self.not_ours(place).await);
+        }
         for seen in &seen {
             for group in seen.groups() {
                 match proxy::ask(self.link.as_ref(), &seen.replica, &group).await {
@@ -336,25 +346,27 @@ impl Registry for LiteLlm {
         recall::<Token>(self.driver(), prior)?;
         // Those that exist now, too: somebody may have added one.
         let seen = self.look().await?;
-        let keeps = self.spared.keep(&prior.status, are_alone(&seen));
-        if !keeps {
-            self.spared.forget(self.marks.as_ref()).await?;
-        }
+        let keeps = self.spared.begin_stop(&prior.status, are_alone(&seen));
         let stops = self.first(&seen)?.stops(keeps);
-        self.set(&stops.map(|own| (own.id.clone(), true)).collect()).await
+        self.set(&stops.map(|own| (own.id.clone(), true)).collect()).await?;
+        if !keeps {
+            self.spared.try_forget(self.marks.as_ref()).await;
+        }
+        Ok(())
     }
 
     async fn undo_stop(&self, found: &TrafficState) -> Result<bool, Failure> {
+        if found.status != TrafficStatus::Enabled {
+            return Ok(false);
+        }
         self.resume_to(found).await?;
-        self.spared.forget(self.marks.as_ref()).await?;
+        self.spared.try_forget(self.marks.as_ref()).await;
         Ok(true)
     }
 
     async fn confirm_stopped(&self, deadline: Duration) -> Result<Vec<String>, Failure> {
         let end = Instant::now() + deadline;
-        let keeps = self
-            .spared
-            .keep(&TrafficStatus::Enabled, are_alone(&self.look().await?));
+        let keeps = self.spared.keeps(are_alone(&self.look().await?));
         let seen = self
             .settle(end, |seen| seen.stops(keeps).all(|own| own.blocked))
             .await?;
@@ -364,10 +376,11 @@ impl Registry for LiteLlm {
 
     async fn resume_to(&self, prior: &TrafficState) -> Result<(), Failure> {
         let token: Token = recall(self.driver(), prior)?;
+        self.set(&token.blocked).await?;
         if prior.status == TrafficStatus::Enabled {
-            self.spared.give_back();
+            self.spared.gave_back();
         }
-        self.set(&token.blocked).await
+        Ok(())
     }
 
     async fn confirm_resumed(&self, prior: &TrafficState, deadline: Duration) -> Result<Vec<String>, Failure> {
@@ -382,12 +395,19 @@ impl Registry for LiteLlm {
             .concat();
         let place = self.first(&seen)?;
         let gone = token.blocked.keys().filter_map(|id| place.gone(id));
-        lines.extend(gone.map(|gone| format!("litellm: the pod of {gone} is gone, so it stays so")));
+        lines.extend(gone.map(|gone| format!("litellm: the pod of {gone} is gone, so it is left as it is")));
         Ok(lines)
     }
 
     fn enabled(&self, now: &TrafficState) -> Result<TrafficState, Failure> {
         let token: Token = recall(self.driver(), now)?;
+        if token.blocked.is_empty() {
+            return Err(Failure::new(
+                FailureKind::Refused,
+                "no deployment of LiteLLM leads to this release, so there is none to unblock",
+            )
+            .next("let one lead to the release's Service: POST /model/update with its api_base"));
+        }
         Ok(TrafficState {
             status: TrafficStatus::Enabled,
             token: remember(&Token {

@@ -194,7 +194,10 @@ impl RouteWeights {
             if (own.is_empty() && !is_mirrored) || (is_made_from_another(&route) && !is_named) {
                 continue;
             }
-            self.assert_can_be_held(&route, is_mirrored, is_named)?;
+            self.assert_can_be_held(&route, is_mirrored)?;
+            if is_named {
+                assert_is_routed(&route)?;
+            }
             found.push(Leading { route, own });
         }
         let is_missing = |named: &&RouteId| found.iter().all(|found| found.route.id != **named);
@@ -208,23 +211,15 @@ impl RouteWeights {
                 Err(self.leads_elsewhere(&what, &services))
             }
             None if found.iter().all(Leading::is_dead) => {
-                found
-                    .iter()
-                    .try_for_each(|found| self.assert_can_be_held(&found.route, false, true))?;
+                found.iter().try_for_each(|found| assert_is_routed(&found.route))?;
                 Ok(found)
             }
             None => Ok(found),
         }
     }
 
-    fn assert_can_be_held(&self, route: &Route, is_mirrored: bool, is_needed: bool) -> Result<(), Failure> {
-        let refused = |why: String| {
-            Failure::new(
-                FailureKind::Refused,
-                format!("{} cannot keep the model out of traffic", route.id),
-            )
-            .because(why)
-        };
+    fn assert_can_be_held(&self, route: &Route, is_mirrored: bool) -> Result<(), Failure> {
+        let refused = |why: String| cannot_hold(route).because(why);
         if let Some(controller) = &route.controller {
             let failure = refused(format!("{controller} controls it and would write it anew"));
             return Err(match controller.strip_prefix("AIGatewayRoute/") {
@@ -251,11 +246,6 @@ impl RouteWeights {
                 route.id.command("edit")
             ))
             .next("or use the Service behind it: --registry service"));
-        }
-        if let Observed::Refused(why) = &route.observed
-            && is_needed
-        {
-            return Err(refused(format!("no gateway routes by it: {why}")).next(route.id.command("describe")));
         }
         Ok(())
     }
@@ -446,6 +436,21 @@ impl Registry for RouteWeights {
             token: remember(&token),
             ..now.clone()
         })
+    }
+}
+
+fn cannot_hold(route: &Route) -> Failure {
+    let what = format!("{} cannot keep the model out of traffic", route.id);
+    Failure::new(FailureKind::Refused, what)
+}
+
+/// A gateway routes by it, or may yet.
+fn assert_is_routed(route: &Route) -> Result<(), Failure> {
+    match &route.observed {
+        Observed::Refused(why) => Err(cannot_hold(route)
+            .because(format!("no gateway routes by it: {why}"))
+            .next(route.id.command("describe"))),
+        Observed::Accepted(_) | Observed::Pending(_) => Ok(()),
     }
 }
 

@@ -10,8 +10,11 @@ use super::door::{Door, Heard, heard, is_unrouted};
 use super::routes::Routes;
 use crate::router::{PAUSE, Reply, RouterLink, first_answer, judged};
 
-/// Requests to each replica in one look, at least; at a time, at most.
+/// Requests to each replica in one look, at least.
 pub(super) const PROBES: usize = 20;
+
+/// Requests at a time.
+const AT_ONCE: usize = 20;
 
 /// Requests to each replica in one look, at most: others answer them.
 const MOST: usize = 500;
@@ -146,7 +149,7 @@ impl Proof<'_> {
         let asked = if counts { self.probes } else { 1 };
         let mut replies = Vec::with_capacity(asked);
         while replies.len() < asked {
-            let some = PROBES.min(asked - replies.len());
+            let some = AT_ONCE.min(asked - replies.len());
             replies.extend(try_join_all((0..some).map(|_| self.ask(replica, door))).await?);
         }
         let after = if counts {

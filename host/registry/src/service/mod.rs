@@ -124,7 +124,7 @@ impl<S: Services> ServiceGate<S> {
             return Ok(());
         };
         match gate.value.as_deref() {
-            None if self.spared.are() => self.services.close(name, CHECKED).await,
+            None if self.spared.are_marked() => self.services.close(name, CHECKED).await,
             None => self.services.close(name, CLOSED).await,
             Some(CHECKED) if *from == TrafficStatus::Narrowed => self.services.close(name, CLOSED).await,
             Some(_) => Ok(()),

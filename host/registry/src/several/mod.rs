@@ -83,10 +83,9 @@ impl Several {
 /// Whoever lets the model in keeps it in traffic: only all of them together keep it out.
 fn status(parts: &[TrafficState]) -> TrafficStatus {
     let any = |status: &TrafficStatus| parts.iter().any(|part| part.status == *status);
-    let are_narrowed = parts.iter().all(|part| part.status == TrafficStatus::Narrowed);
     match parts.first() {
         _ if any(&TrafficStatus::Enabled) => TrafficStatus::Enabled,
-        _ if any(&TrafficStatus::Narrowed) && !are_narrowed => TrafficStatus::Disabled,
+        _ if any(&TrafficStatus::Narrowed) => TrafficStatus::Narrowed,
         Some(first) if !any(&TrafficStatus::Disabled) => first.status.clone(),
         _ => TrafficStatus::Disabled,
     }

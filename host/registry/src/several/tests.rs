@@ -86,7 +86,7 @@ fn pending() -> TrafficStatus {
     TrafficStatus::Other("pending".to_owned())
 }
 
-use TrafficStatus::{Disabled, Enabled};
+use TrafficStatus::{Disabled, Enabled, Narrowed};
 
 #[tokio::test]
 async fn they_are_stopped_in_order_and_put_back_in_reverse() {
@@ -141,6 +141,8 @@ async fn whoever_lets_the_model_in_keeps_it_in_traffic() {
         (Disabled, Disabled, Disabled),
         (pending(), Disabled, Disabled),
         (pending(), pending(), pending()),
+        (Narrowed, Enabled, Enabled),
+        (Narrowed, Disabled, Narrowed),
     ] {
         let (several, _) = several(&[("postgres", first, false), ("service", second, false)]);
         assert_eq!(several.read().await.unwrap().status, all);

@@ -27,9 +27,6 @@ use crate::spared::{Marks, Spared, cannot_tell_apart, knows_none};
 use crate::token::{recall, remember};
 use workers::Worker;
 
-/// The router's word for a model that it has no worker of.
-const ABSENT: &str = "absent";
-
 /// With this, a router adds pods to its list by itself.
 const DISCOVERY: &str = "--service-discovery";
 
@@ -275,9 +272,9 @@ impl Registry for VllmRouter {
         let seen = self.look().await?;
         // One replica that still has it lets traffic in: only all together keep it out.
         let status = if seen.iter().all(|seen| seen.own.is_empty()) {
-            TrafficStatus::Other(ABSENT.to_owned())
+            TrafficStatus::Disabled
         } else {
-            self.spared.status(are_alone(&seen))
+            self.spared.status_where(are_alone(&seen))
         };
         Ok(TrafficState {
             driver: self.driver().to_owned(),
@@ -323,16 +320,28 @@ impl Registry for VllmRouter {
     async fn stop(&self, prior: &TrafficState) -> Result<(), Failure> {
         recall::<Token>(self.driver(), prior)?;
         let seen = self.look().await?;
-        let keeps = self.spared.keep(&prior.status, are_alone(&seen));
+        let keeps = self.spared.begin_stop(&prior.status, are_alone(&seen));
+        self.remove(&seen, keeps).await?;
         if !keeps {
-            self.spared.forget(self.marks.as_ref()).await?;
+            self.spared.try_forget(self.marks.as_ref()).await;
         }
-        self.remove(&seen, keeps).await
+        Ok(())
     }
 
     async fn undo_stop(&self, found: &TrafficState) -> Result<bool, Failure> {
-        self.resume_to(found).await?;
-        self.spared.forget(self.marks.as_ref()).await?;
+        if found.status != TrafficStatus::Enabled {
+            return Ok(false);
+        }
+        // No pod was touched yet, so the same workers come back, and no others.
+        let token: Token = recall(self.driver(), found)?;
+        let mut lacking = Vec::new();
+        for seen in self.look().await? {
+            let had = token.replicas.get(&seen.replica).into_iter().flatten();
+            let lost = had.filter(|worker| !seen.own.contains(*worker));
+            lacking.push((seen.replica.clone(), lost.map(|worker| worker.url.clone()).collect()));
+        }
+        self.add(&lacking).await?;
+        self.spared.try_forget(self.marks.as_ref()).await;
         Ok(true)
     }
 
@@ -341,7 +350,7 @@ impl Registry for VllmRouter {
         let mut lines = Vec::new();
         loop {
             let seen = self.look().await?;
-            let keeps = self.spared.keep(&TrafficStatus::Enabled, are_alone(&seen));
+            let keeps = self.spared.keeps(are_alone(&seen));
             let is_out = |seen: &Seen| seen.stops(keeps).is_empty();
             if seen.iter().all(is_out) {
                 lines.extend(try_join_all(seen.iter().map(|seen| self.prove_refused(seen))).await?);
@@ -373,8 +382,9 @@ impl Registry for VllmRouter {
         if prior.status != TrafficStatus::Enabled {
             return self.stop(prior).await;
         }
-        self.spared.give_back();
-        self.add(&self.lacking(&token).await?).await
+        self.add(&self.lacking(&token).await?).await?;
+        self.spared.gave_back();
+        Ok(())
     }
 
     async fn confirm_resumed(&self, prior: &TrafficState, deadline: Duration) -> Result<Vec<String>, Failure> {
@@ -416,8 +426,7 @@ impl Registry for VllmRouter {
     }
 }
 
-/// The workers that a replica is to have again. Pods are named anew, since those of before may be gone; one that is there still
-/// comes back whatever it runs, as an operator may want.
+/// The workers that a replica is to have again: those of before, and where one of their pods is gone every pod that serves now.
 fn wanted(token: &Token, replica: &str, services: &[ServiceAddress], pods: &[PodAddress]) -> Vec<String> {
     let remembered = token.of(replica);
     if remembered.is_empty() && token.all().is_empty() {
@@ -425,18 +434,14 @@ fn wanted(token: &Token, replica: &str, services: &[ServiceAddress], pods: &[Pod
         let urls = services.iter().flat_map(ServiceAddress::endpoints).take(1);
         return urls.map(|endpoint| format!("http://{endpoint}")).collect();
     }
-    let mut urls: Vec<String> = Vec::new();
-    for worker in &remembered {
-        match worker.behind {
-            Behind::Service => urls.push(worker.url.clone()),
-            Behind::Pod => {
-                let serving = pods.iter().filter(|pod| pod.serving);
-                urls.extend(serving.filter_map(|pod| worker.at(&pod.ip)));
-                if pods.iter().any(|pod| pod.ready && pod.is_at(&worker.url)) {
-                    urls.push(worker.url.clone());
-                }
-            }
-        }
+    let is_there = |worker: &Worker| {
+        worker.behind == Behind::Service || pods.iter().any(|pod| pod.ready && pod.is_at(&worker.url))
+    };
+    let (there, gone): (Vec<&Worker>, Vec<&Worker>) = remembered.iter().partition(|worker| is_there(worker));
+    let mut urls: Vec<String> = there.iter().map(|worker| worker.url.clone()).collect();
+    for worker in gone {
+        let serving = pods.iter().filter(|pod| pod.serving);
+        urls.extend(serving.filter_map(|pod| worker.at(&pod.ip)));
     }
     urls.sort();
     urls.dedup();

@@ -289,6 +289,24 @@ pub(super) fn rolled_back<P: Place>(place: &P, to: u32, more: &[&str]) {
     assert_restored(&report, to);
 }
 
+/// The next run knows what to give back, though nothing of the place says it any more.
+pub(super) fn killed_behind_the_fence<P: Place>(place: &P) {
+    begin(place);
+    let to = other_revision(place);
+    let arguments = place.arguments();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let rollback = ["rollback", RELEASE, &to.to_string(), "--to-rejected", "--yes"];
+    let mut running = place.tool().start(&[&rollback[..], &words].concat());
+    let _stderr = until_said(&mut running, "✔ rolled-back");
+    running.signal(Signal::KILL);
+    assert!(running.wait(GUARD).is_some());
+    assert_eq!(place.state(), P::OUT);
+    let report = place.run(&["resume"], &["--yes", "-o", "json"]).expect_code(0).report();
+    assert_restored(&report, to);
+    assert_eq!(place.state(), P::IN);
+    assert_served(place);
+}
+
 /// Behind a Service nobody can tell good pods from bad ones, so only that Service itself can be narrowed.
 pub(super) fn cannot_be_narrowed<P: Place>(place: &P) {
     begin(place);

@@ -147,6 +147,9 @@ fn conforms<P: Place>() {
             cases::killed_unanswered(&place, verb)
         });
     }
+    row.case("a run killed behind the fence is finished", || {
+        cases::killed_behind_the_fence(&place);
+    });
     row.case("a place that takes its time", || cases::slow(&place));
     if let Some(laggard) = place.laggard() {
         row.case("two replicas, one of which lags", || cases::lagging(&place, &laggard));
