@@ -2,6 +2,7 @@
 
 use vllm_rollback_engine::check::{Outcome, Phase};
 use vllm_rollback_engine::failure::{Failure, FailureKind};
+use vllm_rollback_engine::journal::Edge;
 use vllm_rollback_engine::plan::Plan;
 use vllm_rollback_engine::report::{ExitCode, StateName};
 use vllm_rollback_engine::request::FenceWish;
@@ -348,6 +349,9 @@ fn a_run_spares_without_the_wish_what_the_one_before_spared_and_nothing_else() {
     let made = tried(&Client::new(&sim, "run-2"));
     assert_eq!(made.spares.len(), 3, "all pods of the target by now");
     assert_eq!(of_the_fence(&made).severity, Severity::Ok);
+    for made in [made, tried(&Client::new(&stuck(), "run-1"))] {
+        assert!(!made.preflight.findings.iter().any(is_forgotten), "{made:?}");
+    }
 }
 
 #[test]
@@ -362,6 +366,31 @@ fn where_no_pod_is_bad_none_is_proposed_to_stay() {
     assert!(made.preflight.findings.iter().all(|finding| finding.subject != "fence"));
 }
 
+fn is_forgotten(finding: &Finding) -> bool {
+    finding.message.contains("nothing remembers why")
+}
+
+#[test]
+fn who_aborts_is_told_whether_good_pods_go_on() {
+    for (run, words) in [
+        (
+            sparing as fn(&Sim, &str) -> Client,
+            "all but the pods that were checked",
+        ),
+        (Client::new, "the model is held out of traffic"),
+    ] {
+        let sim = stuck();
+        let dead = run(&sim, "run-1").with(Trouble::Every("rollback"), Fault::DiesBefore);
+        assert!(dead.run().is_none());
+        Client::new(&sim, "run-2").abort();
+        let last = sim.world().journal.last().cloned().unwrap();
+        assert!(
+            matches!(&last.edge, Edge::Finished { summary, .. } if summary.contains(words)),
+            "{last:?}"
+        );
+    }
+}
+
 #[test]
 fn a_narrowed_model_that_nobody_remembers_is_checked_and_given_back_as_a_whole() {
     for is_good in [true, false] {
@@ -372,8 +401,7 @@ fn a_narrowed_model_that_nobody_remembers_is_checked_and_given_back_as_a_whole()
         let client = Client::new(&sim, "run-1");
         let made = tried(&client);
         assert_eq!((made.spares.len(), &made.traffic.status), (2, &Enabled));
-        let is_told = |finding: &Finding| finding.message.contains("nothing remembers why");
-        assert!(made.preflight.findings.iter().any(is_told));
+        assert!(made.preflight.findings.iter().any(is_forgotten));
         let report = client.report();
         if is_good {
             assert_eq!(report.outcome, StateName::Done, "{:?}", report.failure);
