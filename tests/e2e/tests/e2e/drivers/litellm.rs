@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use vllm_rollback_engine::report::StateName;
 use vllm_rollback_harness::databases::{Postgres, free_port};
 use vllm_rollback_harness::helm::Major;
 use vllm_rollback_harness::litellm::{ADMIN_KEY, LiteLlm};
@@ -13,10 +14,10 @@ use vllm_rollback_harness::testbed::HANG;
 use vllm_rollback_harness::tool::Tool;
 use vllm_rollback_harness::wait;
 
-use super::cases::{self, begin, other_revision};
+use super::cases::{self, assert_served, begin, other_revision};
 use super::door::{Door, Laggard};
 use super::line::{self, Line};
-use super::vllm_router::answers;
+use super::vllm_router::{answers, pod_urls};
 use super::{OwnCase, Place, Trouble, owned, run, two_revisions};
 use crate::fixture::{MODEL, Model, SERVICE};
 
@@ -229,6 +230,7 @@ impl Place for Proxies {
                 cases::cannot_be_narrowed,
             ),
             ("a proxy without a database is refused", no_database),
+            ("a deployment whose pod goes away", pod_goes),
         ]
     }
 }
@@ -256,4 +258,40 @@ fn no_database(place: &Proxies) {
         }
         assert!(door.ask().is_served());
     }
+}
+
+/// It cannot be given back, and the tool says why and what leads out.
+fn pod_goes(place: &Proxies) {
+    begin(place);
+    let replace = |host: &str| {
+        place.proxies[0].admin("/model/delete", &json!({ "id": ID }));
+        place.settle(ID, "absent");
+        place.proxies[0].admin("/model/new", &deployment(ID, MODEL, host));
+        place.settle(ID, Proxies::IN);
+    };
+    let urls = pod_urls(&place.model);
+    replace(urls[0].trim_start_matches("http://"));
+    assert_served(place);
+    let to = other_revision(place);
+    let again = [&to.to_string(), "--to-rejected", "--yes", "-o", "json"];
+    let held = place.run(&["rollback"], &again).expect_code(11).report();
+    assert_eq!(held.outcome, StateName::Held);
+    let failure = held.failure.expect("it says why");
+    assert!(failure.why.iter().any(|why| why.contains("is gone")), "{failure:?}");
+    assert!(
+        held.next.iter().any(|step| step.contains("/model/update")),
+        "{:?}",
+        held.next
+    );
+    assert_eq!(place.state(), Proxies::OUT);
+    // As it says.
+    let led = json!({
+        "model_info": { "id": ID },
+        "litellm_params": { "api_base": format!("http://{}/v1", endpoint(&place.model)) },
+    });
+    place.proxies[0].admin("/model/update", &led);
+    assert_eq!(place.state(), Proxies::OUT);
+    place.run(&["rollback"], &["--yes"]).expect_code(0);
+    assert_eq!(place.state(), Proxies::IN);
+    assert_served(place);
 }
