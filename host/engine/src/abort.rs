@@ -155,8 +155,7 @@ async fn take_out(run: &mut Run<'_>, cut: &RunSummary, held: Held) -> Result<(St
     ];
     let step = run.begin(StateName::Held, "ending the run that was cut off", None);
     run.mark(step, evidence);
-    let now = run.report.traffic_after.as_ref();
-    let line = match now.is_some_and(|now| now.status == TrafficStatus::Narrowed) {
+    let line = match spare::are_left(run) {
         true => format!("{reason}; all but the pods that were checked is held out of traffic"),
         false => format!("{reason}; the model is held out of traffic"),
     };

@@ -20,7 +20,7 @@ use vllm_rollback_registry::{
 };
 
 use crate::args::traffic::RedisMode;
-use crate::config;
+use crate::config::registry as chosen;
 use crate::config::settings::Settings;
 use crate::wiring::newest::Newest;
 use crate::wiring::router;
@@ -51,7 +51,7 @@ pub(crate) async fn driver(
 }
 
 async fn one(
-    registry: &config::registry::Registry,
+    registry: &chosen::Registry,
     settings: &Settings,
     cluster: &Cluster,
     release: &ReleaseRef,
@@ -59,9 +59,9 @@ async fn one(
 ) -> Result<Box<dyn Registry>, Failure> {
     let services = SiteServices::new(cluster.clone(), newest.clone());
     match registry {
-        config::registry::Registry::Service => Ok(Box::new(ServiceGate::new(release.clone(), services))),
-        config::registry::Registry::None => Ok(Box::new(Unmanaged)),
-        config::registry::Registry::Postgres {
+        chosen::Registry::Service => Ok(Box::new(ServiceGate::new(release.clone(), services))),
+        chosen::Registry::None => Ok(Box::new(Unmanaged)),
+        chosen::Registry::Postgres {
             dsn,
             table,
             columns,
@@ -78,7 +78,7 @@ async fn one(
             cache: redis.as_ref().map(cache).transpose()?,
             router: router::link(settings, cluster)?,
         })?)),
-        config::registry::Registry::Exec(exec) => Ok(Box::new(ExecRegistry::new(ExecConfig {
+        chosen::Registry::Exec(exec) => Ok(Box::new(ExecRegistry::new(ExecConfig {
             commands: exec.commands.clone(),
             values: Values {
                 model: model(settings, newest).await?,
@@ -91,18 +91,18 @@ async fn one(
             owner: Arc::new(services),
             router: router::link(settings, cluster)?,
         })?)),
-        config::registry::Registry::LiteLlm => Ok(Box::new(LiteLlm::new(LiteLlmConfig {
+        chosen::Registry::LiteLlm => Ok(Box::new(LiteLlm::new(LiteLlmConfig {
             link: needed(router::link(settings, cluster)?)?,
             owner: Arc::new(services.clone()),
             marks: Arc::new(services),
         }))),
-        config::registry::Registry::VllmRouter => Ok(Box::new(VllmRouter::new(VllmRouterConfig {
+        chosen::Registry::VllmRouter => Ok(Box::new(VllmRouter::new(VllmRouterConfig {
             link: needed(router::link(settings, cluster)?)?,
             owner: Arc::new(services.clone()),
             marks: Arc::new(services),
             model: model(settings, newest).await?,
         }))),
-        config::registry::Registry::Route { named } => Ok(Box::new(RouteWeights::new(RouteConfig {
+        chosen::Registry::Route { named } => Ok(Box::new(RouteWeights::new(RouteConfig {
             release: release.clone(),
             routes: Arc::new(SiteRoutes::new(cluster.clone(), newest.clone(), named)),
             owner: Arc::new(services),
@@ -125,7 +125,7 @@ async fn model(settings: &Settings, newest: &Newest) -> Result<String, Failure> 
     }
 }
 
-fn cache(redis: &config::registry::Redis) -> Result<Cache, Failure> {
+fn cache(redis: &chosen::Redis) -> Result<Cache, Failure> {
     let mode = match redis.mode {
         RedisMode::Del => CacheMode::Delete,
         RedisMode::Wait => CacheMode::Wait(Cache::RUNBOOK_TTL),

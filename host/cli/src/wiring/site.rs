@@ -22,9 +22,9 @@ use vllm_rollback_report::terminal::Terminal;
 use crate::args::connection::ConnectionArgs;
 use crate::args::site::SiteArgs;
 use crate::clock::SystemClock;
-use crate::config;
 use crate::config::file::File;
 use crate::config::find;
+use crate::config::registry as chosen;
 use crate::config::settings::Settings;
 use crate::journal::kept::{KeptJournal, Warn};
 use crate::journal::local::LocalJournal;
@@ -217,8 +217,7 @@ fn read_settings(shell: &Shell, args: &SiteArgs) -> Result<Settings, Failure> {
 
 fn workloads(settings: &Settings, cluster: &Cluster) -> ReleaseWorkloads {
     let workloads = ReleaseWorkloads::new(cluster.clone());
-    let closes_services =
-        |registry: &config::registry::Registry| matches!(registry, config::registry::Registry::Service);
+    let closes_services = |registry: &chosen::Registry| matches!(registry, chosen::Registry::Service);
     if settings.registries.iter().any(closes_services) {
         workloads.with_service_gate()
     } else {

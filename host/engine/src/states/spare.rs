@@ -23,11 +23,11 @@ use crate::workload::{Finding, ServingPod, Severity};
 /// When the target's record cannot be read.
 pub async fn try_spared(world: &World<'_>, request: &Request, plan: &mut Plan) -> Result<(), Failure> {
     let is_proposal = |finding: &Finding| finding.subject == "fence" && finding.severity == Severity::Warning;
-    let proposed = plan.preflight.findings.iter().position(is_proposal);
+    let proposal = plan.preflight.findings.iter_mut().find(|finding| is_proposal(finding));
     let Some(standing) = &plan.preflight.standing else {
         return Ok(());
     };
-    if plan.spares.is_empty() && proposed.is_none() {
+    if plan.spares.is_empty() && proposal.is_none() {
         return Ok(());
     }
     let record = world.releases.record(plan.target).await?;
@@ -44,7 +44,7 @@ pub async fn try_spared(world: &World<'_>, request: &Request, plan: &mut Plan) -
         None => "they pass the direct checks".to_owned(),
         Some(failure) => format!("but they do not pass the direct checks: {failure}"),
     };
-    match proposed.and_then(|at| plan.preflight.findings.get_mut(at)) {
+    match proposal {
         Some(proposal) => {
             proposal.message = format!("{}; {words}", proposal.message);
             if failure.is_some() {
@@ -142,15 +142,22 @@ pub(crate) fn stops<'r>(run: &'r Run<'_>, basis: &'r Basis) -> &'r TrafficState 
 
 /// Says who serves, where the model was not taken out as a whole.
 pub(crate) fn tell(run: &mut Run<'_>) {
-    let now = run.report.traffic_after.as_ref();
-    if now.is_some_and(|now| now.status == TrafficStatus::Narrowed) {
+    if are_left(run) {
         run.note("the pods that passed the direct checks before the run go on serving; no other pod gets traffic");
     }
 }
 
+/// The good pods serve, and no others.
+pub(crate) fn are_left(run: &Run<'_>) -> bool {
+    is_narrowed(run.report.traffic_after.as_ref())
+}
+
 fn was_narrowed(run: &Run<'_>) -> bool {
-    let found = run.report.traffic_before.as_ref();
-    found.is_some_and(|found| found.status == TrafficStatus::Narrowed)
+    is_narrowed(run.report.traffic_before.as_ref())
+}
+
+fn is_narrowed(state: Option<&TrafficState>) -> bool {
+    state.is_some_and(|state| state.status == TrafficStatus::Narrowed)
 }
 
 fn gone(plan: &Plan) -> Failure {

@@ -88,6 +88,15 @@ impl Seen {
         self.others.iter().find(|other| other.id == id && other.is_at_address())
     }
 
+    /// What is in traffic leads to pods, which can be told apart.
+    fn assert_pods(&self) -> Result<(), Failure> {
+        let is_service = |own: &&Deployment| own.behind == Some(Behind::Service) && !own.blocked;
+        self.own.iter().find(is_service).map_or(Ok(()), |own| {
+            let what = format!("LiteLLM deployment {}", own.id);
+            Err(cannot_tell_apart(&what, &own.api_base))
+        })
+    }
+
     /// What a stop blocks, when it keeps the pods with the mark or when it does not.
     fn stops(&self, keeps: bool) -> impl Iterator<Item = &Deployment> {
         self.own.iter().filter(move |own| !keeps || !own.checked)
@@ -314,20 +323,13 @@ impl Registry for LiteLlm {
 
     async fn assert_can_spare(&self) -> Result<(), Failure> {
         let seen = self.look().await?;
-        let place = self.first(&seen)?;
-        let is_service = |own: &&Deployment| own.behind == Some(Behind::Service) && !own.blocked;
-        place.own.iter().find(is_service).map_or(Ok(()), |own| {
-            Err(cannot_tell_apart(
-                &format!("LiteLLM deployment {}", own.id),
-                &own.api_base,
-            ))
-        })
+        self.first(&seen)?.assert_pods()
     }
 
     async fn spare(&self, pods: &[ServingPod]) -> Result<Vec<String>, Failure> {
-        self.assert_can_spare().await?;
         let seen = self.look().await?;
         let place = self.first(&seen)?;
+        place.assert_pods()?;
         let is_spared = |own: &Deployment| pods.iter().any(|pod| leads_to(&own.api_base, pod));
         for group in place.groups() {
             let mut open = place

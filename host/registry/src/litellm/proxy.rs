@@ -49,7 +49,7 @@ impl Deployment {
     /// Says what of this release it leads to.
     pub(super) fn attribute(&mut self, services: &[ServiceAddress], pods: &[PodAddress]) {
         self.behind = Behind::of(&self.api_base, services, pods);
-        self.checked = self.behind == Some(Behind::Pod) && is_checked(&self.api_base, pods);
+        self.checked = is_checked(&self.api_base, pods);
     }
 
     /// It leads to an address and not to a name: to a pod, of now or of before.

@@ -5,7 +5,7 @@
 
 use serde_json::json;
 
-use super::Leading;
+use super::leading::Leading;
 use super::routes::{Path, Request};
 use crate::router::{Ask, Reply, completion};
 

@@ -109,6 +109,14 @@ impl Seen {
         )
     }
 
+    /// Its workers are pods, which can be told apart.
+    fn assert_pods(&self) -> Result<(), Failure> {
+        let service = self.own.iter().find(|worker| worker.behind == Behind::Service);
+        service.map_or(Ok(()), |worker| {
+            Err(cannot_tell_apart(&format!("vllm-router {}", self.replica), &worker.url))
+        })
+    }
+
     /// What a stop takes off, when it keeps the pods with the mark or when it does not.
     fn stops(&self, keeps: bool) -> Vec<&Worker> {
         let goes = |worker: &&Worker| !keeps || !self.checked.contains(worker);
@@ -164,7 +172,7 @@ impl VllmRouter {
             for url in urls {
                 match Worker::of(&url, services, pods) {
                     Some(worker) => {
-                        if worker.behind == Behind::Pod && is_checked(&url, pods) {
+                        if is_checked(&url, pods) {
                             seen.checked.insert(worker.clone());
                         }
                         seen.own.insert(worker);
@@ -296,20 +304,13 @@ impl Registry for VllmRouter {
     }
 
     async fn assert_can_spare(&self) -> Result<(), Failure> {
-        let seen = self.look().await?;
-        let is_service = |worker: &&Worker| worker.behind == Behind::Service;
-        let found = seen
-            .iter()
-            .find_map(|seen| Some((&seen.replica, seen.own.iter().find(is_service)?)));
-        found.map_or(Ok(()), |(replica, worker)| {
-            Err(cannot_tell_apart(&format!("vllm-router {replica}"), &worker.url))
-        })
+        self.look().await?.iter().try_for_each(Seen::assert_pods)
     }
 
     async fn spare(&self, pods: &[ServingPod]) -> Result<Vec<String>, Failure> {
-        self.assert_can_spare().await?;
         let is_spared = |worker: &Worker| pods.iter().any(|pod| leads_to(&worker.url, pod));
         for seen in self.look().await? {
+            seen.assert_pods()?;
             if !seen.own.is_empty() && !seen.own.iter().any(is_spared) {
                 return Err(knows_none(&format!("vllm-router {}", seen.replica), pods));
             }

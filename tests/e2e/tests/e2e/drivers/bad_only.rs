@@ -14,6 +14,7 @@ use vllm_rollback_harness::tool::Tool;
 use vllm_rollback_harness::wait;
 
 use super::door::{Clients, Door, Knock};
+use super::start;
 use crate::fixture::{CRASH, Model, RELEASE, SERVICE, until_said};
 use crate::on_both_helms;
 use crate::roles::user;
@@ -168,9 +169,8 @@ fn until_line(stderr: &mut impl BufRead, words: &str) -> Instant {
 pub(super) fn nobody_sees_it(way: Way) {
     let clients = Clients::at(way.doors);
     let watched = Watched::at(way.reached);
-    let rollback = ["rollback", RELEASE, "--yes", "--fence", "bad-only"];
-    let words = way.arguments.iter().map(String::as_str);
-    let mut running = way.tool.start(&rollback.into_iter().chain(words).collect::<Vec<_>>());
+    let bad_only = ["--yes", "--fence", "bad-only"];
+    let mut running = start(&way.tool, &["rollback"], &way.arguments, &bad_only);
     let mut stderr = until_said(&mut running, "helm rollback");
     let fenced = Instant::now();
     let opening = until_line(&mut stderr, "setting the registry back");

@@ -23,8 +23,8 @@ use super::bad_only::{
 use super::door::{Clients, Door};
 use super::litellm::{Proxies, deployment};
 use super::vllm_router::{Routers, pod_urls};
-use super::{Place as _, row, run};
-use crate::fixture::{MODEL, Model, RELEASE, until_said};
+use super::{Place as _, row, run, start};
+use crate::fixture::{MODEL, Model, until_said};
 use crate::on_both_helms;
 
 /// One good pod and a bad one that answers, and two replicas of vllm-router that know both.
@@ -130,10 +130,8 @@ fn a_run_that_is_killed_with_the_good_workers_listed_is_finished_and_nobody_sees
         return;
     };
     let clients = Clients::at(half.way().doors);
-    let arguments = half.arguments();
-    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    let rollback = ["rollback", RELEASE, "--yes", "--fence", "bad-only"];
-    let mut running = half.model.tool().start(&[&rollback[..], &words].concat());
+    let bad_only = ["--yes", "--fence", "bad-only"];
+    let mut running = start(&half.model.tool(), &["rollback"], &half.arguments(), &bad_only);
     let _stderr = until_said(&mut running, "ready        waiting");
     let fenced = Instant::now();
     running.signal(Signal::KILL);

@@ -3,14 +3,13 @@
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
-use vllm_rollback_harness::process::Running;
 use vllm_rollback_harness::relay::{Mode, Relay};
 use vllm_rollback_harness::wait;
 
 use super::door::{Clients, Door, Laggard};
 use super::line::Line;
-use super::{Place, Trouble, run};
-use crate::fixture::{RELEASE, assert_restored, until_said};
+use super::{Place, Trouble, run, start};
+use crate::fixture::{assert_restored, until_said};
 
 /// Requests that must stay without an answer once the stop is confirmed.
 const REQUESTS: usize = 1_000;
@@ -103,7 +102,7 @@ fn ask_often(doors: &[Door]) -> usize {
 /// A verb that is killed before it changes anything is done by the next one.
 pub(super) fn killed<P: Place>(place: &P, verb: &str) {
     let after = before(place, verb);
-    let mut running = start(place, verb);
+    let mut running = place.start_verb(&["registry", verb], &["--yes"]);
     let said = if verb == "disable" {
         "taking the model out"
     } else {
@@ -119,7 +118,7 @@ pub(super) fn killed<P: Place>(place: &P, verb: &str) {
 pub(super) fn killed_unanswered<P: Place>(place: &P, verb: &str) {
     let after = before(place, verb);
     place.line(Line::Deaf);
-    let mut running = start(place, verb);
+    let mut running = place.start_verb(&["registry", verb], &["--yes"]);
     wait::until("the change", GUARD, || (place.state() == after).then_some(()));
     running.signal(Signal::KILL);
     assert_eq!(running.wait(GUARD), Some(-1), "it did not wait for an answer");
@@ -140,14 +139,6 @@ fn before<P: Place>(place: &P, verb: &str) -> &'static str {
     }
     assert_eq!(place.state(), before);
     after
-}
-
-fn start<P: Place>(place: &P, verb: &str) -> Running {
-    let arguments = place.arguments();
-    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    place
-        .tool()
-        .start(&[&["registry", verb, RELEASE, "--yes"], &words[..]].concat())
 }
 
 fn done_by_the_next<P: Place>(place: &P, verb: &str, after: &str) {
@@ -174,12 +165,7 @@ pub(super) fn slow<P: Place>(place: &P) {
 /// The tool does not say that the model is out of traffic while a replica still lets clients in, although another one
 /// does not any more.
 pub(super) fn lagging<P: Place>(place: &P, laggard: &Laggard) {
-    let verb = |verb: &str| {
-        let words: Vec<&str> = laggard.arguments.iter().map(String::as_str).collect();
-        place
-            .tool()
-            .start(&[&["registry", verb, RELEASE, "--yes"], &words[..]].concat())
-    };
+    let verb = |verb: &str| start(&place.tool(), &["registry", verb], &laggard.arguments, &["--yes"]);
     let is_open = |door: &Door| door.ask().is_served();
     wait::until("a replica that lags behind another", GUARD, || {
         begin(place);
@@ -293,10 +279,7 @@ pub(super) fn rolled_back<P: Place>(place: &P, to: u32, more: &[&str]) {
 pub(super) fn killed_behind_the_fence<P: Place>(place: &P) {
     begin(place);
     let to = other_revision(place);
-    let arguments = place.arguments();
-    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    let rollback = ["rollback", RELEASE, &to.to_string(), "--to-rejected", "--yes"];
-    let mut running = place.tool().start(&[&rollback[..], &words].concat());
+    let mut running = place.start_verb(&["rollback"], &[&to.to_string(), "--to-rejected", "--yes"]);
     let _stderr = until_said(&mut running, "✔ rolled-back");
     running.signal(Signal::KILL);
     assert!(running.wait(GUARD).is_some());

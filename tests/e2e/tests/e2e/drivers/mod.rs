@@ -17,6 +17,7 @@ mod service;
 mod vllm_router;
 
 use vllm_rollback_harness::helm::Major;
+use vllm_rollback_harness::process::Running;
 use vllm_rollback_harness::tool::{Ran, Tool};
 
 use crate::fixture::{Model, RELEASE};
@@ -91,6 +92,11 @@ trait Place: Sized {
     fn run(&self, verb: &[&str], more: &[&str]) -> Ran {
         run(&self.tool(), verb, &self.arguments(), more)
     }
+
+    /// As [`Self::run`], without waiting for the end.
+    fn start_verb(&self, verb: &[&str], more: &[&str]) -> Running {
+        start(&self.tool(), verb, &self.arguments(), more)
+    }
 }
 
 /// What it is, and what happens.
@@ -109,8 +115,16 @@ struct Trouble {
 }
 
 fn run(tool: &Tool, verb: &[&str], place: &[String], more: &[&str]) -> Ran {
+    tool.run(&words(verb, place, more))
+}
+
+fn start(tool: &Tool, verb: &[&str], place: &[String], more: &[&str]) -> Running {
+    tool.start(&words(verb, place, more))
+}
+
+fn words<'w>(verb: &[&'w str], place: &'w [String], more: &[&'w str]) -> Vec<&'w str> {
     let place: Vec<&str> = place.iter().map(String::as_str).collect();
-    tool.run(&[verb, &[RELEASE], &place, more].concat())
+    [verb, &[RELEASE], &place, more].concat()
 }
 
 /// Two good revisions, the second one in service.

@@ -17,7 +17,7 @@ use super::cases::{assert_served, begin};
 use super::door::{Door, Laggard};
 use super::line::{self, Line};
 use super::{OwnCase, Place, Trouble, owned, two_revisions};
-use crate::fixture::{MODEL, Model, RELEASE, SERVICE};
+use crate::fixture::{MODEL, Model, SERVICE};
 
 pub(super) const ENVIRONMENT: &str = "production";
 
@@ -139,11 +139,7 @@ fn locked_for_long(place: &Runbook) {
 fn locked_for_a_moment(place: &Runbook) {
     begin(place);
     let held = place.hold_the_row();
-    let arguments = place.arguments();
-    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    let mut running = place
-        .tool()
-        .start(&[&["registry", "disable", RELEASE, "--yes"], &words[..]].concat());
+    let mut running = place.start_verb(&["registry", "disable"], &["--yes"]);
     wait::until("the tool at the lock", HANG, || {
         place.postgres.is_waited_for().then_some(())
     });

@@ -13,8 +13,8 @@ use vllm_rollback_harness::tool::Ran;
 use vllm_rollback_harness::{http, wait};
 
 use super::door::{Clients, Door};
-use super::{route, row, run, two_revisions};
-use crate::fixture::{MODEL, Model, RECREATE, RELEASE, SERVICE, assert_restored};
+use super::{route, row, run, start, two_revisions};
+use crate::fixture::{MODEL, Model, RECREATE, SERVICE, assert_restored};
 use crate::gateway::{ROUTE, Routed, ai_route, http_route, pool, route_of, service};
 use crate::on_both_helms;
 use crate::roles::user;
@@ -338,8 +338,7 @@ fn a_gateway_whose_controller_is_away_is_not_believed() {
     let proxy = ApiProxy::start(routed.model.namespace.testbed, hook);
     let tool = routed.model.tool().kubeconfig(proxy.kubeconfig());
     let arguments = route::arguments(ROUTE, routed.gateway.urls());
-    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    let mut running = tool.start(&[&["registry", "disable", RELEASE, "--yes"], &words[..]].concat());
+    let mut running = start(&tool, &["registry", "disable"], &arguments, &["--yes"]);
     told.recv_timeout(HANG).expect("the tool looks at its route");
     assert!(
         routed.doors().iter().all(|door| door.ask().is_served()),

@@ -22,8 +22,8 @@ use super::cases::{self, assert_served, begin, other_revision, rolled_back};
 use super::door::{Clients, Door};
 use super::line::{self, Line};
 use super::rollback::outage;
-use super::{OwnCase, Place, Trouble, owned, two_revisions};
-use crate::fixture::{MODEL, Model, RELEASE, SERVICE, assert_restored, until_said};
+use super::{OwnCase, Place, Trouble, owned, start, two_revisions};
+use crate::fixture::{MODEL, Model, SERVICE, assert_restored, until_said};
 
 /// How late a router is when it is slow.
 const LATE: Duration = Duration::from_secs(1);
@@ -296,17 +296,8 @@ fn anew_while_fenced(place: &Routers, arguments: &[String], worker: &str) -> Vec
     // Started before, so that only the moment in which it takes over decides.
     let anew = VllmRouter::start(&[worker.to_owned()], &place.proxy).expect("it is installed");
     let to = other_revision(place);
-    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    let rollback = [
-        "rollback",
-        RELEASE,
-        &to.to_string(),
-        "--to-rejected",
-        "--yes",
-        "-o",
-        "json",
-    ];
-    let mut running = place.tool().start(&[&rollback[..], &words].concat());
+    let more = [&to.to_string(), "--to-rejected", "--yes", "-o", "json"];
+    let mut running = start(&place.tool(), &["rollback"], arguments, &more);
     let _stderr = until_said(&mut running, "rolled-back");
     place.relays[1].lead_to(anew.port());
     place.replicas.borrow_mut()[1] = anew;
