@@ -4,6 +4,7 @@ use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use crate::certificates::Certified;
@@ -298,10 +299,22 @@ impl Redis {
     }
 }
 
-/// A loopback port that was free a moment ago.
+/// A loopback port that was free a moment ago, and that no connection takes meanwhile: it lies below those that Linux gives
+/// to whoever connects (`ip_local_port_range`, 32768 and up by default). Each is given once in a process.
+///
+/// # Panics
+/// When none is free.
 pub fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    listener.local_addr().expect("a bound socket").port()
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    const LOWEST: u32 = 20_000;
+    const COUNT: u32 = 10_000;
+    // Processes that run side by side begin at different ones.
+    let begin = std::process::id().wrapping_mul(97);
+    let ports = (0..COUNT).map(|_| LOWEST + begin.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed)) % COUNT);
+    let mut ports = ports.filter_map(|port| u16::try_from(port).ok());
+    ports
+        .find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok())
+        .expect("a free port")
 }
 
 fn postgres_bin() -> PathBuf {
