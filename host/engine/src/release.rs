@@ -4,31 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// A release in its namespace.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct ReleaseRef {
-    /// Namespace of the release's records and objects.
-    pub namespace: String,
-    /// Helm's release name.
-    pub name: String,
-}
-
-impl fmt::Display for ReleaseRef {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.namespace, self.name)
-    }
-}
-
-/// A Helm revision; 1 is the first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Revision(pub u32);
-
-impl fmt::Display for Revision {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
+pub use vllm_rollback_objects::release::{ReleaseRef, Revision};
 
 /// Status of a revision (helm v4.3 `pkg/release/common/status.go`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

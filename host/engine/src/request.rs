@@ -119,20 +119,3 @@ impl Request {
         self.accept.contains(&what)
     }
 }
-
-impl ReleaseRef {
-    /// A command on this release: `kubectl vllm-rollback history llama -n prod`.
-    ///
-    /// ```
-    /// use vllm_rollback_engine::release::ReleaseRef;
-    ///
-    /// let release = ReleaseRef { namespace: "prod".into(), name: "llama".into() };
-    /// assert_eq!(release.command("plan", "3"), "kubectl vllm-rollback plan llama 3 -n prod");
-    /// assert_eq!(release.command("", ""), "kubectl vllm-rollback llama -n prod");
-    /// ```
-    pub fn command(&self, verb: &str, rest: &str) -> String {
-        let words = ["kubectl vllm-rollback", verb, &self.name, rest, "-n", &self.namespace];
-        let words: Vec<_> = words.into_iter().filter(|word| !word.is_empty()).collect();
-        words.join(" ")
-    }
-}

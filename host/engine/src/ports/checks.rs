@@ -1,0 +1,1 @@
+//! What the sandbox asks on behalf of checks.

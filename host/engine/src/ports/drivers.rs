@@ -1,0 +1,1 @@
+//! What registry drivers ask of the cluster and of routers.
