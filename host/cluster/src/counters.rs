@@ -6,7 +6,6 @@ use vllm_rollback_engine::failure::Failure;
 use vllm_rollback_engine::release::ReleaseRecord;
 
 use crate::connect::Cluster;
-use crate::manifest::Manifest;
 use crate::metrics::{self, Unread};
 use crate::pod_http::{PodHttp, PodHttpError};
 use crate::serving;
@@ -19,7 +18,7 @@ impl Cluster {
     /// # Errors
     /// `Invalid` when the manifest cannot be read; `Forbidden`, `Unreachable`.
     pub async fn answered_requests(&self, record: &ReleaseRecord) -> Result<BTreeMap<String, Option<u64>>, Failure> {
-        let manifest = Manifest::of(record)?;
+        let manifest = record.objects()?;
         let pods = serving::answering(self, &manifest).await?;
         let http = PodHttp::new(self.clone());
         let reading = pods.iter().map(|pod| {

@@ -6,7 +6,6 @@ use vllm_rollback_engine::release::ReleaseRecord;
 use vllm_rollback_engine::workload::{Finding, Severity};
 
 use crate::connect::Cluster;
-use crate::manifest::Manifest;
 use crate::routes::{LeadsTo, RouteState};
 use crate::services::{ServicePorts, Services};
 use crate::wire::Resource;
@@ -25,7 +24,7 @@ impl Cluster {
     /// # Errors
     /// `Invalid` when the manifest cannot be read; `Forbidden`, `Unreachable` when the Services cannot be listed.
     pub async fn routing(&self, record: &ReleaseRecord) -> Result<Vec<Finding>, Failure> {
-        let manifest = Manifest::of(record)?;
+        let manifest = record.objects()?;
         let path = Resource::apps("deployments").collection(Some(self.namespace()));
         let query: [(&str, &str); 0] = [];
         let deployments = self.wire().list(&path, &query);

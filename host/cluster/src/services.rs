@@ -48,7 +48,7 @@ impl Services {
     /// # Errors
     /// `Invalid` when the manifest cannot be read.
     pub fn of(&self, record: &ReleaseRecord) -> Result<Vec<ServicePorts>, Failure> {
-        Ok(self.leading_to(&Manifest::of(record)?))
+        Ok(self.leading_to(&record.objects()?))
     }
 
     /// As [`Self::of`].
@@ -73,7 +73,7 @@ impl Services {
 /// # Errors
 /// `Invalid` when the manifest cannot be read.
 pub fn model_of(record: &ReleaseRecord) -> Result<Option<String>, Failure> {
-    let manifest = Manifest::of(record)?;
+    let manifest = record.objects()?;
     Ok(manifest.serving_workloads().iter().find_map(served_model))
 }
 

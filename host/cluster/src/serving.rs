@@ -31,7 +31,7 @@ impl Cluster {
     /// # Errors
     /// `Invalid` when the manifest cannot be read; `Forbidden`, `Unreachable`.
     pub async fn pod_ips(&self, record: &ReleaseRecord) -> Result<Vec<PodIp>, Failure> {
-        let manifest = Manifest::of(record)?;
+        let manifest = record.objects()?;
         let live = view::read_all(self, &manifest.serving_workloads()).await?;
         let mut found = Vec::new();
         for live in &live {

@@ -82,7 +82,7 @@ impl ReleaseView {
     /// # Errors
     /// `Invalid` when the manifest cannot be read.
     pub fn new(cluster: Cluster, record: &ReleaseRecord) -> Result<Self, Failure> {
-        let manifest = Manifest::of(record)?;
+        let manifest = record.objects()?;
         Ok(Self { cluster, manifest })
     }
 

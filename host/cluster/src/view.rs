@@ -7,7 +7,7 @@ use serde_json::Value;
 use vllm_rollback_engine::failure::Failure;
 
 use crate::connect::Cluster;
-use crate::manifest::{Workload, WorkloadKind};
+use crate::manifest::{Workload, WorkloadKind, mapping};
 use crate::pods;
 use crate::wire::{ApiError, Resource};
 
@@ -116,7 +116,7 @@ async fn fetch(cluster: &Cluster, workload: &Workload<'_>, label: String) -> Res
     let namespace = Some(workload.object.namespace.as_str());
     let selector = workload.selector();
     let query = [("labelSelector", selector.as_str())];
-    let object = async { wire.find(&workload.path()).await };
+    let object = async { wire.find(&mapping::path(workload)).await };
     let pods = async { wire.list(&Resource::core("pods").collection(namespace), &query).await };
     let revisions = async {
         match revisions_resource(workload.kind) {

@@ -13,7 +13,6 @@ use vllm_rollback_engine::workload::{
 };
 
 use crate::connect::Cluster;
-use crate::manifest::Manifest;
 use crate::{drain, drift, evidence, gitops, preflight, readiness, serving, standing};
 
 /// The workloads of a release in the cluster's namespace.
@@ -45,7 +44,7 @@ impl ReleaseWorkloads {
 #[async_trait]
 impl Workloads for ReleaseWorkloads {
     async fn preflight(&self, current: &ReleaseRecord, target: &ReleaseRecord) -> Result<Preflight, Failure> {
-        let (current, target) = (Manifest::of(current)?, Manifest::of(target)?);
+        let (current, target) = (current.objects()?, target.objects()?);
         preflight::look(&self.cluster, &current, &target, self.service_gate).await
     }
 
@@ -54,11 +53,11 @@ impl Workloads for ReleaseWorkloads {
     }
 
     async fn live_objects(&self, record: &ReleaseRecord) -> Result<Vec<Value>, Failure> {
-        preflight::live_objects(&self.cluster, &Manifest::of(record)?).await
+        preflight::live_objects(&self.cluster, &record.objects()?).await
     }
 
     async fn standing(&self, target: &ReleaseRecord) -> Result<Standing, Failure> {
-        standing::standing(&self.cluster, &Manifest::of(target)?).await
+        standing::standing(&self.cluster, &target.objects()?).await
     }
 
     async fn drain(
@@ -68,11 +67,11 @@ impl Workloads for ReleaseWorkloads {
         deadline: Duration,
         observer: &dyn Observer,
     ) -> Result<Drained, Failure> {
-        drain::drain(&self.cluster, &Manifest::of(current)?, spared, deadline, observer).await
+        drain::drain(&self.cluster, &current.objects()?, spared, deadline, observer).await
     }
 
     async fn evidence(&self, current: &ReleaseRecord) -> Vec<EvidenceItem> {
-        match Manifest::of(current) {
+        match current.objects() {
             Ok(manifest) => evidence::gather(&self.cluster, &manifest).await,
             Err(failure) => vec![EvidenceItem {
                 name: "evidence-failed.txt".to_owned(),
@@ -91,10 +90,10 @@ impl Workloads for ReleaseWorkloads {
     }
 
     async fn drift(&self, target: &ReleaseRecord) -> Result<Vec<Drift>, Failure> {
-        drift::drift(&self.cluster, &Manifest::of(target)?).await
+        drift::drift(&self.cluster, &target.objects()?).await
     }
 
     async fn serving_pods(&self, target: &ReleaseRecord) -> Result<Vec<ServingPod>, Failure> {
-        serving::pods(&self.cluster, &Manifest::of(target)?).await
+        serving::pods(&self.cluster, &target.objects()?).await
     }
 }

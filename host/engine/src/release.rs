@@ -4,7 +4,10 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use vllm_rollback_objects::manifest::Manifest;
 pub use vllm_rollback_objects::release::{ReleaseRef, Revision};
+
+use crate::failure::{Failure, FailureKind};
 
 /// Status of a revision (helm v4.3 `pkg/release/common/status.go`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -202,4 +205,25 @@ pub struct HelmInfo {
     pub has_description: bool,
     /// `helm rollback` offers `--server-side`.
     pub has_server_side: bool,
+}
+
+impl ReleaseRecord {
+    /// The objects of its manifest.
+    ///
+    /// # Errors
+    /// `Invalid` when the manifest cannot be read; the place is told and not the content, which may be secret.
+    pub fn objects(&self) -> Result<Manifest, Failure> {
+        let Self { release, revision, .. } = self;
+        Manifest::parse(&self.manifest, &release.namespace).map_err(|why| {
+            Failure::new(
+                FailureKind::Invalid,
+                format!("the manifest of {release} revision {revision} cannot be read"),
+            )
+            .because(why)
+            .next(format!(
+                "helm get manifest {} --revision {revision} -n {}",
+                release.name, release.namespace
+            ))
+        })
+    }
 }

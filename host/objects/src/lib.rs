@@ -3,4 +3,9 @@
 //! Below the engine: everything may use this crate, and it uses nothing of ours.
 
 pub mod http;
+pub mod identity;
+pub mod manifest;
+pub mod quantity;
 pub mod release;
+pub mod served_model;
+pub mod workload;

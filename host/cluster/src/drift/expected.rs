@@ -2,13 +2,13 @@
 
 use serde_json::Value;
 
-use crate::manifest::Workload;
+use crate::manifest::{Workload, mapping};
 use crate::wire::{ApiError, Wire, with_query};
 
 /// Creates the workload under another name as a dry run: defaulting and admission run, nothing is stored. None when the
 /// server or an admission webhook does not do dry runs, or this user may not create it.
 pub(crate) async fn defaulted(wire: &Wire, workload: &Workload<'_>) -> Result<Option<Value>, ApiError> {
-    let path = workload.kind.resource().collection(Some(&workload.object.namespace));
+    let path = mapping::workloads(workload.kind).collection(Some(&workload.object.namespace));
     let answer = wire
         .create(&with_query(&path, &[("dryRun", "All")]), &copy(workload))
         .await;

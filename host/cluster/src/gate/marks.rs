@@ -6,7 +6,6 @@ use vllm_rollback_engine::release::ReleaseRecord;
 use vllm_rollback_engine::workload::ServingPod;
 
 use crate::connect::Cluster;
-use crate::manifest::Manifest;
 use crate::pods;
 use crate::view;
 use crate::wire::{Patch, Resource};
@@ -62,7 +61,7 @@ impl Cluster {
     }
 
     async fn release_pods(&self, record: &ReleaseRecord) -> Result<Vec<Value>, Failure> {
-        let manifest = Manifest::of(record)?;
+        let manifest = record.objects()?;
         let live = view::read_all(self, &manifest.serving_workloads()).await?;
         Ok(live.into_iter().flat_map(|live| live.pods).collect())
     }

@@ -5,8 +5,18 @@ use std::collections::HashMap;
 use serde_json::Value;
 use tokio::sync::Mutex;
 
-use super::Object;
+use super::{Object, Workload, WorkloadKind};
 use crate::wire::{ApiError, Resource, Wire, escape};
+
+/// The resource of a kind whose rollout can be watched.
+pub(crate) fn workloads(kind: WorkloadKind) -> Resource {
+    Resource::apps(kind.plural())
+}
+
+/// Where the API has a workload.
+pub(crate) fn path(workload: &Workload<'_>) -> String {
+    workloads(workload.kind).object(&workload.object.namespace, &workload.object.name)
+}
 
 /// Kinds to resources, remembered.
 pub(crate) struct Mapper {

@@ -5,7 +5,7 @@ use vllm_rollback_engine::workload::{Finding, Severity};
 
 use super::finding;
 use crate::connect::Cluster;
-use crate::manifest::{Manifest, Mapper};
+use crate::manifest::{Manifest, Mapper, mapping};
 use crate::view::revisions_resource;
 use crate::wire::Resource;
 
@@ -40,7 +40,7 @@ fn own_calls(target: &Manifest, service_gate: bool) -> Vec<Call> {
     }
     for verb in ["get", "list", "watch"] {
         for workload in target.workloads() {
-            let resource = workload.kind.resource();
+            let resource = mapping::workloads(workload.kind);
             calls.push(call(
                 verb,
                 &resource.group,
@@ -165,7 +165,11 @@ async fn helm_calls(mapper: &Mapper, current: &Manifest, target: &Manifest) -> V
 fn dry_run_calls(target: &Manifest) -> Vec<Call> {
     let purpose = "comparing live objects with all that the manifest means (a dry run)";
     let of = |resource: &Resource| call("create", &resource.group, &resource.plural, purpose, Severity::Warning);
-    target.workloads().iter().map(|w| of(&w.kind.resource())).collect()
+    target
+        .workloads()
+        .iter()
+        .map(|w| of(&mapping::workloads(w.kind)))
+        .collect()
 }
 
 /// None: the question itself failed.

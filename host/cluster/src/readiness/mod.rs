@@ -18,7 +18,7 @@ use board::{Board, Picture, Source, latest_event};
 use crate::causes::Seen;
 use crate::connect::Cluster;
 use crate::logs;
-use crate::manifest::{Manifest, Workload};
+use crate::manifest::{Workload, mapping};
 use crate::serving;
 use crate::view::revisions_resource;
 use crate::wire::Resource;
@@ -37,7 +37,7 @@ pub(crate) async fn watch_ready(
     deadline: Duration,
     observer: &dyn Observer,
 ) -> Result<Ready, NotReady> {
-    let manifest = Manifest::of(target).map_err(NotReady::Failed)?;
+    let manifest = target.objects().map_err(NotReady::Failed)?;
     let workloads = manifest.workloads();
     let end = Instant::now() + deadline;
     let mut changes = start(cluster, &workloads);
@@ -99,7 +99,11 @@ fn start(cluster: &Cluster, workloads: &[Workload<'_>]) -> mpsc::Receiver<(Sourc
         let namespace = Some(workload.object.namespace.as_str());
         let labels = || vec![("labelSelector", workload.selector())];
         let name = vec![("fieldSelector", format!("metadata.name={}", workload.object.name))];
-        go(workload.kind.resource().collection(namespace), name, Source::Object(at));
+        go(
+            mapping::workloads(workload.kind).collection(namespace),
+            name,
+            Source::Object(at),
+        );
         go(Resource::core("pods").collection(namespace), labels(), Source::Pods(at));
         if let Some(resource) = revisions_resource(workload.kind) {
             go(resource.collection(namespace), labels(), Source::Revisions(at));

@@ -7,7 +7,7 @@ use vllm_rollback_engine::release::ReleaseRecord;
 use super::RouteKind;
 use super::status::list;
 use crate::connect::Cluster;
-use crate::manifest::{Manifest, selects};
+use crate::manifest::selects;
 
 /// Its groups: since it is stable, and before.
 const POOL_GROUPS: [&str; 2] = ["inference.networking.k8s.io", "inference.networking.x-k8s.io"];
@@ -54,7 +54,7 @@ pub(super) struct Resolver<'a> {
 
 impl<'a> Resolver<'a> {
     pub(super) fn new(cluster: &'a Cluster, record: &ReleaseRecord) -> Result<Self, Failure> {
-        let manifest = Manifest::of(record)?;
+        let manifest = record.objects()?;
         let workloads = manifest.serving_workloads();
         let pods = workloads
             .iter()

@@ -8,14 +8,14 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 use similar::TextDiff;
-use vllm_rollback_engine::failure::{Failure, FailureKind};
+use vllm_rollback_engine::failure::Failure;
 use vllm_rollback_engine::plan::{ObjectChange, ObjectDiff};
 use vllm_rollback_engine::release::ReleaseRecord;
+use vllm_rollback_objects::identity::{Identity, Object};
 
 pub use drift::drift;
 pub use stranded::stranded;
 
-use crate::manifest::{Identity, Object, identify, split};
 use crate::redact::redact_object;
 
 /// Compares two revisions and the live objects of the current one. The order is the target's, then what only the
@@ -26,10 +26,7 @@ use crate::redact::redact_object;
 pub fn diff(current: &ReleaseRecord, target: &ReleaseRecord, live: &[Value]) -> Result<Vec<ObjectDiff>, Failure> {
     let mut old = objects(current)?;
     let new = objects(target)?;
-    let live: BTreeMap<Identity, &Value> = live
-        .iter()
-        .filter_map(|value| Some((placed(identify(value)?, current), value)))
-        .collect();
+    let live = by_identity(live, current);
     let labels = (
         format!("revision {}", current.revision),
         format!("revision {}", target.revision),
@@ -47,30 +44,15 @@ pub fn diff(current: &ReleaseRecord, target: &ReleaseRecord, live: &[Value]) -> 
 }
 
 fn objects(record: &ReleaseRecord) -> Result<Vec<(Identity, Value)>, Failure> {
-    let split = split(&record.manifest).map_err(|why| {
-        let release = &record.release;
-        Failure::new(
-            FailureKind::Invalid,
-            format!("revision {} of {release} cannot be compared", record.revision),
-        )
-        .because(why)
-        .next(format!(
-            "helm get manifest {} -n {} --revision {}",
-            release.name, release.namespace, record.revision
-        ))
-    })?;
-    Ok(split
-        .into_iter()
-        .map(|Object { identity, value }| (placed(identity, record), value))
-        .collect())
+    let manifest = record.objects()?;
+    let objects = manifest.objects.into_iter();
+    Ok(objects.map(|object| (object.identity(), object.json)).collect())
 }
 
-/// Gives an object without a namespace that of the release. One of no namespace gets it too, on all three sides alike.
-fn placed(mut identity: Identity, record: &ReleaseRecord) -> Identity {
-    identity
-        .namespace
-        .get_or_insert_with(|| record.release.namespace.clone());
-    identity
+/// The live objects by what they are.
+fn by_identity<'l>(live: &'l [Value], record: &ReleaseRecord) -> BTreeMap<Identity, &'l Value> {
+    let read = |value: &Value| Some(Object::read(value.clone(), &record.release.namespace)?.identity());
+    live.iter().filter_map(|value| Some((read(value)?, value))).collect()
 }
 
 fn compare(

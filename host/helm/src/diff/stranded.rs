@@ -8,8 +8,7 @@ use vllm_rollback_engine::failure::Failure;
 use vllm_rollback_engine::release::ReleaseRecord;
 
 use super::drift::{MERGE_KEYS, by_key, field};
-use super::{is_kept, objects, placed};
-use crate::manifest::{Identity, identify};
+use super::{by_identity, is_kept, objects};
 
 /// Fields that `applied` declares, that are live, and that a rollback from `current` to `target` does not touch, as
 /// `Deployment/llama: spec.…env[X]`, or `Job/x` where it is the whole object. No values: they may be secret.
@@ -22,12 +21,9 @@ pub fn stranded(
     target: &ReleaseRecord,
     live: &[Value],
 ) -> Result<Vec<String>, Failure> {
-    let by_identity = |record| Ok::<BTreeMap<_, _>, Failure>(objects(record)?.into_iter().collect());
-    let (current_objects, target_objects) = (by_identity(current)?, by_identity(target)?);
-    let live: BTreeMap<Identity, &Value> = live
-        .iter()
-        .filter_map(|value| Some((placed(identify(value)?, applied), value)))
-        .collect();
+    let sorted = |record| Ok::<BTreeMap<_, _>, Failure>(objects(record)?.into_iter().collect());
+    let (current_objects, target_objects) = (sorted(current)?, sorted(target)?);
+    let live = by_identity(live, applied);
     let mut found = Vec::new();
     for (identity, object) in objects(applied)? {
         let Some(live) = live.get(&identity) else {

@@ -2,6 +2,8 @@ use proptest::prelude::*;
 use serde_json::json;
 use vllm_rollback_engine::release::{ApplyMethod, ReleaseRef, ReleaseStatus, Revision};
 
+use vllm_rollback_engine::failure::FailureKind;
+
 use super::*;
 
 pub(super) fn record(revision: u32, manifest: &str) -> ReleaseRecord {

@@ -16,6 +16,7 @@ mod helm_records;
 mod helm_traps;
 mod helm_writers;
 mod lock;
+mod manifests;
 mod owners;
 mod permissions;
 mod postgres;

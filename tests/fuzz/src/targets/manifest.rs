@@ -1,7 +1,7 @@
 //! A record's manifest: YAML of any chart.
 
-use vllm_rollback_helm::manifest::split;
 use vllm_rollback_helm::redact::{redact_object, redact_text};
+use vllm_rollback_objects::manifest::Manifest;
 
 use super::assert_is_a_line;
 
@@ -13,21 +13,18 @@ use super::assert_is_a_line;
 pub fn manifest(data: &[u8]) {
     let text = String::from_utf8_lossy(data);
     let _ = redact_text(&text);
-    match split(&text) {
-        Ok(objects) => {
+    match Manifest::parse(&text, "ml") {
+        Ok(Manifest { objects }) => {
             let mut written = String::new();
             for object in &objects {
-                assert!(!object.identity.kind.is_empty() && !object.identity.name.is_empty());
-                let mut shown = object.value.clone();
+                assert!(!object.kind.is_empty() && !object.name.is_empty());
+                let mut shown = object.json.clone();
                 redact_object(&mut shown);
-                assert_eq!(shown["kind"], object.value["kind"]);
-                written.push_str(&format!("---\n{}\n", object.value));
+                assert_eq!(shown["kind"], object.json["kind"]);
+                written.push_str(&format!("---\n{}\n", object.json));
             }
-            let again = split(&written).unwrap();
-            let identities = |objects: &[vllm_rollback_helm::manifest::Object]| {
-                objects.iter().map(|one| one.identity.clone()).collect::<Vec<_>>()
-            };
-            assert_eq!(identities(&again), identities(&objects));
+            let again = Manifest::parse(&written, "ml").unwrap().objects;
+            assert_eq!(again, objects);
         }
         Err(why) => assert_is_a_line(&why, 120),
     }

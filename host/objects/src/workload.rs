@@ -2,14 +2,16 @@
 
 use serde_json::Value;
 
-use super::Object;
-use crate::wire::Resource;
+use crate::identity::Object;
 
 /// Kinds whose rollout can be watched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum WorkloadKind {
+pub enum WorkloadKind {
+    /// Replaces pods by way of ReplicaSets.
     Deployment,
+    /// Replaces pods under the same names.
     StatefulSet,
+    /// A pod for each node.
     DaemonSet,
 }
 
@@ -26,55 +28,57 @@ impl WorkloadKind {
         }
     }
 
-    pub(crate) fn resource(self) -> Resource {
-        Resource::apps(match self {
+    /// Its plural in the API, in the group `apps`.
+    pub fn plural(self) -> &'static str {
+        match self {
             Self::Deployment => "deployments",
             Self::StatefulSet => "statefulsets",
             Self::DaemonSet => "daemonsets",
-        })
+        }
     }
 }
 
 /// An object of the manifest that runs pods.
 #[derive(Debug, Clone)]
-pub(crate) struct Workload<'a> {
-    pub(crate) object: &'a Object,
-    pub(crate) kind: WorkloadKind,
+pub struct Workload<'a> {
+    /// The object.
+    pub object: &'a Object,
+    /// Which kind of them.
+    pub kind: WorkloadKind,
 }
 
 impl<'a> Workload<'a> {
-    pub(super) fn read(object: &'a Object) -> Option<Self> {
+    pub(crate) fn read(object: &'a Object) -> Option<Self> {
         let kind = WorkloadKind::of(object)?;
         Some(Self { object, kind })
     }
 
-    pub(crate) fn pod_spec(&self) -> &'a Value {
+    /// The spec of its pod template.
+    pub fn pod_spec(&self) -> &'a Value {
         &self.object.json["spec"]["template"]["spec"]
     }
 
-    pub(crate) fn containers(&self) -> impl Iterator<Item = &'a Value> {
+    /// The containers of its pod template, without those that only begin.
+    pub fn containers(&self) -> impl Iterator<Item = &'a Value> {
         self.pod_spec()["containers"].as_array().into_iter().flatten()
     }
 
-    pub(crate) fn pod_labels(&self) -> &'a Value {
+    /// The labels of its pod template.
+    pub fn pod_labels(&self) -> &'a Value {
         &self.object.json["spec"]["template"]["metadata"]["labels"]
     }
 
     /// Its selector as the API's `labelSelector` parameter.
-    pub(crate) fn selector(&self) -> String {
+    pub fn selector(&self) -> String {
         label_selector(&self.object.json["spec"]["selector"])
     }
 
     /// Pods it asks for; a Deployment that does not say gets 1. A DaemonSet's number depends on the nodes.
-    pub(crate) fn replicas(&self) -> u64 {
+    pub fn replicas(&self) -> u64 {
         self.object.json["spec"]["replicas"].as_u64().unwrap_or(1)
     }
 
-    pub(crate) fn path(&self) -> String {
-        self.kind.resource().object(&self.object.namespace, &self.object.name)
-    }
-
-    pub(super) fn first_container_port(&self) -> Option<u16> {
+    pub(crate) fn first_container_port(&self) -> Option<u16> {
         self.containers()
             .flat_map(|c| c["ports"].as_array().into_iter().flatten())
             .find_map(port_number)
@@ -86,7 +90,7 @@ fn port_number(port: &Value) -> Option<u16> {
 }
 
 /// A `LabelSelector` as a query parameter.
-pub(crate) fn label_selector(selector: &Value) -> String {
+pub fn label_selector(selector: &Value) -> String {
     let mut parts: Vec<String> = Vec::new();
     for (key, value) in selector["matchLabels"].as_object().into_iter().flatten() {
         parts.push(format!("{key}={}", value.as_str().unwrap_or_default()));
@@ -111,7 +115,7 @@ pub(crate) fn label_selector(selector: &Value) -> String {
 }
 
 /// Every label of the selector is among the labels; an empty selector selects nothing.
-pub(crate) fn selects(selector: &Value, labels: &Value) -> bool {
+pub fn selects(selector: &Value, labels: &Value) -> bool {
     let Some(selector) = selector.as_object() else {
         return false;
     };
@@ -120,22 +124,24 @@ pub(crate) fn selects(selector: &Value, labels: &Value) -> bool {
 
 /// A Service of the manifest.
 #[derive(Debug, Clone)]
-pub(crate) struct Service<'a> {
-    pub(crate) object: &'a Object,
+pub struct Service<'a> {
+    /// The object.
+    pub object: &'a Object,
 }
 
 impl<'a> Service<'a> {
-    pub(super) fn read(object: &'a Object) -> Option<Self> {
+    pub(crate) fn read(object: &'a Object) -> Option<Self> {
         (object.kind == "Service" && object.api_version == "v1").then_some(Self { object })
     }
 
-    pub(crate) fn matches(&self, workload: &Workload<'_>) -> bool {
+    /// Selects the pods of a workload.
+    pub fn matches(&self, workload: &Workload<'_>) -> bool {
         self.object.namespace == workload.object.namespace
             && selects(&self.object.json["spec"]["selector"], workload.pod_labels())
     }
 
     /// The container port that its first TCP port leads to.
-    pub(super) fn target_port(&self, workload: &Workload<'_>) -> Option<u16> {
+    pub(crate) fn target_port(&self, workload: &Workload<'_>) -> Option<u16> {
         let ports = self.object.json["spec"]["ports"].as_array()?;
         let port = ports
             .iter()
@@ -157,8 +163,8 @@ impl<'a> Service<'a> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Manifest;
     use super::*;
+    use crate::manifest::Manifest;
     use serde_json::json;
 
     fn manifest(target_port: &str) -> Manifest {

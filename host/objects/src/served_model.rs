@@ -4,13 +4,13 @@
 
 use serde_json::Value;
 
-use super::Workload;
+use crate::workload::Workload;
 
 const SERVED: &str = "--served-model-name";
 const MODEL: &str = "--model";
 
 /// The served name of the first container that tells one.
-pub(crate) fn served_model(workload: &Workload<'_>) -> Option<String> {
+pub fn served_model(workload: &Workload<'_>) -> Option<String> {
     workload.containers().find_map(of_container)
 }
 
