@@ -5,6 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use vllm_rollback_engine::workload::EvidenceItem;
+use vllm_rollback_objects::redaction;
 
 use crate::connect::Cluster;
 use crate::events;
@@ -12,7 +13,6 @@ use crate::logs;
 use crate::manifest::Manifest;
 use crate::pod_http::{Deadlines, PodHttp};
 use crate::pods;
-use crate::redact;
 use crate::snapshot::{PodSnapshot, snapshot};
 use crate::view::{self, LiveWorkload};
 
@@ -69,7 +69,7 @@ fn pods_json(live: &[LiveWorkload]) -> String {
         })
         .collect();
     let text = serde_json::to_string_pretty(&workloads).unwrap_or_default();
-    redact::text(&text)
+    redaction::text(&text)
 }
 
 fn pod_json(pod: &Value, target: Option<&str>, now: Timestamp) -> Value {
@@ -110,7 +110,7 @@ async fn events_text(cluster: &Cluster, live: &[LiveWorkload]) -> Option<Evidenc
             )
         })
         .collect();
-    Some(item("events.txt", redact::text(&(lines.join("\n") + "\n"))))
+    Some(item("events.txt", redaction::text(&(lines.join("\n") + "\n"))))
 }
 
 async fn all_logs(cluster: &Cluster, live: &[LiveWorkload]) -> Vec<EvidenceItem> {
@@ -133,7 +133,10 @@ async fn all_logs(cluster: &Cluster, live: &[LiveWorkload]) -> Vec<EvidenceItem>
             .await
             .ok()?;
         let suffix = if previous { ".previous" } else { "" };
-        Some(item(format!("logs/{name}.{container}{suffix}.log"), redact::text(&log)))
+        Some(item(
+            format!("logs/{name}.{container}{suffix}.log"),
+            redaction::text(&log),
+        ))
     });
     futures::future::join_all(reads).await.into_iter().flatten().collect()
 }

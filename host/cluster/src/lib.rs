@@ -41,7 +41,6 @@ mod metrics;
 mod pods;
 mod preflight;
 mod readiness;
-mod redact;
 mod serving;
 mod standing;
 mod view;

@@ -1,5 +1,7 @@
 //! The last lines of a container's log, bounded.
 
+use vllm_rollback_objects::redaction;
+
 use crate::connect::Cluster;
 use crate::wire::{ApiError, Resource, with_query};
 
@@ -27,8 +29,9 @@ pub(crate) async fn tail(
     cluster.wire().text(&with_query(&path, &query)).await
 }
 
-/// The last lines that say something, for an error's evidence.
+/// The last lines that say something, for an error's evidence; without secrets.
 pub(crate) fn last_lines(log: &str, count: usize) -> Vec<String> {
+    let log = redaction::text(log);
     let lines: Vec<&str> = log.lines().map(str::trim_end).filter(|l| !l.is_empty()).collect();
     lines[lines.len().saturating_sub(count)..]
         .iter()

@@ -3,9 +3,10 @@
 use serde_json::Value;
 use vllm_rollback_engine::failure::Failure;
 use vllm_rollback_engine::workload::Standing;
+use vllm_rollback_objects::comparison::is_live;
+use vllm_rollback_objects::fields::Fields;
 
 use crate::connect::Cluster;
-use crate::drift::is_covered;
 use crate::manifest::{Manifest, Workload};
 use crate::serving::serving;
 use crate::view::LiveWorkload;
@@ -47,6 +48,7 @@ fn sort(found: &mut Standing, workload: &Workload<'_>, live: &LiveWorkload, port
 /// UID of the one ReplicaSet whose pods run this template. Where two differ only in what the template leaves open, nobody can
 /// tell which one it is.
 fn revision_that_runs<'l>(template: &Value, live: &'l LiveWorkload) -> Option<&'l str> {
+    let fields = Fields::of_kind("apps/v1", "Deployment");
     let has_pods = |set: &&Value| {
         let uid = Some(pods::uid(set));
         live.pods.iter().any(|pod| pods::controller_uid(pod) == uid)
@@ -55,7 +57,7 @@ fn revision_that_runs<'l>(template: &Value, live: &'l LiveWorkload) -> Option<&'
         .revisions
         .iter()
         .filter(has_pods)
-        .filter(|set| is_covered(template, &set["spec"]["template"]));
+        .filter(|set| is_live(&fields, &["spec", "template"], template, &set["spec"]["template"]));
     let first = running.next()?;
     running.next().is_none().then(|| pods::uid(first))
 }

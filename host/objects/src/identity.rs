@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde_json::Value;
 
+use crate::fields::Fields;
+
 /// What makes two manifests' objects the same one. The version is left out: Helm patches an object across versions of
 /// its group, and creates and deletes across groups (helm#31768, fixed in 4.1.1).
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -61,6 +63,11 @@ impl Object {
             namespace: self.namespace.clone(),
             name: self.name.clone(),
         }
+    }
+
+    /// What the API has in its fields.
+    pub fn fields(&self) -> Fields {
+        Fields::of_kind(&self.api_version, &self.kind)
     }
 
     /// `Deployment/llama`.

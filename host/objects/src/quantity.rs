@@ -120,7 +120,9 @@ impl Decimal {
         }
         let length = usize::try_from(length).unwrap_or(0);
         let all = self.digits.iter().copied().chain(std::iter::repeat(0));
-        let whole = all.take(length).fold(0, |sum: i128, digit| sum * 10 + i128::from(digit));
+        let whole = all
+            .take(length)
+            .fold(0, |sum: i128, digit| sum * 10 + i128::from(digit));
         let finer = self.digits.iter().skip(length).any(|digit| *digit != 0);
         whole + i128::from(finer)
     }
@@ -163,7 +165,15 @@ mod tests {
 
     #[test]
     fn what_is_asked_for_is_rounded_up_to_whole_units() {
-        for (text, units) in [("1", 1), ("2", 2), ("1500m", 2), ("1n", 1), ("0", 0), ("-1500m", -1), ("1Ki", 1024)] {
+        for (text, units) in [
+            ("1", 1),
+            ("2", 2),
+            ("1500m", 2),
+            ("1n", 1),
+            ("0", 0),
+            ("-1500m", -1),
+            ("1Ki", 1024),
+        ] {
             assert_eq!(Quantity::parse(text).unwrap().units(), units, "{text}");
         }
     }

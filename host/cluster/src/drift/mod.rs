@@ -1,15 +1,11 @@
 //! Whether what lives is what the target's manifest says, leftovers of other revisions included (helm#13346).
 
-mod compare;
 mod expected;
-pub(crate) mod quantity;
 
-use base64::Engine;
 use serde_json::{Value, json};
 use vllm_rollback_engine::failure::Failure;
 use vllm_rollback_engine::workload::Drift;
-
-use compare::{Comparison, How};
+use vllm_rollback_objects::comparison::{Against, Difference, as_stored, compare};
 
 use crate::autoscaler;
 use crate::connect::Cluster;
@@ -17,11 +13,9 @@ use crate::gate::GATE_KEY;
 use crate::manifest::{Manifest, Mapper, Object, Workload};
 
 /// Fields of a live object that are not the manifest's business.
-const IGNORED: &[&str] = &[
-    "metadata.creationTimestamp",
-    "spec.template.metadata.creationTimestamp",
-    "status",
-];
+const IGNORED: &[&str] = &["spec.template.metadata.creationTimestamp"];
+/// Most differences of one object that are told.
+const LIMIT: usize = 20;
 
 /// All differences. Empty means equal.
 pub(crate) async fn drift(cluster: &Cluster, manifest: &Manifest) -> Result<Vec<Drift>, Failure> {
@@ -67,86 +61,88 @@ async fn compare_object(
 
 /// `expected` is the manifest's object with defaults; without it only what the manifest says is compared.
 fn compare_workload(object: &Object, expected: Option<&Value>, live: &Value, is_scaled: bool) -> Vec<Drift> {
-    let label = object.label();
-    let mut ignored = IGNORED.to_vec();
-    if is_scaled {
-        ignored.push("spec.replicas");
-    }
-    let mut comparison = Comparison::new(&label, false, &ignored);
-    match expected {
-        Some(expected) => comparison.compare("spec", &expected["spec"], &live["spec"], How::Exact),
-        None => comparison.compare("spec", &object.json["spec"], &live["spec"], How::Covers),
-    }
-    compare_metadata(&mut comparison, object, live);
-    comparison.found
+    let mut found = match expected {
+        Some(expected) => compare(&object.fields(), &["spec"], &expected["spec"], &live["spec"]),
+        None => declared(object, &["spec"], &object.json["spec"], &live["spec"]),
+    };
+    found.retain(|one| !IGNORED.contains(&one.path.as_str()) && !(is_scaled && one.path == "spec.replicas"));
+    found.extend(compare_metadata(object, live));
+    told(object, found)
 }
 
-/// Everything that is wanted is so; more may be there.
-pub(crate) fn is_covered(wanted: &Value, live: &Value) -> bool {
-    let mut comparison = Comparison::new("", false, &[]);
-    comparison.compare("", wanted, live, How::Covers);
-    comparison.found.is_empty()
+/// What the manifest says and what is not so.
+fn declared(object: &Object, path: &[&str], wanted: &Value, live: &Value) -> Vec<Difference> {
+    let mut found = compare(&object.fields(), path, wanted, live);
+    found.retain(|one| one.against == Against::Declared);
+    found
 }
 
-fn compare_metadata(comparison: &mut Comparison<'_>, object: &Object, live: &Value) {
-    for key in ["labels", "annotations"] {
-        let path = format!("metadata.{key}");
-        comparison.compare(
-            &path,
-            &object.json["metadata"][key],
-            &live["metadata"][key],
-            How::Covers,
-        );
-    }
+fn compare_metadata(object: &Object, live: &Value) -> Vec<Difference> {
+    let maps = ["labels", "annotations"].into_iter();
+    let of = |value: &Value, key: &str| value["metadata"][key].clone();
+    maps.flat_map(|key| declared(object, &["metadata", key], &of(&object.json, key), &of(live, key)))
+        .collect()
 }
 
-/// Objects of other kinds: what the manifest says is so, and maps of data hold nothing more.
+/// Objects of other kinds: what the manifest says is so, and maps of data and a Service's selector hold nothing more.
 fn compare_other(object: &Object, live: &Value) -> Vec<Drift> {
-    let label = object.label();
-    let mut comparison = Comparison::new(&label, object.kind == "Secret", IGNORED);
-    let wanted = with_encoded_strings(object);
+    let wanted = as_stored(&object.json);
+    let mut found = Vec::new();
     for (key, value) in wanted.as_object().into_iter().flatten() {
-        match key.as_str() {
-            "apiVersion" | "kind" | "metadata" | "status" => {}
-            "data" | "binaryData" if is_data(object) => comparison.compare(key, value, &live[key], How::Exact),
-            _ => comparison.compare(key, value, &live[key], How::Covers),
+        if !matches!(key.as_str(), "apiVersion" | "kind" | "metadata" | "status" | "data") {
+            found.extend(declared(object, &[key], value, &live[key]));
         }
     }
-    if is_data(object) && wanted.get("data").is_none() {
-        comparison.compare("data", &json!({}), &live["data"], How::Exact);
+    if is_data(object) {
+        found.extend(compare(
+            &object.fields(),
+            &["data"],
+            &or_empty(&wanted["data"]),
+            &or_empty(&live["data"]),
+        ));
+        found.extend(compare(
+            &object.fields(),
+            &["binaryData"],
+            &or_empty(&wanted["binaryData"]),
+            &or_empty(&live["binaryData"]),
+        ));
+    } else {
+        found.extend(declared(object, &["data"], &wanted["data"], &live["data"]));
     }
     if object.kind == "Service" {
         let mut selector = live["spec"]["selector"].clone();
         if let Some(map) = selector.as_object_mut() {
             map.remove(GATE_KEY);
         }
-        comparison.compare("spec.selector", &wanted["spec"]["selector"], &selector, How::Exact);
+        let more = compare(
+            &object.fields(),
+            &["spec", "selector"],
+            &wanted["spec"]["selector"],
+            &selector,
+        );
+        found.extend(more.into_iter().filter(|one| one.against == Against::Undeclared));
     }
-    compare_metadata(&mut comparison, object, live);
-    // The selector was compared twice: covered with the spec, and exactly.
-    comparison.found.sort_by(|a, b| a.path.cmp(&b.path));
-    comparison.found.dedup();
-    comparison.found
+    found.extend(compare_metadata(object, live));
+    told(object, found)
 }
 
 fn is_data(object: &Object) -> bool {
     matches!(object.kind.as_str(), "ConfigMap" | "Secret") && object.api_version == "v1"
 }
 
-/// The API server stores a Secret's `stringData` in `data`.
-fn with_encoded_strings(object: &Object) -> Value {
-    let mut wanted = object.json.clone();
-    if object.kind == "Secret" && wanted["stringData"].is_object() {
-        let strings = wanted["stringData"].take();
-        for (key, value) in strings.as_object().into_iter().flatten() {
-            let text = value.as_str().unwrap_or_default();
-            wanted["data"][key] = base64::engine::general_purpose::STANDARD.encode(text).into();
-        }
-        if let Some(map) = wanted.as_object_mut() {
-            map.remove("stringData");
-        }
-    }
-    wanted
+/// What is left over is told key by key, although one side has no such map at all.
+fn or_empty(map: &Value) -> Value {
+    if map.is_null() { json!({}) } else { map.clone() }
+}
+
+fn told(object: &Object, found: Vec<Difference>) -> Vec<Drift> {
+    let one = |Difference { path, wanted, live, .. }| Drift {
+        object: object.label(),
+        path,
+        wanted,
+        live,
+    };
+    found.into_iter().take(LIMIT).map(one).collect()
 }
 
 #[cfg(test)]

@@ -3,9 +3,10 @@
 
 use serde_json::Value;
 use vllm_rollback_engine::workload::{Finding, Severity};
+use vllm_rollback_objects::comparison::is_live;
+use vllm_rollback_objects::quantity::Quantity;
 
 use super::finding;
-use crate::drift::quantity;
 use crate::manifest::{Manifest, Mapper, Object};
 use crate::view::LiveWorkload;
 
@@ -99,7 +100,7 @@ fn fixed(object: &Object, live: &Value) -> Option<Fixed> {
         how: "it differs from the live one and can never be changed".to_owned(),
         is_data: false,
     };
-    let differs = |field: &str| !wanted[field].is_null() && !holds(&wanted[field], &now[field]);
+    let differs = |field: &str| !is_live(&object.fields(), &["spec", field], &wanted[field], &now[field]);
     match object.kind.as_str() {
         "Deployment" | "DaemonSet" => (selector(wanted) != selector(now)).then(|| never("spec.selector")),
         "StatefulSet" if selector(wanted) != selector(now) => Some(never("spec.selector")),
@@ -108,9 +109,13 @@ fn fixed(object: &Object, live: &Value) -> Option<Fixed> {
         "StatefulSet" => differs("volumeClaimTemplates").then(|| never("spec.volumeClaimTemplates")),
         "Job" => differs("template").then(|| never("spec.template")),
         "Service" => differs("clusterIP").then(|| never("spec.clusterIP")),
-        "RoleBinding" | "ClusterRoleBinding" => {
-            (!holds(&object.json["roleRef"], &live["roleRef"])).then(|| never("roleRef"))
-        }
+        "RoleBinding" | "ClusterRoleBinding" => (!is_live(
+            &object.fields(),
+            &["roleRef"],
+            &object.json["roleRef"],
+            &live["roleRef"],
+        ))
+        .then(|| never("roleRef")),
         "ConfigMap" | "Secret" if live["immutable"] == true => {
             let maps = ["data", "binaryData"];
             let is_same = maps.iter().all(|map| object.json[*map] == live[*map]) && object.json["stringData"].is_null();
@@ -144,8 +149,8 @@ fn claim(wanted: &Value, live: &Value) -> Option<Fixed> {
         });
     }
     let sizes = [&wanted["resources"], &now["resources"]].map(|r| &r["requests"]["storage"]);
-    let capacity = quantity::parse(&live["status"]["capacity"]["storage"]);
-    let [smaller, larger] = sizes.map(quantity::parse);
+    let capacity = Quantity::read(&live["status"]["capacity"]["storage"]);
+    let [smaller, larger] = sizes.map(Quantity::read);
     // A growth that did not succeed may be taken back (Kubernetes 1.34, RecoverVolumeExpansionFailure).
     let shrinks = smaller? < larger? && smaller? <= capacity?;
     shrinks.then(|| Fixed {
@@ -171,21 +176,6 @@ fn selector(spec: &Value) -> (Value, Value) {
         or(&selector["matchLabels"], Value::Object(serde_json::Map::new())),
         or(&selector["matchExpressions"], Value::Array(Vec::new())),
     )
-}
-
-/// The live value has all that is wanted; the server adds defaults.
-fn holds(wanted: &Value, live: &Value) -> bool {
-    match (wanted, live) {
-        (Value::Object(wanted), Value::Object(live)) => wanted
-            .iter()
-            .all(|(key, value)| value.is_null() || holds(value, live.get(key).unwrap_or(&Value::Null))),
-        (Value::Object(wanted), Value::Null) => wanted.is_empty(),
-        (Value::Array(wanted), Value::Null) => wanted.is_empty(),
-        (Value::Array(wanted), Value::Array(live)) => {
-            wanted.len() == live.len() && wanted.iter().zip(live).all(|(one, other)| holds(one, other))
-        }
-        (one, other) => one == other || quantity::parse(one).is_some_and(|q| Some(q) == quantity::parse(other)),
-    }
 }
 
 #[cfg(test)]

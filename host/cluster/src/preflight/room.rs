@@ -8,10 +8,10 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 use vllm_rollback_engine::workload::{Finding, Severity};
+use vllm_rollback_objects::quantity::Quantity;
 
 use super::finding;
 use crate::connect::Cluster;
-use crate::drift::quantity;
 use crate::manifest::{Manifest, Workload, WorkloadKind};
 use crate::pods;
 use crate::view::LiveWorkload;
@@ -75,11 +75,15 @@ fn requests(spec: &Value) -> Units {
             &resources["requests"]
         };
         for (name, amount) in asked.as_object().into_iter().flatten().filter(|(n, _)| n.contains('/')) {
-            *sum.entry(name.clone()).or_default() += quantity::units(amount);
+            *sum.entry(name.clone()).or_default() += units(amount);
         }
     }
     sum.retain(|_, amount| *amount > 0);
     sum
+}
+
+fn units(amount: &Value) -> i128 {
+    Quantity::read(amount).map_or(0, Quantity::units)
 }
 
 fn free_nodes(nodes: &[Value], running: &[Value]) -> Vec<Node> {
@@ -90,7 +94,7 @@ fn free_nodes(nodes: &[Value], running: &[Value]) -> Vec<Node> {
             .into_iter()
             .flatten()
             .filter(|(resource, _)| resource.contains('/'))
-            .map(|(resource, amount)| (resource.clone(), quantity::units(amount)))
+            .map(|(resource, amount)| (resource.clone(), units(amount)))
             .collect();
         for pod in running.iter().filter(|p| p["spec"]["nodeName"] == name) {
             for (resource, amount) in requests(&pod["spec"]) {
