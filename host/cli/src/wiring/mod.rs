@@ -6,13 +6,8 @@
 pub(crate) mod cluster_view;
 pub(crate) mod connect;
 pub(crate) mod helm;
-pub(crate) mod mirror;
-pub(crate) mod newest;
 pub(crate) mod plugins;
 pub(crate) mod reach;
-pub(crate) mod records;
 pub(crate) mod registry;
 pub(crate) mod router;
-pub(crate) mod routes;
-pub(crate) mod services;
 pub(crate) mod site;

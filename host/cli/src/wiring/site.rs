@@ -5,8 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ulid::Ulid;
+use vllm_rollback_cluster::journal_mirror::SharedConfigMap;
 use vllm_rollback_cluster::pod_http::PodHttp;
+use vllm_rollback_cluster::records::ReleaseRecords;
 use vllm_rollback_cluster::{Cluster, ReleaseLock, ReleaseWorkloads};
+use vllm_rollback_engine::CurrentRecord;
 use vllm_rollback_engine::event::Observer;
 use vllm_rollback_engine::failure::Failure;
 use vllm_rollback_engine::ports::{Clock, Interrupt, Journal, Registry, Releases, Workloads, World};
@@ -33,10 +36,7 @@ use crate::shell::Shell;
 use crate::verbs::version;
 use crate::wiring::cluster_view::SiteView;
 use crate::wiring::helm::HelmUse;
-use crate::wiring::mirror::ClusterMirror;
-use crate::wiring::newest::Newest;
 use crate::wiring::reach::PodReach;
-use crate::wiring::records::ClusterRecords;
 use crate::wiring::{connect, helm, plugins, registry, router};
 
 /// A release in its cluster, with everything that a run needs.
@@ -50,10 +50,10 @@ pub(crate) struct Site {
     /// Traffic.
     pub(crate) registry: Arc<dyn Registry>,
     /// What earlier runs left, and what this one writes.
-    pub(crate) journal: KeptJournal<ClusterMirror>,
+    pub(crate) journal: KeptJournal<SharedConfigMap>,
     checks: CheckRunner,
     cluster: Cluster,
-    newest: Newest,
+    current: CurrentRecord,
     lock: ReleaseLock,
     clock: SystemClock,
     settings: Settings,
@@ -94,25 +94,25 @@ impl Site {
             namespace: cluster.namespace().to_owned(),
             name: release.to_owned(),
         };
-        let records = ClusterRecords::new(cluster.clone(), &shell.env, &release.name)?;
+        let records = ReleaseRecords::new(cluster.clone(), helm::record_store(&shell.env)?, &release.name);
         let releases: Arc<dyn Releases> = Arc::new(HelmReleases::new(release.clone(), records, binary));
-        let newest = Newest::new(Arc::clone(&releases));
-        let registry = registry::driver(&settings, &cluster, &release, &newest).await?;
+        let current = CurrentRecord::new(Arc::clone(&releases));
+        let registry = registry::driver(&settings, &cluster, &release, &current).await?;
         let pods = PodHttp::new(cluster.clone());
         let checks = CheckRunner::new(
             host,
             Arc::new(PodReach(pods.clone())),
-            Arc::new(SiteView::new(cluster.clone(), newest.clone())),
+            Arc::new(SiteView::new(cluster.clone(), current.clone())),
             Arc::new(registry::View(Arc::clone(&registry))),
             router::way(&settings, &cluster)?,
         );
         let local = LocalJournal::new(Place::find(&shell.env, cluster.uid(), &release));
-        let mirror = ClusterMirror::new(cluster.clone(), release.clone());
+        let mirror = SharedConfigMap::new(cluster.clone(), &release.name);
         Ok(Self {
             workloads: Arc::new(workloads(&settings, &cluster)),
             lock: ReleaseLock::new(cluster.clone(), release.name.clone()),
             cluster,
-            newest,
+            current,
             journal: KeptJournal::new(local, mirror, warn),
             clock: SystemClock::start(),
             release,
@@ -171,7 +171,7 @@ impl Site {
 
     /// What seems to send the release traffic, for people: nothing is done with it.
     pub(crate) async fn routing(&self) -> Vec<Finding> {
-        let looking = async { self.cluster.routing(&*self.newest.record().await?).await };
+        let looking = async { self.cluster.routing(&*self.current.record().await?).await };
         looking.await.unwrap_or_else(|failure| {
             vec![Finding {
                 severity: Severity::Unknown,
@@ -187,7 +187,7 @@ impl Site {
     /// # Errors
     /// Forbidden, Unreachable; as reading release records.
     pub(crate) async fn closed_gates(&self) -> Result<Vec<(String, String)>, Failure> {
-        let (record, services) = tokio::try_join!(self.newest.record(), self.cluster.services())?;
+        let (record, services) = tokio::try_join!(self.current.record(), self.cluster.services())?;
         let own = services.of(&record)?.into_iter();
         Ok(own.filter_map(|service| Some((service.name, service.gate?))).collect())
     }
