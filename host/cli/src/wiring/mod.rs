@@ -1,7 +1,6 @@
 //! The engine's world, built out of Helm, cluster, registry and plugins.
 //!
-//! Those crates do not know each other: where one needs another's world it states a small trait, and a file here maps
-//! the two.
+//! Those crates do not know each other: each implements ports of the engine, and the files here hand them to one another.
 
 pub(crate) mod cluster_view;
 pub(crate) mod connect;
@@ -10,4 +9,3 @@ pub(crate) mod plugins;
 pub(crate) mod reach;
 pub(crate) mod registry;
 pub(crate) mod router;
-pub(crate) mod site;

@@ -76,7 +76,7 @@ impl Cluster {
             let now = self.wire().get(&path).await.map_err(|e| e.into_failure(what()))?;
             let is_closed = now["spec"]["selector"].get(GATE_KEY).is_some();
             let opening =
-                is_closed.then(|| json!({ "op": "remove", "path": format!("/spec/selector/{}", pointer(key)) }));
+                is_closed.then(|| json!({ "op": "remove", "path": format!("/spec/selector/{}", pointer(GATE_KEY)) }));
             let Some(patch) = returning_patch(&now, SELECTOR, Vec::from_iter(opening)) else {
                 return Ok(());
             };

@@ -40,7 +40,7 @@ impl PodLink {
         let mut prepared = prepared.body(request.body.clone())?;
         prepared.headers_mut().clone_from(&request.headers);
         if let Some(key) = &self.key {
-            let bearer = HeaderValue::try_from(format!("Bearer {}", key.expose()))?;
+            let bearer = HeaderValue::try_from(format!("Bearer {}", key.expose_secret()))?;
             prepared.headers_mut().insert(header::AUTHORIZATION, bearer);
         }
         Ok(prepared)

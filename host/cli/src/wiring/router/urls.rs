@@ -64,7 +64,7 @@ impl RouterClient for UrlLink {
             sending = sending.body(request.body.clone());
         }
         if let Some(key) = &self.key {
-            sending = sending.bearer_auth(key.expose());
+            sending = sending.bearer_auth(key.expose_secret());
         }
         let failed = |error: reqwest::Error| {
             let kind = if error.is_timeout() {
