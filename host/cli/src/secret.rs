@@ -3,6 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use secrecy::SecretString;
 use vllm_rollback_engine::failure::Failure;
 
 use crate::env::Env;
@@ -18,23 +19,6 @@ pub(crate) enum Source {
     Variable(String),
     /// In this file; a line break at its end does not belong to it.
     File(PathBuf),
-}
-
-/// A secret. It is not shown by `{:?}` and has no `{}`.
-#[derive(Clone, PartialEq, Eq)]
-pub(crate) struct Secret(String);
-
-impl Secret {
-    /// The secret itself, for the one place that sends it.
-    pub(crate) fn expose(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Secret")
-    }
 }
 
 impl Source {
@@ -56,7 +40,7 @@ impl Source {
     ///
     /// # Errors
     /// Usage, when it is not there.
-    pub(crate) fn read(&self, what: &str, env: &Env) -> Result<Secret, Failure> {
+    pub(crate) fn read(&self, what: &str, env: &Env) -> Result<SecretString, Failure> {
         let absent = |why: String| exit::usage(format!("{what} cannot be read")).because(why);
         let text = match self {
             Self::Variable(name) => env.owned(name).ok_or_else(|| {
@@ -74,7 +58,7 @@ impl Source {
         };
         match text.trim_end_matches(['\r', '\n']) {
             "" => Err(absent("it is empty".to_owned()).next("put it there, on one line")),
-            secret => Ok(Secret(secret.to_owned())),
+            secret => Ok(SecretString::from(secret)),
         }
     }
 }
@@ -91,6 +75,8 @@ impl fmt::Display for Source {
 
 #[cfg(test)]
 mod tests {
+    use secrecy::ExposeSecret as _;
+
     use super::*;
 
     #[test]
@@ -100,8 +86,8 @@ mod tests {
         let env = Env::from([("DSN", "hunter2")]);
         for source in [Source::Variable("DSN".into()), Source::File(file.path().into())] {
             let secret = source.read("the key", &env).unwrap();
-            assert_eq!(secret.expose(), "hunter2");
-            assert_eq!(format!("{secret:?}"), "Secret");
+            assert_eq!(secret.expose_secret(), "hunter2");
+            assert!(!format!("{secret:?}").contains("hunter2"));
         }
     }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::time::Duration;
 
+use secrecy::ExposeSecret as _;
 use vllm_rollback_engine::failure::Failure;
 use vllm_rollback_registry::Statuses;
 use vllm_rollback_registry::exec::{Commands, Surroundings, Template};
@@ -172,7 +173,7 @@ fn registry(
 }
 
 fn connection_string(source: &Source, what: &str, env: &Env) -> Result<Dsn, Failure> {
-    Dsn::new(source.read(what, env)?.expose(), source.to_string())
+    Dsn::new(source.read(what, env)?.expose_secret(), source.to_string())
 }
 
 /// What the runbook's `admin-cli` is called with, where the site says nothing else.

@@ -1,12 +1,13 @@
 //! The router of the settings: where clients go, and where its replicas are asked.
 
+use secrecy::SecretString;
 use vllm_rollback_engine::failure::Failure;
 
 use crate::args::traffic::{RouterService, TrafficArgs};
 use crate::config::file::File;
 use crate::env::Env;
 use crate::exit;
-use crate::secret::{Secret, Source};
+use crate::secret::Source;
 
 /// The router that clients use.
 #[derive(Debug, Clone)]
@@ -16,7 +17,7 @@ pub(crate) struct Router {
     /// Where its replicas are asked.
     pub(crate) place: Place,
     /// Its API key.
-    pub(crate) key: Option<Secret>,
+    pub(crate) key: Option<SecretString>,
 }
 
 /// Where a router's replicas are.

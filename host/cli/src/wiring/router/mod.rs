@@ -5,6 +5,7 @@ mod urls;
 
 use std::sync::Arc;
 
+use secrecy::ExposeSecret as _;
 use vllm_rollback_cluster::Cluster;
 use vllm_rollback_engine::failure::Failure;
 use vllm_rollback_plugins::{Bearer, Endpoint, RouterWay};
@@ -52,6 +53,6 @@ pub(crate) fn way(settings: &Settings, cluster: &Cluster) -> Result<Option<Route
             return Ok(Some(RouterWay::Through(Arc::new(link))));
         }
     };
-    let key = router.key.as_ref().and_then(|key| Bearer::new(key.expose()));
+    let key = router.key.as_ref().and_then(|key| Bearer::new(key.expose_secret()));
     Ok(Some(RouterWay::Url(Endpoint::parse(url, key)?)))
 }

@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 use bytes::Bytes;
 use http::{HeaderValue, Request, header};
+use secrecy::{ExposeSecret as _, SecretString};
 use vllm_rollback_cluster::Cluster;
 use vllm_rollback_cluster::pod_http::{Deadlines, PodHttp, PodHttpError};
 use vllm_rollback_engine::failure::{Failure, FailureKind};
@@ -11,7 +12,6 @@ use vllm_rollback_registry::{Ask, Reply, RouterLink};
 
 use super::{MAX_BYTES, urls};
 use crate::args::traffic::RouterService;
-use crate::secret::Secret;
 use crate::wiring::reach::PodReach;
 
 /// HTTP to the pods behind the router's Service.
@@ -19,12 +19,12 @@ pub(super) struct PodLink {
     cluster: Cluster,
     service: RouterService,
     http: PodHttp,
-    key: Option<Secret>,
+    key: Option<SecretString>,
 }
 
 impl PodLink {
     /// To the pods behind this Service.
-    pub(super) fn new(cluster: &Cluster, service: &RouterService, key: Option<Secret>) -> Self {
+    pub(super) fn new(cluster: &Cluster, service: &RouterService, key: Option<SecretString>) -> Self {
         let namespace = service.namespace.as_deref().unwrap_or(cluster.namespace());
         let cluster = cluster.in_namespace(namespace);
         Self {
@@ -42,7 +42,7 @@ impl PodLink {
             request = request.header(name, value);
         }
         if let Some(key) = &self.key {
-            request = request.header(header::AUTHORIZATION, format!("Bearer {}", key.expose()));
+            request = request.header(header::AUTHORIZATION, format!("Bearer {}", key.expose_secret()));
         }
         match ask.post.as_ref().filter(|body| !body.is_null()) {
             None => request.body(Bytes::new()),
@@ -120,7 +120,7 @@ impl RouterReach for PodLink {
             return Err(ReachError::Unreachable("the router has no replica".to_owned()));
         };
         if let Some(key) = &self.key {
-            let mut bearer = HeaderValue::try_from(format!("Bearer {}", key.expose()))
+            let mut bearer = HeaderValue::try_from(format!("Bearer {}", key.expose_secret()))
                 .map_err(|_| ReachError::Denied("the router cannot be asked with this key".to_owned()))?;
             bearer.set_sensitive(true);
             request.headers.insert(header::AUTHORIZATION, bearer);

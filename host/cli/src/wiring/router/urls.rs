@@ -2,17 +2,17 @@
 
 use async_trait::async_trait;
 use reqwest::{Client, Response, Url};
+use secrecy::{ExposeSecret as _, SecretString};
 use vllm_rollback_engine::failure::{Failure, FailureKind};
 use vllm_rollback_registry::{Ask, Reply, RouterLink};
 
 use super::MAX_BYTES;
-use crate::secret::Secret;
 
 /// HTTP to the replicas' URLs.
 pub(super) struct UrlLink {
     client: Client,
     urls: Vec<Url>,
-    key: Option<Secret>,
+    key: Option<SecretString>,
 }
 
 impl UrlLink {
@@ -20,7 +20,7 @@ impl UrlLink {
     ///
     /// # Errors
     /// Usage, for a URL that cannot be used.
-    pub(super) fn new(urls: &[String], key: Option<Secret>) -> Result<Self, Failure> {
+    pub(super) fn new(urls: &[String], key: Option<SecretString>) -> Result<Self, Failure> {
         let wrong = |url: &str, error: &dyn std::error::Error| {
             Failure::new(FailureKind::Usage, format!("the router's URL {url} cannot be used"))
                 .because(error.to_string())
@@ -63,7 +63,7 @@ impl RouterLink for UrlLink {
             request = request.header(name, value);
         }
         if let Some(key) = &self.key {
-            request = request.bearer_auth(key.expose());
+            request = request.bearer_auth(key.expose_secret());
         }
         let failed = |error: reqwest::Error| {
             let kind = if error.is_timeout() {
