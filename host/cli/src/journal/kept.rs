@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use async_trait::async_trait;
 use vllm_rollback_engine::failure::{Failure, FailureKind};
 use vllm_rollback_engine::journal::{Entry, Memory};
-use vllm_rollback_engine::ports::{Journal, SharedStore, Versioned};
+use vllm_rollback_engine::ports::{Journal, SharedStore};
 use vllm_rollback_engine::workload::EvidenceItem;
 
 use crate::journal::line;
@@ -171,6 +171,7 @@ mod tests {
     use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
     use vllm_rollback_engine::journal::Rejected;
+    use vllm_rollback_engine::ports::Versioned;
 
     use super::*;
     use crate::journal::place::Place;
