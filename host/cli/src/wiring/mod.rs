@@ -15,4 +15,3 @@ pub(crate) mod registry;
 pub(crate) mod router;
 pub(crate) mod routes;
 pub(crate) mod services;
-pub(crate) mod site;

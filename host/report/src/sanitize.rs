@@ -7,7 +7,7 @@
 use std::fmt::Write as _;
 
 /// One line: line breaks become spaces, everything that steers a terminal is removed or shown escaped.
-pub fn line(text: &str) -> String {
+pub(crate) fn line(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for part in anstream::adapter::strip_str(text) {
         for c in part.chars() {
@@ -22,7 +22,7 @@ pub fn line(text: &str) -> String {
 }
 
 /// Several lines, each as [`line()`] would give it, with tabs widened and trailing empty lines dropped.
-pub fn lines(text: &str) -> Vec<String> {
+pub(crate) fn lines(text: &str) -> Vec<String> {
     let mut all: Vec<String> = text.lines().map(|one| line(&one.replace('\t', "    "))).collect();
     while all.last().is_some_and(String::is_empty) {
         all.pop();
@@ -31,7 +31,7 @@ pub fn lines(text: &str) -> Vec<String> {
 }
 
 /// At most `columns` characters, the last one an ellipsis when something was cut.
-pub fn cut(text: &str, columns: usize) -> String {
+pub(crate) fn cut(text: &str, columns: usize) -> String {
     if text.chars().count() <= columns {
         return text.to_owned();
     }

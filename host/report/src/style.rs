@@ -29,7 +29,7 @@ pub enum Glyphs {
 
 /// What a line is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Mark {
+pub enum StatusIcon {
     /// It was reached or passed.
     Done,
     /// It failed.
@@ -46,7 +46,7 @@ pub enum Mark {
     Skipped,
 }
 
-impl Mark {
+impl StatusIcon {
     /// Its glyph; all glyphs of a set are equally wide.
     pub fn glyph(self, glyphs: Glyphs) -> &'static str {
         match (glyphs, self) {
@@ -78,7 +78,7 @@ impl Mark {
     }
 }
 
-impl From<Outcome> for Mark {
+impl From<Outcome> for StatusIcon {
     fn from(outcome: Outcome) -> Self {
         match outcome {
             Outcome::Pass => Self::Done,
@@ -88,7 +88,7 @@ impl From<Outcome> for Mark {
     }
 }
 
-impl From<Severity> for Mark {
+impl From<Severity> for StatusIcon {
     fn from(severity: Severity) -> Self {
         match severity {
             Severity::Ok => Self::Done,

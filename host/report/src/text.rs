@@ -3,8 +3,8 @@
 use anstyle::Style;
 use comfy_table::{Table, presets};
 
-use crate::clean;
-use crate::look::{FAINT, Glyphs, Mark, PLAIN, STRONG, arrow};
+use crate::sanitize;
+use crate::style::{FAINT, Glyphs, PLAIN, STRONG, StatusIcon, arrow};
 
 /// A piece of a line in one style.
 #[derive(Debug, Clone)]
@@ -22,12 +22,12 @@ pub fn plain(text: impl Into<String>) -> Span {
 
 /// A text being drawn.
 #[derive(Debug, Default)]
-pub struct Page {
+pub struct TextWriter {
     glyphs: Glyphs,
     out: String,
 }
 
-impl Page {
+impl TextWriter {
     /// An empty page.
     pub fn new(glyphs: Glyphs) -> Self {
         Self {
@@ -60,7 +60,7 @@ impl Page {
         for (at, Span(style, text)) in spans.iter().enumerate().take(last.map_or(0, |last| last + 1)) {
             // Blanks at the end of a line are of no use; within it they are its layout.
             let text = if Some(at) == last {
-                clean::line(text)
+                sanitize::line(text)
             } else {
                 keep_edges(text)
             };
@@ -74,7 +74,7 @@ impl Page {
     }
 
     /// One line that begins with a mark.
-    pub fn marked(&mut self, indent: usize, mark: Mark, spans: &[Span]) {
+    pub fn marked(&mut self, indent: usize, mark: StatusIcon, spans: &[Span]) {
         let glyph = span(mark.style(), mark.glyph(self.glyphs));
         let mut all = vec![glyph, plain(" ")];
         all.extend_from_slice(spans);
@@ -96,7 +96,7 @@ impl Page {
 
     /// Plain text of one or several lines, each indented.
     pub fn text(&mut self, indent: usize, text: &str) {
-        for one in clean::lines(text) {
+        for one in sanitize::lines(text) {
             self.line(indent, &[plain(one)]);
         }
     }
@@ -117,7 +117,7 @@ impl Page {
         let mut table = Table::new();
         table.load_style(presets::NOTHING).set_header(header.to_vec());
         for row in rows {
-            table.add_row(row.iter().map(|cell| clean::line(cell)).collect::<Vec<_>>());
+            table.add_row(row.iter().map(|cell| sanitize::line(cell)).collect::<Vec<_>>());
         }
         for column in table.column_iter_mut() {
             column.set_padding((0, 2));
@@ -132,24 +132,24 @@ impl Page {
 /// Cleans a span; blanks at its end are part of its layout.
 fn keep_edges(text: &str) -> String {
     let blanks = text.len() - text.trim_end_matches(' ').len();
-    clean::line(text) + &" ".repeat(blanks)
+    sanitize::line(text) + &" ".repeat(blanks)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::look::GOOD;
+    use crate::style::GOOD;
 
     #[test]
     fn what_is_drawn_cannot_steer_the_terminal() {
-        let mut page = Page::new(Glyphs::Ascii);
+        let mut page = TextWriter::new(Glyphs::Ascii);
         page.line(2, &[plain("a\u{1b}[2Jb "), span(GOOD, "c\nd")]);
         assert_eq!(page.finish(), format!("  ab {GOOD}c d{GOOD:#}\n"));
     }
 
     #[test]
     fn columns_are_aligned_and_not_boxed() {
-        let mut page = Page::new(Glyphs::Ascii);
+        let mut page = TextWriter::new(Glyphs::Ascii);
         page.table(
             &["A", "B"],
             vec![vec!["long".into(), "x".into()], vec!["s".into(), "y".into()]],

@@ -6,6 +6,10 @@ use vllm_rollback_engine::report::{ExitCode, RunReport, StateName, StateReached}
 use vllm_rollback_engine::traffic::{TrafficState, TrafficStatus};
 use vllm_rollback_engine::workload::{Cause, CauseReason};
 
+use crate::document::Document;
+use crate::render;
+use crate::style::Glyphs;
+
 pub(crate) fn cause() -> Cause {
     Cause {
         reason: CauseReason::CrashLoop,
@@ -93,4 +97,18 @@ pub(crate) fn report() -> RunReport {
         next: vec!["kubectl vllm-rollback status llama -n prod".into()],
         artifacts: vec!["/state/run.jsonl".into()],
     }
+}
+
+/// The text for people, without styles.
+pub(crate) fn plain_text(document: &impl Document) -> String {
+    plain_text_in(Glyphs::Ascii, document)
+}
+
+pub(crate) fn plain_text_in(glyphs: Glyphs, document: &impl Document) -> String {
+    anstream::adapter::strip_str(&render::table(document, glyphs)).to_string()
+}
+
+/// The JSON, read back.
+pub(crate) fn json(document: &impl Document) -> serde_json::Value {
+    serde_json::from_str(&render::json(document).unwrap()).unwrap()
 }
