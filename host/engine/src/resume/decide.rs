@@ -6,7 +6,7 @@ use crate::release::{ReleaseRecord, ReleaseStatus};
 use crate::report::StateName;
 use crate::resume::earlier::{Unfinished, is_step_back_of, made_by};
 use crate::resume::steps::{Decision, ResumedStep, Resumption};
-use crate::target::ResolvedTarget;
+use crate::target::Choice;
 use crate::traffic::{TrafficState, TrafficStatus};
 
 /// Compares what the run meant to do with what the cluster shows now.
@@ -17,7 +17,7 @@ use crate::traffic::{TrafficState, TrafficStatus};
 pub(crate) fn resumption(
     unfinished: Unfinished<'_>,
     found: &TrafficState,
-    choice: &ResolvedTarget,
+    choice: &Choice,
 ) -> Result<Resumption, Failure> {
     let Unfinished { run, held } = unfinished;
     let helm = helm_step(unfinished, choice)?;
@@ -82,7 +82,7 @@ fn traffic_step(held: &Held, found: &TrafficState, has_helm_run: bool) -> Resume
     }
 }
 
-fn helm_step(unfinished: Unfinished<'_>, choice: &ResolvedTarget) -> Result<ResumedStep, Failure> {
+fn helm_step(unfinished: Unfinished<'_>, choice: &Choice) -> Result<ResumedStep, Failure> {
     let run = unfinished.run;
     let current = &choice.current;
     let (number, status) = (current.revision, current.status);

@@ -17,7 +17,7 @@ use crate::request::{Accept, FenceWish, Request, TargetWish};
 use crate::resume;
 use crate::resume::{decide, earlier};
 use crate::step_error::StepError;
-use crate::target::{self, ResolvedTarget, TargetQuery};
+use crate::target::{self, Choice, Wish};
 use crate::traffic::{TrafficState, TrafficStatus};
 use crate::workload::{Finding, Preflight, ServingPod, Severity};
 
@@ -31,7 +31,7 @@ pub async fn plan(world: &World<'_>, request: &Request) -> Result<Plan, Failure>
         let memory = world.journal.memory().await?;
         let now = world.clock.wall();
         let (target, accept) = wanted(world, request, &memory).await?;
-        let wish = TargetQuery {
+        let wish = Wish {
             release: &request.release,
             target,
             accept: &accept,
@@ -165,7 +165,7 @@ async fn spares(
 }
 
 /// Helm need go one step back first only where something that it does not know of is live.
-async fn step_back(world: &World<'_>, choice: &ResolvedTarget) -> Result<Option<StepBack>, Failure> {
+async fn step_back(world: &World<'_>, choice: &Choice) -> Result<Option<StepBack>, Failure> {
     let Some(applied) = &choice.applied else {
         return Ok(None);
     };

@@ -9,7 +9,7 @@ use crate::resume::earlier::CompletedByEarlierRun;
 
 /// What is asked for.
 #[derive(Debug, Clone, Copy)]
-pub struct TargetQuery<'a> {
+pub struct Wish<'a> {
     /// The release.
     pub release: &'a ReleaseRef,
     /// Where to go.
@@ -24,7 +24,7 @@ pub struct TargetQuery<'a> {
 
 /// Where the run goes, and from where.
 #[derive(Debug, Clone)]
-pub struct ResolvedTarget {
+pub struct Choice {
     /// The label of the newest revision.
     pub newest: RevisionSummary,
     /// The newest revision in any status: what is current.

@@ -20,7 +20,7 @@ use crate::ports::Releases;
 use crate::release::{ReleaseRecord, ReleaseStatus, Revision};
 use crate::request::{Accept, TargetWish};
 use crate::resume::earlier;
-pub use choice::{ResolvedTarget, TargetQuery};
+pub use choice::{Choice, Wish};
 use past::Past;
 
 /// Chooses. Reads records one after the other, from the newest down, and no more than it needs.
@@ -28,11 +28,7 @@ use past::Past;
 /// # Errors
 /// `Refused` when no revision is good or the named one is known to be bad, each reason said; `NotFound` when the named
 /// one does not exist; and what [`Releases`] fails with.
-pub async fn choose(
-    releases: &dyn Releases,
-    memory: &Memory,
-    wish: &TargetQuery<'_>,
-) -> Result<ResolvedTarget, Failure> {
+pub async fn choose(releases: &dyn Releases, memory: &Memory, wish: &Wish<'_>) -> Result<Choice, Failure> {
     let history = releases.history().await?;
     let mut past = Past::new(releases, history);
     let Some(newest) = past.summaries().last().cloned() else {
@@ -63,7 +59,7 @@ pub async fn choose(
             "revision {} is the rollback to revision {} that run {} began: Helm is not run again",
             current.revision, continued.target, continued.run_id
         ));
-        return Ok(ResolvedTarget {
+        return Ok(Choice {
             newest,
             current,
             target,
@@ -85,7 +81,7 @@ pub async fn choose(
         ));
     }
     let applied = last_applied(&mut past, &current, &target).await;
-    Ok(ResolvedTarget {
+    Ok(Choice {
         newest,
         current,
         target,
@@ -100,7 +96,7 @@ pub async fn choose(
 async fn last_good(
     past: &mut Past<'_>,
     memory: &Memory,
-    wish: &TargetQuery<'_>,
+    wish: &Wish<'_>,
     current: &ReleaseRecord,
 ) -> Result<(ReleaseRecord, Vec<Skipped>), Failure> {
     let mut skipped = Vec::new();
@@ -152,7 +148,7 @@ fn changes_nothing(past: &Past<'_>, current: &ReleaseRecord, candidate: &Release
 async fn exact(
     past: &mut Past<'_>,
     memory: &Memory,
-    wish: &TargetQuery<'_>,
+    wish: &Wish<'_>,
     revision: Revision,
     notes: &mut Vec<String>,
 ) -> Result<ReleaseRecord, Failure> {

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use crate::failure::{Failure, FailureKind};
 use crate::release::ReleaseRecord;
 use crate::request::Accept;
-use crate::target::choice::TargetQuery;
+use crate::target::choice::Wish;
 
 /// Longest plausible life of somebody's `helm upgrade`: twice Helm's own default timeout.
 const FOREIGN_SECONDS: i64 = 600;
@@ -17,7 +17,7 @@ const OUR_SECONDS: i64 = 60;
 ///
 /// # Errors
 /// `Refused` when the operation may still be alive and that was not accepted.
-pub(super) fn look(wish: &TargetQuery<'_>, current: &ReleaseRecord, is_ours: bool) -> Result<Option<String>, Failure> {
+pub(super) fn look(wish: &Wish<'_>, current: &ReleaseRecord, is_ours: bool) -> Result<Option<String>, Failure> {
     if !current.status.is_pending() {
         return Ok(None);
     }

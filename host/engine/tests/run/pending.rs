@@ -7,17 +7,17 @@ use vllm_rollback_engine::journal::Memory;
 use vllm_rollback_engine::release::ReleaseStatus::{Deployed, PendingRollback, PendingUpgrade, Superseded};
 use vllm_rollback_engine::release::{Hook, Revision};
 use vllm_rollback_engine::request::TargetWish;
-use vllm_rollback_engine::target::{ResolvedTarget, TargetQuery, choose};
+use vllm_rollback_engine::target::{Choice, Wish, choose};
 
 use crate::sim::build::{history, wall};
 use crate::sim::{Client, Fault, HelmEnd, Sim, Trouble, finish};
 
 /// Chooses so many seconds after the operation began.
-fn after(sim: &Sim, memory: &Memory, seconds: u64) -> Result<ResolvedTarget, Failure> {
+fn after(sim: &Sim, memory: &Memory, seconds: u64) -> Result<Choice, Failure> {
     let client = Client::new(sim, "run-2");
     sim.world().records.last_mut().unwrap().last_deployed = Some(wall(1_000_000));
     let (now, accept) = (wall(1_000_000 + seconds * 1000), BTreeSet::new());
-    let wish = TargetQuery {
+    let wish = Wish {
         release: &client.request.release,
         target: TargetWish::LastGood,
         accept: &accept,
@@ -105,7 +105,7 @@ fn an_operation_of_unknown_or_future_time_is_waited_for_in_full() {
     for (began, said) in [(None, "since an unknown time"), (Some(wall(90_000)), "for -60 s")] {
         sim.world().records.last_mut().unwrap().last_deployed = began;
         let (now, accept) = (wall(30_000), BTreeSet::new());
-        let wish = TargetQuery {
+        let wish = Wish {
             release: &client.request.release,
             target: TargetWish::Exact(Revision(1)),
             accept: &accept,

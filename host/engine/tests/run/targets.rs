@@ -9,16 +9,16 @@ use vllm_rollback_engine::release::ReleaseStatus::{
 };
 use vllm_rollback_engine::release::Revision;
 use vllm_rollback_engine::request::{Accept, TargetWish};
-use vllm_rollback_engine::target::{ResolvedTarget, TargetQuery, choose};
+use vllm_rollback_engine::target::{Choice, Wish, choose};
 
 use crate::sim::build::{history, wall};
 use crate::sim::{Client, Sim, finish};
 
-fn choose_from(sim: &Sim, memory: &Memory, target: TargetWish, accept: &[Accept]) -> Result<ResolvedTarget, Failure> {
+fn choose_from(sim: &Sim, memory: &Memory, target: TargetWish, accept: &[Accept]) -> Result<Choice, Failure> {
     let client = Client::new(sim, "run-1");
     let now = wall(0);
     let accept: BTreeSet<_> = accept.iter().copied().collect();
-    let wish = TargetQuery {
+    let wish = Wish {
         release: &client.request.release,
         target,
         accept: &accept,
@@ -28,11 +28,11 @@ fn choose_from(sim: &Sim, memory: &Memory, target: TargetWish, accept: &[Accept]
     finish(&client, choose(&client, memory, &wish)).unwrap()
 }
 
-fn last_good(sim: &Sim) -> Result<ResolvedTarget, Failure> {
+fn last_good(sim: &Sim) -> Result<Choice, Failure> {
     choose_from(sim, &Memory::default(), TargetWish::LastGood, &[])
 }
 
-fn exact(sim: &Sim, revision: u32, accept: &[Accept]) -> Result<ResolvedTarget, Failure> {
+fn exact(sim: &Sim, revision: u32, accept: &[Accept]) -> Result<Choice, Failure> {
     choose_from(sim, &Memory::default(), TargetWish::Exact(Revision(revision)), accept)
 }
 
@@ -245,7 +245,7 @@ fn only_the_records_that_are_needed_are_read() {
     let sim = history(&revisions);
     let client = Client::new(&sim, "run-1");
     let accept = BTreeSet::new();
-    let wish = TargetQuery {
+    let wish = Wish {
         release: &client.request.release,
         target: TargetWish::LastGood,
         accept: &accept,
