@@ -15,6 +15,7 @@ mod panics;
 mod program;
 mod prompt;
 mod secret;
+mod session;
 mod shell;
 mod signals;
 mod verbs;

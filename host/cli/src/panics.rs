@@ -5,7 +5,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use vllm_rollback_engine::failure::{Failure, FailureKind};
 use vllm_rollback_engine::report::ExitCode;
-use vllm_rollback_report::error;
 
 use crate::shell::Shell;
 
@@ -34,7 +33,7 @@ pub(crate) fn guarded(shell: &Shell, body: impl FnOnce() -> i32) -> i32 {
                 "{} status RELEASE shows what is true now",
                 speaker.program.name()
             ));
-        speaker.say(&error::failure(&failure, Some(state), speaker.glyphs));
+        speaker.explain(&failure, Some(state));
     }));
     panic::catch_unwind(AssertUnwindSafe(body)).unwrap_or_else(|_| standing().1.number())
 }

@@ -5,6 +5,9 @@ use std::path::Path;
 
 use crate::env::Env;
 
+/// The tool's version, for reports and journals.
+pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
+
 /// How the user started this program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Program {

@@ -6,10 +6,12 @@ use std::time::{Duration, Instant};
 use anstream::{AutoStream, ColorChoice};
 use vllm_rollback_engine::failure::Failure;
 use vllm_rollback_engine::report::{ExitCode, RunReport};
-use vllm_rollback_report::look::Glyphs;
-use vllm_rollback_report::run::{self, Of};
+use vllm_rollback_report::document::Document;
+use vllm_rollback_report::error::ErrorDocument;
+use vllm_rollback_report::render;
+use vllm_rollback_report::run::{ReportKind, RunDocument};
+use vllm_rollback_report::style::Glyphs;
 use vllm_rollback_report::terminal::{Style, Terminal};
-use vllm_rollback_report::{error, json};
 
 use crate::args::output::{Color, Format, OutputArgs};
 use crate::env::Env;
@@ -58,19 +60,14 @@ impl Shell {
         let _ = out.flush();
     }
 
-    /// Prints the result in the format asked for.
+    /// Prints a result in the format asked for.
     ///
     /// # Errors
-    /// When the document cannot be written as JSON.
-    pub(crate) fn show<T>(
-        &self,
-        value: &T,
-        table: impl Fn(&T, Glyphs) -> String,
-        json: impl Fn(&T) -> Result<String, Failure>,
-    ) -> Result<(), Failure> {
+    /// When it cannot be written in that format.
+    pub(crate) fn show(&self, document: &impl Document) -> Result<(), Failure> {
         let text = match self.format {
-            Format::Table => table(value, self.glyphs),
-            Format::Json => json(value)?,
+            Format::Table => render::table(document, self.glyphs),
+            Format::Json => render::json(document)?,
         };
         self.result(&text);
         Ok(())
@@ -80,16 +77,12 @@ impl Shell {
     ///
     /// # Errors
     /// As [`Self::show`].
-    pub(crate) fn report(&self, of: Of, mut report: RunReport) -> Result<ExitCode, Failure> {
+    pub(crate) fn report(&self, kind: ReportKind, mut report: RunReport) -> Result<ExitCode, Failure> {
         let hints = report.failure.iter_mut().flat_map(|failure| failure.next.iter_mut());
         for text in report.next.iter_mut().chain(&mut report.notes).chain(hints) {
             *text = self.program.in_my_words(text);
         }
-        self.show(
-            &report,
-            |report, glyphs| run::table_of(of, report, glyphs),
-            |report| run::json_of(of, report),
-        )?;
+        self.show(&RunDocument::new(kind, &report))?;
         Ok(report.exit_code)
     }
 
@@ -105,28 +98,33 @@ impl Shell {
         let _ = err.flush();
     }
 
-    /// Reports a failure: text on stderr, and with `-o json` a document on stdout. Gives the exit code.
-    pub(crate) fn complain(&self, failure: &Failure, state: Option<&str>) -> ExitCode {
-        let code = self.explain(failure, state);
-        if self.format == Format::Json
-            && let Ok(document) = json::error(&self.translated(failure), code)
-        {
-            self.result(&document);
+    /// Reports a failure: text on stderr, and in a format for programs a document on stdout. Gives the exit code.
+    pub(crate) fn complain(&self, failure: &Failure, state: Option<&'static str>) -> ExitCode {
+        let error = self.error(failure, state);
+        self.say(&render::table(&error, self.glyphs));
+        if self.format != Format::Table {
+            // An error that cannot be written stands on stderr already.
+            let _ = self.show(&error);
         }
-        code
+        error.exit_code
     }
 
     /// Reports a failure on stderr alone, for a verb that printed its result. Gives the exit code.
-    pub(crate) fn explain(&self, failure: &Failure, state: Option<&str>) -> ExitCode {
-        self.say(&error::failure(&self.translated(failure), state, self.glyphs));
-        exit::code(failure)
+    pub(crate) fn explain(&self, failure: &Failure, state: Option<&'static str>) -> ExitCode {
+        let error = self.error(failure, state);
+        self.say(&render::table(&error, self.glyphs));
+        error.exit_code
     }
 
-    /// Hints in the user's words.
-    fn translated(&self, failure: &Failure) -> Failure {
+    /// A failure with its hints in the user's words.
+    fn error(&self, failure: &Failure, state: Option<&'static str>) -> ErrorDocument {
         let mut failure = failure.clone();
         failure.next = failure.next.iter().map(|next| self.program.in_my_words(next)).collect();
-        failure
+        ErrorDocument {
+            exit_code: exit::code(&failure),
+            failure,
+            state,
+        }
     }
 
     /// A reporter on stderr; its clock began with the process.
@@ -177,7 +175,7 @@ impl Shell {
 }
 
 /// Moves the terminal's clock while `work` is done.
-pub(crate) async fn ticking<T>(terminal: &Terminal, work: impl Future<Output = T>) -> T {
+pub(crate) async fn with_ticker<T>(terminal: &Terminal, work: impl Future<Output = T>) -> T {
     let mut seconds = tokio::time::interval(Duration::from_secs(1));
     tokio::pin!(work);
     loop {

@@ -40,16 +40,19 @@ impl Signals {
         });
         Ok(Self(watched))
     }
+}
 
-    /// Waits for `work`, which changes nothing, unless a stop is asked for first.
-    ///
-    /// # Errors
-    /// Those of `work`; `Refused` when a stop was asked for.
-    pub(crate) async fn unless_asked<T>(&self, work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
-        tokio::select! {
-            done = work => done,
-            () = self.asked() => Err(Failure::new(FailureKind::Refused, "interrupted before anything was changed")),
-        }
+/// Waits for `work`, which changes nothing, unless a stop is asked for first.
+///
+/// # Errors
+/// Those of `work`; `Refused` when a stop was asked for.
+pub(crate) async fn or_interrupted<T>(
+    interrupt: &dyn Interrupt,
+    work: impl Future<Output = Result<T, Failure>>,
+) -> Result<T, Failure> {
+    tokio::select! {
+        done = work => done,
+        () = interrupt.asked() => Err(Failure::new(FailureKind::Refused, "interrupted before anything was changed")),
     }
 }
 

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use serde_json::Value;
 use vllm_rollback_engine::event::Observer;
 use vllm_rollback_engine::failure::Failure;
 use vllm_rollback_engine::ports::{NotReady, Workloads};
@@ -13,6 +12,7 @@ use vllm_rollback_engine::workload::{
 };
 
 use crate::connect::Cluster;
+use crate::manifest::Object;
 use crate::{drain, drift, evidence, gitops, preflight, readiness, serving, standing};
 
 /// The workloads of a release in the cluster's namespace.
@@ -52,7 +52,7 @@ impl Workloads for ReleaseWorkloads {
         gitops::suspend(&self.cluster, owner, run_id).await
     }
 
-    async fn live_objects(&self, record: &ReleaseRecord) -> Result<Vec<Value>, Failure> {
+    async fn live_objects(&self, record: &ReleaseRecord) -> Result<Vec<Object>, Failure> {
         preflight::live_objects(&self.cluster, &record.objects()?).await
     }
 

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+pub use vllm_rollback_objects::diff::{ObjectChange, ObjectDiff};
 
 use crate::check::CheckSpec;
 use crate::release::{ApplyMethod, HelmInfo, ReleaseRef, Revision, RevisionSummary};
@@ -18,20 +19,6 @@ pub struct Skipped {
     pub reason: String,
 }
 
-/// How one object changes.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ObjectDiff {
-    /// `Deployment/llama-…`.
-    pub object: String,
-    /// What the rollback does to it.
-    pub change: ObjectChange,
-    /// Unified diff from the current manifest to the target's, Secrets redacted; empty when they are equal.
-    pub manifest_diff: String,
-    /// Fields of the live object that differ from the current manifest: what somebody changed by hand or a failed
-    /// upgrade left behind, as `path: manifest → live`.
-    pub live_drift: Vec<String>,
-}
-
 /// Helm goes back to an older revision before it goes to the target.
 ///
 /// Helm removes only what the newest record declares, whatever its status (helm#13346). When that record's operation was
@@ -43,20 +30,6 @@ pub struct StepBack {
     pub to: Revision,
     /// Live fields that only this revision declares, as `Deployment/llama: spec.template.…env[X]`.
     pub fields: Vec<String>,
-}
-
-/// What a rollback does to an object.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum ObjectChange {
-    /// Only in the target: created.
-    Create,
-    /// In both, and different.
-    Modify,
-    /// Only in the current revision: deleted.
-    Delete,
-    /// In both, and equal.
-    Keep,
 }
 
 /// What a run will do. Read-only to make; its digest changes when anything it rests on changes.

@@ -4,19 +4,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use serde_json::Value;
 use vllm_rollback_engine::failure::{Failure, FailureKind};
-use vllm_rollback_engine::plan::ObjectDiff;
-use vllm_rollback_engine::ports::Releases;
+use vllm_rollback_engine::ports::{RecordSource, Releases};
 use vllm_rollback_engine::release::{
     HelmInfo, ReleaseRecord, ReleaseRef, Revision, RevisionSummary, RollbackOrder, RolledBack,
 };
 
 use crate::child::{Ended, HelmBinary, meaning};
-use crate::diff::{diff, stranded};
 use crate::history::{read_history, unknown_release};
 use crate::record::{Origin, decode};
-use crate::source::RecordSource;
 
 /// Pauses between attempts to read back what helm did. Not knowing is costly: the model stays out of traffic.
 const READ_BACK: [Duration; 4] = [
@@ -160,25 +156,6 @@ impl<S: RecordSource> Releases for HelmReleases<S> {
         self.binary.info().await
     }
 
-    fn diff(
-        &self,
-        current: &ReleaseRecord,
-        target: &ReleaseRecord,
-        live: &[Value],
-    ) -> Result<Vec<ObjectDiff>, Failure> {
-        diff(current, target, live)
-    }
-
-    fn stranded(
-        &self,
-        applied: &ReleaseRecord,
-        current: &ReleaseRecord,
-        target: &ReleaseRecord,
-        live: &[Value],
-    ) -> Result<Vec<String>, Failure> {
-        stranded(applied, current, target, live)
-    }
-
     async fn rollback(&self, order: &RollbackOrder) -> Result<RolledBack, Failure> {
         self.assert_unchanged(order).await.map_err(before_helm)?;
         let ended = self.binary.rollback(&self.release, order).await?;
@@ -232,7 +209,7 @@ mod tests {
         fn kind(&self) -> &'static str {
             "Secret"
         }
-        async fn list(&self) -> Result<Vec<crate::RecordHeader>, Failure> {
+        async fn list(&self) -> Result<Vec<vllm_rollback_objects::record::RecordHeader>, Failure> {
             Ok(Vec::new())
         }
         async fn read(&self, _: &str) -> Result<Vec<u8>, Failure> {

@@ -279,7 +279,7 @@ fn by_key<'a>(items: impl IntoIterator<Item = &'a Value>, key: &str) -> Option<B
 }
 
 /// The elements of several lists by the first key that tells them apart in all; none when the API has no such key for them.
-pub(crate) fn elements<'a, const N: usize>(lists: [&'a [Value]; N]) -> Option<[BTreeMap<String, &'a Value>; N]> {
+pub(crate) fn elements<const N: usize>(lists: [&[Value]; N]) -> Option<[BTreeMap<String, &Value>; N]> {
     MERGE_KEYS.into_iter().find_map(|key| {
         let maps: Option<Vec<_>> = lists.iter().map(|list| by_key(*list, key)).collect();
         maps?.try_into().ok()

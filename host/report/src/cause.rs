@@ -2,9 +2,9 @@
 
 use vllm_rollback_engine::workload::Cause;
 
-use crate::clean;
-use crate::look::{FAINT, STRONG};
-use crate::page::{Page, Span, plain, span};
+use crate::sanitize;
+use crate::style::{FAINT, STRONG};
+use crate::text::{Span, TextWriter, plain, span};
 
 /// The pieces of a cause's line: object and message.
 pub(crate) fn spans(cause: &Cause) -> Vec<Span> {
@@ -15,13 +15,13 @@ pub(crate) fn spans(cause: &Cause) -> Vec<Span> {
 }
 
 /// Evidence and what helps, below a cause's line.
-pub(crate) fn details(page: &mut Page, indent: usize, cause: &Cause) {
+pub(crate) fn details(out: &mut TextWriter, indent: usize, cause: &Cause) {
     for evidence in &cause.evidence {
-        for one in clean::lines(evidence) {
-            page.line(indent, &[span(FAINT, "seen: "), plain(one)]);
+        for one in sanitize::lines(evidence) {
+            out.line(indent, &[span(FAINT, "seen: "), plain(one)]);
         }
     }
     for next in &cause.next {
-        page.line(indent, &[span(FAINT, "fix:  "), plain(next.clone())]);
+        out.line(indent, &[span(FAINT, "fix:  "), plain(next.clone())]);
     }
 }

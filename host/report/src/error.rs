@@ -1,24 +1,43 @@
-//! A failure, drawn for stderr.
+//! A verb that failed before it had a result.
 
+use serde::Serialize;
 use vllm_rollback_engine::failure::Failure;
+use vllm_rollback_engine::report::ExitCode;
 
-use crate::look::{BAD, FAINT, Glyphs, STRONG};
-use crate::page::{Page, plain, span};
+use crate::document::{Document, Kind};
+use crate::style::{BAD, FAINT, STRONG};
+use crate::text::{TextWriter, plain, span};
 
-/// Draws what happened, why, what state the model is in, and what to type next.
-pub fn failure(failure: &Failure, state: Option<&str>, glyphs: Glyphs) -> String {
-    let mut page = Page::new(glyphs);
-    page.line(0, &[span(BAD, "error: "), span(STRONG, failure.what.clone())]);
-    for why in &failure.why {
-        page.line(0, &[span(FAINT, "cause: "), plain(why.clone())]);
+/// Why a verb has no result: text on stderr, and with a format for programs a document on stdout.
+#[derive(Debug, Clone, Serialize)]
+pub struct ErrorDocument {
+    /// The exit code of the process.
+    pub exit_code: ExitCode,
+    /// What happened, why, and what to type next.
+    pub failure: Failure,
+    /// What state the model is in now, for people.
+    #[serde(skip)]
+    pub state: Option<&'static str>,
+}
+
+impl Document for ErrorDocument {
+    fn kind(&self) -> Kind {
+        Kind::Error
     }
-    if let Some(state) = state {
-        page.line(0, &[span(FAINT, "state: "), plain(state)]);
+
+    fn write(&self, out: &mut TextWriter) {
+        let failure = &self.failure;
+        out.line(0, &[span(BAD, "error: "), span(STRONG, failure.what.clone())]);
+        for why in &failure.why {
+            out.line(0, &[span(FAINT, "cause: "), plain(why.clone())]);
+        }
+        if let Some(state) = self.state {
+            out.line(0, &[span(FAINT, "state: "), plain(state)]);
+        }
+        for next in &failure.next {
+            out.line(0, &[span(FAINT, "next:  "), plain(next.clone())]);
+        }
     }
-    for next in &failure.next {
-        page.line(0, &[span(FAINT, "next:  "), plain(next.clone())]);
-    }
-    page.finish()
 }
 
 #[cfg(test)]
@@ -26,16 +45,39 @@ mod tests {
     use vllm_rollback_engine::failure::FailureKind;
 
     use super::*;
+    use crate::fixtures::plain_text;
+    use crate::render;
 
     #[test]
     fn a_failure_says_what_why_where_it_stands_and_what_to_type() {
-        let one = Failure::new(FailureKind::Unreachable, "cannot reach the cluster")
-            .because("connection refused\u{1b}[2J")
-            .next("kubectl cluster-info");
-        let text = failure(&one, Some("nothing was changed"), Glyphs::Ascii);
+        let error = ErrorDocument {
+            exit_code: ExitCode::Refused,
+            failure: Failure::new(FailureKind::Unreachable, "cannot reach the cluster")
+                .because("connection refused\u{1b}[2J")
+                .next("kubectl cluster-info"),
+            state: Some("nothing was changed"),
+        };
         assert_eq!(
-            anstream::adapter::strip_str(&text).to_string(),
+            plain_text(&error),
             "error: cannot reach the cluster\ncause: connection refused\nstate: nothing was changed\nnext:  kubectl cluster-info\n"
         );
+    }
+
+    #[test]
+    fn every_document_says_its_version_and_kind_first() {
+        let error = ErrorDocument {
+            exit_code: ExitCode::Refused,
+            failure: Failure::new(FailureKind::NotFound, "no release \"x\"").next("helm list -A"),
+            state: Some("nothing was changed"),
+        };
+        let text = render::json(&error).unwrap();
+        assert!(
+            text.starts_with("{\n  \"apiVersion\": \"vllm-rollback/v1\",\n  \"kind\": \"Error\",\n  \"exit_code\": 1"),
+            "{text}"
+        );
+        let value: serde_json::Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(value["failure"]["kind"], "not-found");
+        assert_eq!(value["failure"]["next"][0], "helm list -A");
+        assert_eq!(value.as_object().map(serde_json::Map::len), Some(4), "{text}");
     }
 }

@@ -1,12 +1,10 @@
 //! The revisions of a release, and what this tool knows of them.
 
 use serde::Serialize;
-use vllm_rollback_engine::failure::Failure;
 use vllm_rollback_engine::release::{ReleaseRef, ReleaseStatus, Revision};
 
-use crate::json::{self, Kind};
-use crate::look::Glyphs;
-use crate::page::Page;
+use crate::document::{Document, Kind};
+use crate::text::TextWriter;
 
 /// The revisions of a release, ascending.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -36,7 +34,7 @@ pub struct Row {
     /// Helm's or the operator's text; why the record cannot be read, when it cannot.
     pub description: String,
     /// What this tool knows of it, most important first.
-    pub marks: Vec<Mark>,
+    pub marks: Vec<RevisionTag>,
     /// Why a run rolled back from it.
     pub rejected_because: Option<String>,
 }
@@ -44,7 +42,7 @@ pub struct Row {
 /// What this tool knows of a revision.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Mark {
+pub enum RevisionTag {
     /// The newest revision in any status.
     Current,
     /// Where `rollback` without a number goes.
@@ -57,7 +55,7 @@ pub enum Mark {
     Unreadable,
 }
 
-impl Mark {
+impl RevisionTag {
     fn word(self) -> &'static str {
         match self {
             Self::Current => "current",
@@ -69,16 +67,19 @@ impl Mark {
     }
 }
 
-/// Draws the history for people.
-pub fn table(history: &History, glyphs: Glyphs) -> String {
-    let mut page = Page::new(glyphs);
-    let rows = history.revisions.iter().map(row).collect();
-    page.table(
-        &["REVISION", "STATUS", "UPDATED", "CHART", "MARKS", "DESCRIPTION"],
-        rows,
-    );
-    page.list("Next", &history.next);
-    page.finish()
+impl Document for History {
+    fn kind(&self) -> Kind {
+        Kind::ReleaseHistory
+    }
+
+    fn write(&self, out: &mut TextWriter) {
+        let rows = self.revisions.iter().map(row).collect();
+        out.table(
+            &["REVISION", "STATUS", "UPDATED", "CHART", "MARKS", "DESCRIPTION"],
+            rows,
+        );
+        out.list("Next", &self.next);
+    }
 }
 
 fn row(row: &Row) -> Vec<String> {
@@ -97,20 +98,13 @@ fn row(row: &Row) -> Vec<String> {
     ]
 }
 
-/// Draws the history for programs.
-///
-/// # Errors
-/// As [`json::document`].
-pub fn json(history: &History) -> Result<String, Failure> {
-    json::document(Kind::ReleaseHistory, history)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fixtures::{json, plain_text};
 
     fn history() -> History {
-        let row = |revision, status, description: &str, marks: &[Mark], rejected: Option<&str>| Row {
+        let row = |revision, status, description: &str, marks: &[RevisionTag], rejected: Option<&str>| Row {
             revision: Revision(revision),
             status,
             updated: Some("2026-01-02T03:04:05Z".into()),
@@ -130,14 +124,14 @@ mod tests {
                     1,
                     ReleaseStatus::Superseded,
                     "Install complete",
-                    &[Mark::LastGood],
+                    &[RevisionTag::LastGood],
                     None,
                 ),
                 row(
                     2,
                     ReleaseStatus::Failed,
                     "timed out",
-                    &[Mark::Current, Mark::Rejected],
+                    &[RevisionTag::Current, RevisionTag::Rejected],
                     Some("crash loop"),
                 ),
             ],
@@ -148,7 +142,7 @@ mod tests {
     #[test]
     fn a_history_marks_the_current_the_last_good_and_the_rejected_revision() {
         assert_eq!(
-            anstream::adapter::strip_str(&table(&history(), Glyphs::Ascii)).to_string(),
+            plain_text(&history()),
             "\
 REVISION  STATUS      UPDATED               CHART       MARKS              DESCRIPTION
 1         superseded  2026-01-02T03:04:05Z  vllm-0.1.0  last good          Install complete
@@ -159,7 +153,7 @@ REVISION  STATUS      UPDATED               CHART       MARKS              DESCR
 
     #[test]
     fn the_json_history_names_the_release_and_its_marks() {
-        let value: serde_json::Value = serde_json::from_str(&json(&history()).unwrap()).unwrap();
+        let value = json(&history());
         assert_eq!(value["kind"], "ReleaseHistory");
         assert_eq!(value["name"], "llama");
         assert_eq!(value["revisions"][1]["marks"][1], "rejected");

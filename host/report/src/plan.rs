@@ -2,55 +2,49 @@
 
 use anstyle::Style;
 use vllm_rollback_engine::check::Phase;
-use vllm_rollback_engine::failure::Failure;
 use vllm_rollback_engine::plan::{ObjectChange, ObjectDiff, Plan};
 use vllm_rollback_engine::release::{ApplyMethod, Revision};
 
-use crate::json::{self, Kind};
-use crate::look::{BAD, FAINT, GOOD, Glyphs, Mark, PLAIN, STRONG, WARN};
-use crate::page::{Page, plain, span};
-use crate::run::traffic_line;
+use crate::document::{Document, Kind};
+use crate::style::{BAD, FAINT, GOOD, Glyphs, PLAIN, STRONG, StatusIcon, WARN};
+use crate::text::{TextWriter, plain, span};
 use crate::time::whole;
-use crate::{clean, verdict};
+use crate::traffic;
+use crate::{sanitize, verdict};
 
-/// Draws the plan for people, diffs included.
-pub fn table(plan: &Plan, glyphs: Glyphs) -> String {
-    let mut page = Page::new(glyphs);
-    header(&mut page, plan);
-    skipped(&mut page, plan);
-    step_back(&mut page, plan);
-    page.heading("Changes");
-    changes(&mut page, plan, Detail::Full);
-    page.list("Hooks that will run", &plan.hooks);
-    findings(&mut page, plan);
-    checks(&mut page, plan);
-    what_happens(&mut page, plan);
-    page.finish()
+impl Document for Plan {
+    fn kind(&self) -> Kind {
+        Kind::RollbackPlan
+    }
+
+    fn write(&self, out: &mut TextWriter) {
+        header(out, self);
+        skipped(out, self);
+        step_back(out, self);
+        out.heading("Changes");
+        changes(out, self, Detail::Full);
+        out.list("Hooks that will run", &self.hooks);
+        findings(out, self);
+        checks(out, self);
+        what_happens(out, self);
+    }
 }
 
 /// Draws what an operator must see before saying yes.
 pub fn summary(plan: &Plan, glyphs: Glyphs) -> String {
-    let mut page = Page::new(glyphs);
-    header(&mut page, plan);
-    skipped(&mut page, plan);
-    step_back(&mut page, plan);
-    page.heading("Changes");
-    changes(&mut page, plan, Detail::Short);
-    what_happens(&mut page, plan);
-    page.finish()
+    let mut out = TextWriter::new(glyphs);
+    header(&mut out, plan);
+    skipped(&mut out, plan);
+    step_back(&mut out, plan);
+    out.heading("Changes");
+    changes(&mut out, plan, Detail::Short);
+    what_happens(&mut out, plan);
+    out.finish()
 }
 
-/// Draws the plan for programs.
-///
-/// # Errors
-/// As [`json::document`].
-pub fn json(plan: &Plan) -> Result<String, Failure> {
-    json::document(Kind::RollbackPlan, plan)
-}
-
-fn header(page: &mut Page, plan: &Plan) {
-    let route = format!("{} {} {}", plan.current.revision, page.arrow(), plan.target);
-    page.line(
+fn header(out: &mut TextWriter, plan: &Plan) {
+    let route = format!("{} {} {}", plan.current.revision, out.arrow(), plan.target);
+    out.line(
         0,
         &[
             span(STRONG, format!("Plan for {}  ", plan.release)),
@@ -58,14 +52,14 @@ fn header(page: &mut Page, plan: &Plan) {
             span(FAINT, format!("  plan {}", short(&plan.digest))),
         ],
     );
-    page.field(
+    out.field(
         "Current",
         &[plain(format!(
             "revision {}  {}",
             plan.current.revision, plan.current.status
         ))],
     );
-    page.field(
+    out.field(
         "Target",
         &[plain(format!(
             "revision {}  {}  manifest {}  {}",
@@ -75,26 +69,26 @@ fn header(page: &mut Page, plan: &Plan) {
             method(plan),
         ))],
     );
-    page.field("Traffic", &[plain(traffic_line(&plan.traffic))]);
+    out.field("Traffic", &[plain(traffic::line(&plan.traffic))]);
     if let Some(model) = &plan.preflight.model {
-        page.field("Model", &[plain(model.clone())]);
+        out.field("Model", &[plain(model.clone())]);
     }
     if let Some(run) = &plan.continues {
-        page.field(
+        out.field(
             "Continues",
             &[plain(format!("run {run}, whose rollback Helm has done already"))],
         );
     }
-    page.field("Helm", &[plain(format!("{}  {}", plan.helm.version, plan.helm.path))]);
-    resumes(page, plan);
+    out.field("Helm", &[plain(format!("{}  {}", plan.helm.version, plan.helm.path))]);
+    resumes(out, plan);
 }
 
-fn resumes(page: &mut Page, plan: &Plan) {
+fn resumes(out: &mut TextWriter, plan: &Plan) {
     let Some(resumed) = &plan.resumes else {
         return;
     };
-    page.heading("Run that is finished here");
-    page.line(
+    out.heading("Run that is finished here");
+    out.line(
         2,
         &[plain(format!(
             "{} of {}, begun {}",
@@ -102,7 +96,7 @@ fn resumes(page: &mut Page, plan: &Plan) {
         ))],
     );
     for step in &resumed.steps {
-        page.line(
+        out.line(
             2,
             &[
                 span(STRONG, format!("{:<12} ", step.state.word())),
@@ -126,13 +120,13 @@ fn short(digest: &str) -> &str {
     digest.get(..12).unwrap_or(digest)
 }
 
-fn skipped(page: &mut Page, plan: &Plan) {
+fn skipped(out: &mut TextWriter, plan: &Plan) {
     if plan.skipped.is_empty() {
         return;
     }
-    page.heading("Passed over");
+    out.heading("Passed over");
     for skipped in &plan.skipped {
-        page.line(
+        out.line(
             2,
             &[plain(format!(
                 "{:>4}  {}",
@@ -143,12 +137,12 @@ fn skipped(page: &mut Page, plan: &Plan) {
     }
 }
 
-fn step_back(page: &mut Page, plan: &Plan) {
+fn step_back(out: &mut TextWriter, plan: &Plan) {
     let Some(back) = &plan.step_back else {
         return;
     };
-    page.heading("One step back first");
-    page.line(
+    out.heading("One step back first");
+    out.line(
         2,
         &[plain(format!(
             "revision {} was not applied to its end, and Helm would take it for what is live. Behind the fence it first goes \
@@ -157,7 +151,7 @@ fn step_back(page: &mut Page, plan: &Plan) {
         ))],
     );
     for path in &back.fields {
-        page.line(4, &[plain(path.clone())]);
+        out.line(4, &[plain(path.clone())]);
     }
 }
 
@@ -167,18 +161,18 @@ enum Detail {
     Full,
 }
 
-fn changes(page: &mut Page, plan: &Plan, detail: Detail) {
+fn changes(out: &mut TextWriter, plan: &Plan, detail: Detail) {
     let kept = plan.diff.iter().filter(|one| one.change == ObjectChange::Keep).count();
     for one in &plan.diff {
         if one.change != ObjectChange::Keep || !one.live_drift.is_empty() {
-            object(page, one, detail);
+            object(out, one, detail);
         }
     }
     let noun = if kept == 1 { "object stays" } else { "objects stay" };
-    page.line(2, &[span(FAINT, format!("{kept} {noun} as in the current manifest"))]);
+    out.line(2, &[span(FAINT, format!("{kept} {noun} as in the current manifest"))]);
 }
 
-fn object(page: &mut Page, one: &ObjectDiff, detail: Detail) {
+fn object(out: &mut TextWriter, one: &ObjectDiff, detail: Detail) {
     let (sign, style) = match one.change {
         ObjectChange::Create => ("+", GOOD),
         ObjectChange::Modify => ("~", WARN),
@@ -195,7 +189,7 @@ fn object(page: &mut Page, one: &ObjectDiff, detail: Detail) {
         (0, 0) => String::new(),
         (added, removed) => format!("  +{added} -{removed} lines"),
     };
-    page.line(
+    out.line(
         2,
         &[
             span(style, format!("{sign} ")),
@@ -204,12 +198,12 @@ fn object(page: &mut Page, one: &ObjectDiff, detail: Detail) {
         ],
     );
     if detail == Detail::Full {
-        for line in clean::lines(&one.manifest_diff) {
-            page.line(6, &[span(diff_style(&line), line)]);
+        for line in sanitize::lines(&one.manifest_diff) {
+            out.line(6, &[span(diff_style(&line), line)]);
         }
     }
     for drift in &one.live_drift {
-        page.line(6, &[span(WARN, "live differs: "), plain(drift.clone())]);
+        out.line(6, &[span(WARN, "live differs: "), plain(drift.clone())]);
     }
 }
 
@@ -222,15 +216,15 @@ fn diff_style(line: &str) -> Style {
     }
 }
 
-fn findings(page: &mut Page, plan: &Plan) {
+fn findings(out: &mut TextWriter, plan: &Plan) {
     if plan.preflight.findings.is_empty() {
         return;
     }
-    page.heading("Looked at");
+    out.heading("Looked at");
     let mut findings: Vec<_> = plan.preflight.findings.iter().collect();
     findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
     for finding in findings {
-        page.marked(
+        out.marked(
             2,
             finding.severity.into(),
             &[
@@ -239,15 +233,15 @@ fn findings(page: &mut Page, plan: &Plan) {
             ],
         );
         for next in &finding.next {
-            page.line(6, &[span(FAINT, "fix: "), plain(next.clone())]);
+            out.line(6, &[span(FAINT, "fix: "), plain(next.clone())]);
         }
     }
 }
 
-fn checks(page: &mut Page, plan: &Plan) {
-    page.heading("Checks");
+fn checks(out: &mut TextWriter, plan: &Plan) {
+    out.heading("Checks");
     if plan.checks.is_empty() {
-        page.line(2, &[span(WARN, "none")]);
+        out.line(2, &[span(WARN, "none")]);
     }
     for check in plan.checks.iter().filter(|check| check.skipped.is_none()) {
         let reach = if check.grants.is_empty() {
@@ -256,9 +250,9 @@ fn checks(page: &mut Page, plan: &Plan) {
             check.grants.join(", ")
         };
         let need = if check.required { "required" } else { "not required" };
-        page.marked(
+        out.marked(
             2,
-            Mark::Note,
+            StatusIcon::Note,
             &[
                 span(FAINT, format!("{:<8}", verdict::phase_word(check.phase))),
                 span(STRONG, format!("{:<16} ", check.name)),
@@ -267,10 +261,10 @@ fn checks(page: &mut Page, plan: &Plan) {
             ],
         );
     }
-    verdict::skipped(page, &plan.checks);
+    verdict::skipped(out, &plan.checks);
 }
 
-fn what_happens(page: &mut Page, plan: &Plan) {
+fn what_happens(out: &mut TextWriter, plan: &Plan) {
     let checks = |phase: Phase| -> String {
         let names: Vec<&str> = plan
             .checks
@@ -307,11 +301,11 @@ fn what_happens(page: &mut Page, plan: &Plan) {
         ),
         format!("check through the router: {}", checks(Phase::Routed)),
     ];
-    page.heading("What will happen");
+    out.heading("What will happen");
     for (at, step) in steps.iter().enumerate() {
-        page.line(2, &[span(FAINT, format!("{}. ", at + 1)), plain(step.clone())]);
+        out.line(2, &[span(FAINT, format!("{}. ", at + 1)), plain(step.clone())]);
     }
-    page.line(
+    out.line(
         2,
         &[span(
             FAINT,

@@ -1,19 +1,18 @@
 //! A model's place in traffic, as a registry driver read it.
 
 use serde::Serialize;
-use vllm_rollback_engine::failure::Failure;
 use vllm_rollback_engine::journal::Held;
 use vllm_rollback_engine::release::ReleaseRef;
 use vllm_rollback_engine::traffic::TrafficState;
 
-use crate::json::{self, Kind};
-use crate::look::{FAINT, Glyphs, STRONG, WARN};
-use crate::page::{Page, plain, span};
-use crate::run::traffic_line;
+use crate::document::{Document, Kind};
+use crate::style::STRONG;
+use crate::text::{TextWriter, plain, span};
+use crate::traffic;
 
 /// A model's place in traffic.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Place {
+pub struct TrafficView {
     /// The release.
     #[serde(flatten)]
     pub release: ReleaseRef,
@@ -25,33 +24,20 @@ pub struct Place {
     pub next: Vec<String>,
 }
 
-/// Draws it for people.
-pub fn table(place: &Place, glyphs: Glyphs) -> String {
-    let mut page = Page::new(glyphs);
-    page.line(0, &[span(STRONG, place.release.to_string())]);
-    page.field("Now", &[plain(traffic_line(&place.now))]);
-    for line in &place.now.evidence {
-        page.line(10, &[span(FAINT, line.clone())]);
+impl Document for TrafficView {
+    fn kind(&self) -> Kind {
+        Kind::RegistryStatus
     }
-    if let Some(held) = &place.held {
-        page.field(
-            "Held",
-            &[
-                span(WARN, held.reason.clone()),
-                plain(format!("  since {}, run {}", held.since, held.run_id)),
-            ],
-        );
-    }
-    page.list("Next", &place.next);
-    page.finish()
-}
 
-/// Draws it for programs.
-///
-/// # Errors
-/// As [`json::document`].
-pub fn json(place: &Place) -> Result<String, Failure> {
-    json::document(Kind::RegistryStatus, place)
+    fn write(&self, out: &mut TextWriter) {
+        out.line(0, &[span(STRONG, self.release.to_string())]);
+        out.field("Now", &[plain(traffic::line(&self.now))]);
+        traffic::evidence(out, &self.now);
+        if let Some(held) = &self.held {
+            traffic::held(out, held);
+        }
+        out.list("Next", &self.next);
+    }
 }
 
 #[cfg(test)]
@@ -59,20 +45,20 @@ mod tests {
     use vllm_rollback_engine::traffic::TrafficStatus;
 
     use super::*;
-    use crate::samples;
+    use crate::fixtures;
 
     #[test]
     fn a_place_in_traffic_shows_what_was_seen() {
-        let place = Place {
+        let view = TrafficView {
             release: ReleaseRef {
                 namespace: "prod".into(),
                 name: "llama".into(),
             },
-            now: samples::traffic(TrafficStatus::Disabled),
+            now: fixtures::traffic(TrafficStatus::Disabled),
             held: None,
             next: Vec::new(),
         };
-        let text = anstream::adapter::strip_str(&table(&place, Glyphs::Ascii)).to_string();
+        let text = fixtures::plain_text(&view);
         assert!(text.contains("Now       disabled (service driver)"), "{text}");
         assert!(text.contains("          EndpointSlice llama-x: 1 ready\n"), "{text}");
     }

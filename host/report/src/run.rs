@@ -1,20 +1,19 @@
 //! The report of a run.
 
+use serde::Serialize;
 use vllm_rollback_engine::check::Outcome;
-use vllm_rollback_engine::failure::Failure;
 use vllm_rollback_engine::release::Revision;
 use vllm_rollback_engine::report::{ExitCode, RunReport, StateName};
-use vllm_rollback_engine::traffic::TrafficState;
 
-use crate::json::{self, Kind};
-use crate::look::{BAD, FAINT, Glyphs, Mark, STRONG};
-use crate::page::{Page, plain, span};
+use crate::document::{Document, Kind};
+use crate::style::{BAD, FAINT, STRONG, StatusIcon};
+use crate::text::{TextWriter, plain, span};
 use crate::time::seconds;
-use crate::{cause, verdict};
+use crate::{cause, traffic, verdict};
 
-/// What a report is of.
+/// The kind of run that a report is of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Of {
+pub enum ReportKind {
     /// A rollback.
     Rollback,
     /// Checks alone.
@@ -27,9 +26,8 @@ pub enum Of {
     Unlock,
 }
 
-impl Of {
-    /// What its document is.
-    fn kind(self) -> Kind {
+impl ReportKind {
+    fn document(self) -> Kind {
         match self {
             Self::Rollback => Kind::RollbackRun,
             Self::Validation => Kind::ValidationRun,
@@ -65,67 +63,70 @@ impl Of {
     }
 }
 
-/// Draws the report of a rollback for people.
-pub fn table(report: &RunReport, glyphs: Glyphs) -> String {
-    table_of(Of::Rollback, report, glyphs)
+/// The report of a run, as the verb that ran it prints it.
+#[derive(Debug, Clone, Copy, Serialize)]
+#[serde(transparent)]
+pub struct RunDocument<'a> {
+    #[serde(skip)]
+    kind: ReportKind,
+    report: &'a RunReport,
 }
 
-/// Draws a report for people.
-pub fn table_of(of: Of, report: &RunReport, glyphs: Glyphs) -> String {
-    let mut page = Page::new(glyphs);
-    header(&mut page, of, report);
-    failure(&mut page, report);
-    states(&mut page, report);
-    checks(&mut page, report);
-    traffic(&mut page, report);
-    page.list("Notes", &report.notes);
-    page.list("Next", &report.next);
-    page.list("Kept", &report.artifacts);
-    page.finish()
-}
-
-/// Draws the report of a rollback for programs.
-///
-/// # Errors
-/// As [`json::document`].
-pub fn json(report: &RunReport) -> Result<String, Failure> {
-    json_of(Of::Rollback, report)
-}
-
-/// Draws a report for programs.
-///
-/// # Errors
-/// As [`json::document`].
-pub fn json_of(of: Of, report: &RunReport) -> Result<String, Failure> {
-    json::document(of.kind(), report)
-}
-
-/// The mark of an outcome.
-pub(crate) fn outcome_mark(outcome: StateName) -> Mark {
-    match outcome {
-        StateName::Done => Mark::Done,
-        StateName::Unchanged => Mark::Attention,
-        StateName::Unknown => Mark::Unsure,
-        _ => Mark::Failed,
+impl<'a> RunDocument<'a> {
+    /// Pairs a report with what it is of.
+    pub fn new(kind: ReportKind, report: &'a RunReport) -> Self {
+        Self { kind, report }
     }
 }
 
-fn header(page: &mut Page, of: Of, report: &RunReport) {
-    let title = format!("{} {}/{}", of.title(), report.namespace, report.release);
-    page.line(
+impl Document for RunDocument<'_> {
+    fn kind(&self) -> Kind {
+        self.kind.document()
+    }
+
+    fn write(&self, out: &mut TextWriter) {
+        let report = self.report;
+        header(out, self.kind, report);
+        failure(out, report);
+        states(out, report);
+        checks(out, report);
+        traffic(out, report);
+        out.list("Notes", &report.notes);
+        out.list("Next", &report.next);
+        out.list("Kept", &report.artifacts);
+    }
+}
+
+/// The icon of an outcome.
+pub(crate) fn outcome_icon(outcome: StateName) -> StatusIcon {
+    match outcome {
+        StateName::Done => StatusIcon::Done,
+        StateName::Unchanged => StatusIcon::Attention,
+        StateName::Unknown => StatusIcon::Unsure,
+        _ => StatusIcon::Failed,
+    }
+}
+
+fn header(out: &mut TextWriter, kind: ReportKind, report: &RunReport) {
+    let title = format!("{} {}/{}", kind.title(), report.namespace, report.release);
+    out.line(
         0,
         &[
             span(STRONG, title),
-            plain(format!("  {}", route(page.arrow(), of, report))),
+            plain(format!("  {}", route(out.arrow(), kind, report))),
         ],
     );
-    let mark = outcome_mark(report.outcome);
+    let mark = outcome_icon(report.outcome);
     let outcome = [
         span(mark.style(), report.outcome.word()),
-        plain(format!(": {} (exit {})", of.meaning(report), report.exit_code.number())),
+        plain(format!(
+            ": {} (exit {})",
+            kind.meaning(report),
+            report.exit_code.number()
+        )),
     ];
-    page.field("Outcome", &outcome);
-    page.field(
+    out.field("Outcome", &outcome);
+    out.field(
         "Run",
         &[plain(format!(
             "{}  {}  {}",
@@ -135,16 +136,16 @@ fn header(page: &mut Page, of: Of, report: &RunReport) {
         ))],
     );
     if let Some(by) = &report.by {
-        page.field("By", &[plain(by.clone())]);
+        out.field("By", &[plain(by.clone())]);
     }
     if let Some(reason) = &report.reason {
-        page.field("Reason", &[plain(reason.clone())]);
+        out.field("Reason", &[plain(reason.clone())]);
     }
 }
 
 /// `3 → 1 (now revision 4)`.
-fn route(arrow: &str, of: Of, report: &RunReport) -> String {
-    if of == Of::Validation {
+fn route(arrow: &str, kind: ReportKind, report: &RunReport) -> String {
+    if kind == ReportKind::Validation {
         return report
             .to_revision
             .map(|revision| format!("revision {revision}"))
@@ -165,104 +166,102 @@ fn route(arrow: &str, of: Of, report: &RunReport) -> String {
     )
 }
 
-fn failure(page: &mut Page, report: &RunReport) {
+fn failure(out: &mut TextWriter, report: &RunReport) {
     let Some(failure) = &report.failure else {
-        causes(page, report);
+        causes(out, report);
         return;
     };
-    page.heading("Why");
-    page.line(2, &[span(BAD, failure.what.clone())]);
+    out.heading("Why");
+    out.line(2, &[span(BAD, failure.what.clone())]);
     for why in &failure.why {
-        page.line(2, &[span(FAINT, "cause: "), plain(why.clone())]);
+        out.line(2, &[span(FAINT, "cause: "), plain(why.clone())]);
     }
     for next in failure.next.iter().filter(|next| !report.next.contains(next)) {
-        page.line(2, &[span(FAINT, "fix:   "), plain(next.clone())]);
+        out.line(2, &[span(FAINT, "fix:   "), plain(next.clone())]);
     }
-    causes(page, report);
+    causes(out, report);
 }
 
-fn causes(page: &mut Page, report: &RunReport) {
+fn causes(out: &mut TextWriter, report: &RunReport) {
     if report.causes.is_empty() {
         return;
     }
-    page.heading("Causes seen");
+    out.heading("Causes seen");
     for seen in &report.causes {
-        let mark = if seen.terminal { Mark::Failed } else { Mark::Attention };
-        page.marked(2, mark, &cause::spans(seen));
-        cause::details(page, 6, seen);
+        let mark = if seen.terminal {
+            StatusIcon::Failed
+        } else {
+            StatusIcon::Attention
+        };
+        out.marked(2, mark, &cause::spans(seen));
+        cause::details(out, 6, seen);
     }
 }
 
-fn states(page: &mut Page, report: &RunReport) {
+fn states(out: &mut TextWriter, report: &RunReport) {
     if report.states.is_empty() {
         return;
     }
-    page.heading("States");
+    out.heading("States");
     for state in &report.states {
         let name = span(STRONG, format!("{:<12} ", state.name.word()));
         let took = span(FAINT, format!("{:>7}  ", seconds(state.seconds)));
         let mut evidence = state.evidence.iter();
         let first = plain(evidence.next().cloned().unwrap_or_default());
         let mark = match state.name {
-            StateName::Held | StateName::Unchanged | StateName::Unknown => outcome_mark(state.name),
-            _ => Mark::Done,
+            StateName::Held | StateName::Unchanged | StateName::Unknown => outcome_icon(state.name),
+            _ => StatusIcon::Done,
         };
-        page.marked(2, mark, &[name, took, first]);
+        out.marked(2, mark, &[name, took, first]);
         for more in evidence {
-            page.line(26, &[plain(more.clone())]);
+            out.line(26, &[plain(more.clone())]);
         }
     }
 }
 
-fn checks(page: &mut Page, report: &RunReport) {
+fn checks(out: &mut TextWriter, report: &RunReport) {
     if report.checks.is_empty() && report.checks_planned.is_empty() {
         return;
     }
-    page.heading("Checks");
+    out.heading("Checks");
     for one in &report.checks {
         let mut spans = vec![span(FAINT, format!("{:<8}", verdict::phase_word(one.phase)))];
         spans.extend(verdict::spans(one));
-        page.marked(2, one.outcome.into(), &spans);
-        verdict::details(page, 6, one);
+        out.marked(2, one.outcome.into(), &spans);
+        verdict::details(out, 6, one);
     }
-    verdict::skipped(page, &report.checks_planned);
+    verdict::skipped(out, &report.checks_planned);
     let passed = report.checks.iter().filter(|one| one.outcome == Outcome::Pass).count();
-    page.line(2, &[span(FAINT, format!("{passed} of {} passed", report.checks.len()))]);
+    out.line(2, &[span(FAINT, format!("{passed} of {} passed", report.checks.len()))]);
 }
 
-fn traffic(page: &mut Page, report: &RunReport) {
+fn traffic(out: &mut TextWriter, report: &RunReport) {
     if report.traffic_before.is_none() && report.traffic_after.is_none() {
         return;
     }
-    page.heading("Traffic");
+    out.heading("Traffic");
     for (when, state) in [("before", &report.traffic_before), ("after", &report.traffic_after)] {
         if let Some(state) = state {
-            page.line(2, &[span(FAINT, format!("{when:<8}")), plain(traffic_line(state))]);
-            for line in &state.evidence {
-                page.line(10, &[span(FAINT, line.clone())]);
-            }
+            out.line(2, &[span(FAINT, format!("{when:<8}")), plain(traffic::line(state))]);
+            traffic::evidence(out, state);
         }
     }
-}
-
-/// `enabled (service driver) at Service/llama:8000`.
-pub(crate) fn traffic_line(state: &TrafficState) -> String {
-    let at = state.endpoint.as_ref().map(|e| format!(" at {e}")).unwrap_or_default();
-    format!("{} ({} driver){at}", state.status.word(), state.driver)
 }
 
 #[cfg(test)]
 mod tests {
-    use vllm_rollback_engine::failure::FailureKind;
+    use vllm_rollback_engine::failure::{Failure, FailureKind};
 
     use super::*;
-    use crate::samples;
+    use crate::fixtures;
+    use crate::style::Glyphs;
 
     #[test]
     fn a_report_reads_from_outcome_to_proof_to_what_comes_next() {
-        let text = table(&samples::report(), Glyphs::Unicode);
+        let report = fixtures::report();
+        let document = RunDocument::new(ReportKind::Rollback, &report);
         assert_eq!(
-            anstream::adapter::strip_str(&text).to_string(),
+            fixtures::plain_text_in(Glyphs::Unicode, &document),
             "\
 Rollback of prod/llama  3 → 1 (now revision 4)
 Outcome   done: restored and serving (exit 0)
@@ -299,12 +298,12 @@ Kept
 
     #[test]
     fn a_held_run_names_the_failure_and_every_cause() {
-        let mut report = samples::report();
+        let mut report = fixtures::report();
         report.outcome = StateName::Held;
         report.exit_code = ExitCode::HeldRollbackFailed;
         report.failure = Some(Failure::new(FailureKind::Timeout, "revision 4 did not get ready").because("crash loop"));
-        report.causes = vec![samples::cause()];
-        let text = anstream::adapter::strip_str(&table(&report, Glyphs::Ascii)).to_string();
+        report.causes = vec![fixtures::cause()];
+        let text = fixtures::plain_text(&RunDocument::new(ReportKind::Rollback, &report));
         assert!(
             text.contains("Outcome   held: the rollback failed: the model is held out of traffic (exit 11)\n"),
             "{text}"
@@ -321,10 +320,10 @@ Kept
 
     #[test]
     fn a_validation_is_told_as_such() {
-        let mut report = samples::report();
+        let mut report = fixtures::report();
         report.outcome = StateName::Unchanged;
         report.exit_code = ExitCode::Refused;
-        let text = anstream::adapter::strip_str(&table_of(Of::Validation, &report, Glyphs::Ascii)).to_string();
+        let text = fixtures::plain_text(&RunDocument::new(ReportKind::Validation, &report));
         assert!(
             text.starts_with("Validation of prod/llama  revision 1\nOutcome   unchanged: not proved good"),
             "{text}"
@@ -333,7 +332,7 @@ Kept
 
     #[test]
     fn the_json_report_is_a_versioned_document_with_the_exit_code_as_a_number() {
-        let value: serde_json::Value = serde_json::from_str(&json(&samples::report()).unwrap()).unwrap();
+        let value = fixtures::json(&RunDocument::new(ReportKind::Rollback, &fixtures::report()));
         assert_eq!(value["apiVersion"], "vllm-rollback/v1");
         assert_eq!(value["kind"], "RollbackRun");
         assert_eq!(value["exit_code"], 0);

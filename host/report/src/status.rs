@@ -1,16 +1,15 @@
 //! What a release is and does now.
 
 use serde::Serialize;
-use vllm_rollback_engine::failure::Failure;
 use vllm_rollback_engine::journal::{Held, RunSummary};
 use vllm_rollback_engine::release::{ReleaseRef, Revision, RevisionSummary};
 use vllm_rollback_engine::traffic::TrafficState;
 use vllm_rollback_engine::workload::ServingPod;
 
-use crate::json::{self, Kind};
-use crate::look::{FAINT, Glyphs, Mark, STRONG, WARN};
-use crate::page::{Page, plain, span};
-use crate::run::traffic_line;
+use crate::document::{Document, Kind};
+use crate::style::{FAINT, STRONG, StatusIcon, WARN};
+use crate::text::{TextWriter, plain, span};
+use crate::traffic;
 
 /// What a release is and does now. What could not be read is said in `unread`, not guessed.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -49,58 +48,53 @@ pub struct Status {
     pub next: Vec<String>,
 }
 
-/// Draws the status for people.
-pub fn table(status: &Status, glyphs: Glyphs) -> String {
-    let mut page = Page::new(glyphs);
-    page.line(0, &[span(STRONG, status.release.to_string())]);
-    let mut revision = format!("{}  {}", status.current.revision, status.current.status);
-    for more in [&status.chart, &status.description].into_iter().flatten() {
-        revision.push_str("  ");
-        revision.push_str(more);
+impl Document for Status {
+    fn kind(&self) -> Kind {
+        Kind::ReleaseStatus
     }
-    page.field("Revision", &[plain(revision)]);
-    if let Some(good) = status.last_good {
-        page.field("Last good", &[plain(format!("revision {good}"))]);
-    }
-    if let Some(traffic) = &status.traffic {
-        page.field("Traffic", &[plain(traffic_line(traffic))]);
-        for line in &traffic.evidence {
-            page.line(10, &[span(FAINT, line.clone())]);
+
+    fn write(&self, out: &mut TextWriter) {
+        out.line(0, &[span(STRONG, self.release.to_string())]);
+        let mut revision = format!("{}  {}", self.current.revision, self.current.status);
+        for more in [&self.chart, &self.description].into_iter().flatten() {
+            revision.push_str("  ");
+            revision.push_str(more);
         }
-    }
-    if let Some(held) = &status.held {
-        page.field(
-            "Held",
-            &[
-                span(WARN, held.reason.clone()),
-                plain(format!("  since {}, run {}", held.since, held.run_id)),
-            ],
-        );
-        page.line(
-            10,
-            &[span(FAINT, format!("before that: {}", traffic_line(&held.prior)))],
-        );
-    }
-    page.field("Lock", &[plain(status.lock.clone().unwrap_or_else(|| "free".into()))]);
-    if let Some(run) = &status.last_run {
-        page.field("Last run", &[plain(last_run(page.arrow(), run))]);
-        page.line(10, &[span(FAINT, run.summary.clone())]);
-    }
-    if let Some(unfinished) = &status.unfinished {
-        page.marked(0, Mark::Attention, &[span(WARN, unfinished.clone())]);
-        if let Some(words) = &status.last_words {
-            page.line(10, &[span(FAINT, format!("journal here: {words}"))]);
+        out.field("Revision", &[plain(revision)]);
+        if let Some(good) = self.last_good {
+            out.field("Last good", &[plain(format!("revision {good}"))]);
         }
+        if let Some(traffic) = &self.traffic {
+            out.field("Traffic", &[plain(traffic::line(traffic))]);
+            traffic::evidence(out, traffic);
+        }
+        if let Some(held) = &self.held {
+            traffic::held(out, held);
+            out.line(
+                10,
+                &[span(FAINT, format!("before that: {}", traffic::line(&held.prior)))],
+            );
+        }
+        out.field("Lock", &[plain(self.lock.clone().unwrap_or_else(|| "free".into()))]);
+        if let Some(run) = &self.last_run {
+            out.field("Last run", &[plain(last_run(out.arrow(), run))]);
+            out.line(10, &[span(FAINT, run.summary.clone())]);
+        }
+        if let Some(unfinished) = &self.unfinished {
+            out.marked(0, StatusIcon::Attention, &[span(WARN, unfinished.clone())]);
+            if let Some(words) = &self.last_words {
+                out.line(10, &[span(FAINT, format!("journal here: {words}"))]);
+            }
+        }
+        for warning in &self.warnings {
+            out.marked(0, StatusIcon::Attention, &[span(WARN, warning.clone())]);
+        }
+        pods(out, &self.pods);
+        for unread in &self.unread {
+            out.marked(0, StatusIcon::Unsure, &[plain(unread.clone())]);
+        }
+        out.list("Next", &self.next);
     }
-    for warning in &status.warnings {
-        page.marked(0, Mark::Attention, &[span(WARN, warning.clone())]);
-    }
-    pods(&mut page, &status.pods);
-    for unread in &status.unread {
-        page.marked(0, Mark::Unsure, &[plain(unread.clone())]);
-    }
-    page.list("Next", &status.next);
-    page.finish()
 }
 
 fn last_run(arrow: &str, run: &RunSummary) -> String {
@@ -113,10 +107,10 @@ fn last_run(arrow: &str, run: &RunSummary) -> String {
     )
 }
 
-fn pods(page: &mut Page, pods: &[ServingPod]) {
-    page.gap();
+fn pods(out: &mut TextWriter, pods: &[ServingPod]) {
+    out.gap();
     if pods.is_empty() {
-        page.line(0, &[span(WARN, "no pod serves this release")]);
+        out.line(0, &[span(WARN, "no pod serves this release")]);
         return;
     }
     let rows = pods
@@ -131,15 +125,7 @@ fn pods(page: &mut Page, pods: &[ServingPod]) {
             ]
         })
         .collect();
-    page.table(&["POD", "READY", "RESTARTS", "HASH", "IMAGES"], rows);
-}
-
-/// Draws the status for programs.
-///
-/// # Errors
-/// As [`json::document`].
-pub fn json(status: &Status) -> Result<String, Failure> {
-    json::document(Kind::ReleaseStatus, status)
+    out.table(&["POD", "READY", "RESTARTS", "HASH", "IMAGES"], rows);
 }
 
 #[cfg(test)]
@@ -148,7 +134,7 @@ mod tests {
     use vllm_rollback_engine::traffic::TrafficStatus;
 
     use super::*;
-    use crate::samples;
+    use crate::fixtures;
 
     #[test]
     fn a_held_release_says_so_and_why_and_what_to_type() {
@@ -166,7 +152,7 @@ mod tests {
             description: None,
             last_good: Some(Revision(1)),
             pods: Vec::new(),
-            traffic: Some(samples::traffic(TrafficStatus::Disabled)),
+            traffic: Some(fixtures::traffic(TrafficStatus::Disabled)),
             warnings: vec!["the gate of Service/llama is closed".into()],
             unfinished: None,
             last_words: None,
@@ -174,16 +160,15 @@ mod tests {
                 run_id: "01J".into(),
                 since: "2026-01-02T03:04:05Z".into(),
                 reason: "completion failed".into(),
-                prior: samples::traffic(TrafficStatus::Enabled),
+                prior: fixtures::traffic(TrafficStatus::Enabled),
             }),
             lock: None,
             last_run: None,
             unread: vec!["pods: forbidden".into()],
             next: vec!["kubectl vllm-rollback validate llama -n prod".into()],
         };
-        let text = anstream::adapter::strip_str(&table(&status, Glyphs::Ascii)).to_string();
         assert_eq!(
-            text,
+            fixtures::plain_text(&status),
             "\
 prod/llama
 Revision  4  deployed  vllm-0.1.0

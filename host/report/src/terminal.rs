@@ -7,10 +7,10 @@ use std::time::Duration;
 use vllm_rollback_engine::event::{Event, Observer};
 use vllm_rollback_engine::report::{RunReport, StateName};
 
-use crate::look::{BAD, FAINT, Glyphs, Mark, STRONG, WARN};
-use crate::page::{Page, Span, plain, span};
+use crate::style::{BAD, FAINT, Glyphs, STRONG, StatusIcon, WARN};
+use crate::text::{Span, TextWriter, plain, span};
 use crate::time::{seconds, whole};
-use crate::{cause, clean, verdict};
+use crate::{cause, sanitize, verdict};
 
 /// Where the texts begin: behind `[ 12.3s] ✔ `.
 const INDENT: usize = 12;
@@ -91,7 +91,7 @@ impl Terminal {
                     plain(doing.text.clone()),
                     span(FAINT, until(doing, now)),
                 ];
-                let text = self.drawn(now, Mark::Doing, &spans, |_| ());
+                let text = self.drawn(now, StatusIcon::Doing, &spans, |_| ());
                 inner.permanent(now, &text);
             }
             Style::Lines => {}
@@ -99,7 +99,7 @@ impl Terminal {
     }
 
     /// A line that no event stands for: what a signal did, a warning before the run.
-    pub fn say(&self, mark: Mark, text: &str) {
+    pub fn say(&self, mark: StatusIcon, text: &str) {
         self.print(mark, &[plain(text)], |_| ());
     }
 
@@ -115,20 +115,20 @@ impl Terminal {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn drawn(&self, now: Duration, mark: Mark, spans: &[Span], below: impl FnOnce(&mut Page)) -> String {
-        let mut page = Page::new(self.glyphs);
+    fn drawn(&self, now: Duration, mark: StatusIcon, spans: &[Span], below: impl FnOnce(&mut TextWriter)) -> String {
+        let mut out = TextWriter::new(self.glyphs);
         let mut all = vec![
             span(FAINT, format!("[{:>6}] ", seconds_column(now))),
             span(mark.style(), mark.glyph(self.glyphs)),
             plain(" "),
         ];
         all.extend_from_slice(spans);
-        page.line(0, &all);
-        below(&mut page);
-        page.finish()
+        out.line(0, &all);
+        below(&mut out);
+        out.finish()
     }
 
-    fn print(&self, mark: Mark, spans: &[Span], below: impl FnOnce(&mut Page)) {
+    fn print(&self, mark: StatusIcon, spans: &[Span], below: impl FnOnce(&mut TextWriter)) {
         let now = (self.elapsed)();
         let text = self.drawn(now, mark, spans, below);
         let mut inner = self.lock();
@@ -156,7 +156,7 @@ impl Terminal {
         match self.style {
             Style::Live { columns } => inner.overwrite(&live_line(now, &doing, columns)),
             Style::Lines => {
-                let text = self.drawn(now, Mark::Doing, &spans, |_| ());
+                let text = self.drawn(now, StatusIcon::Doing, &spans, |_| ());
                 inner.permanent(now, &text);
             }
         }
@@ -181,7 +181,7 @@ impl Terminal {
                     .is_none_or(|last| now.saturating_sub(last) >= PROGRESS_EVERY);
                 if changed && due {
                     inner.last_progress = Some(now);
-                    let text = self.drawn(now, Mark::Note, &[span(FAINT, text)], |_| ());
+                    let text = self.drawn(now, StatusIcon::Note, &[span(FAINT, text)], |_| ());
                     inner.permanent(now, &text);
                 }
             }
@@ -192,8 +192,12 @@ impl Terminal {
         self.lock().doing = None;
         // A run that ended well said so when it reached its last state.
         if report.outcome != StateName::Done {
-            let outcome = span(Mark::Failed.style(), format!("{}: ", report.outcome));
-            self.print(Mark::Failed, &[outcome, plain(report.exit_code.meaning())], |_| ());
+            let outcome = span(StatusIcon::Failed.style(), format!("{}: ", report.outcome));
+            self.print(
+                StatusIcon::Failed,
+                &[outcome, plain(report.exit_code.meaning())],
+                |_| (),
+            );
         }
     }
 }
@@ -236,29 +240,37 @@ impl Observer for Terminal {
                 evidence,
             } => {
                 self.lock().doing = None;
-                self.print(Mark::Done, &[state_span(state), span(FAINT, seconds(took))], |page| {
-                    for line in &evidence {
-                        page.line(INDENT, &[span(FAINT, line.clone())]);
-                    }
-                });
+                self.print(
+                    StatusIcon::Done,
+                    &[state_span(state), span(FAINT, seconds(took))],
+                    |out| {
+                        for line in &evidence {
+                            out.line(INDENT, &[span(FAINT, line.clone())]);
+                        }
+                    },
+                );
             }
-            Event::Note { text } => self.print(Mark::Note, &[plain(text)], |_| ()),
-            Event::Warning { text } => self.print(Mark::Attention, &[span(WARN, text)], |_| ()),
+            Event::Note { text } => self.print(StatusIcon::Note, &[plain(text)], |_| ()),
+            Event::Warning { text } => self.print(StatusIcon::Attention, &[span(WARN, text)], |_| ()),
             Event::Progress { text } => self.progress(text),
             Event::CauseSeen { cause: seen } => {
-                let mark = if seen.terminal { Mark::Failed } else { Mark::Attention };
-                self.print(mark, &cause::spans(&seen), |page| cause::details(page, INDENT, &seen));
+                let mark = if seen.terminal {
+                    StatusIcon::Failed
+                } else {
+                    StatusIcon::Attention
+                };
+                self.print(mark, &cause::spans(&seen), |out| cause::details(out, INDENT, &seen));
             }
             Event::Checked { verdict } => {
-                self.print(verdict.outcome.into(), &verdict::spans(&verdict), |page| {
-                    verdict::details(page, INDENT, &verdict);
+                self.print(verdict.outcome.into(), &verdict::spans(&verdict), |out| {
+                    verdict::details(out, INDENT, &verdict);
                 });
             }
             Event::Failed { failure } => {
                 self.lock().doing = None;
-                self.print(Mark::Failed, &[span(BAD, failure.what.clone())], |page| {
+                self.print(StatusIcon::Failed, &[span(BAD, failure.what.clone())], |out| {
                     for why in &failure.why {
-                        page.line(INDENT, &[span(FAINT, "cause: "), plain(why.clone())]);
+                        out.line(INDENT, &[span(FAINT, "cause: "), plain(why.clone())]);
                     }
                 });
             }
@@ -306,8 +318,8 @@ fn live_line(now: Duration, doing: &Doing, columns: usize) -> String {
     let tail = until(doing, now);
     // The last column stays free: a full line would wrap and could not be erased.
     let room = columns.saturating_sub(head.chars().count() + tail.chars().count() + 1);
-    let text = clean::cut(&clean::line(&doing.text), room.max(10));
-    clean::cut(&format!("{head}{text}{tail}"), columns.saturating_sub(1))
+    let text = sanitize::cut(&sanitize::line(&doing.text), room.max(10));
+    sanitize::cut(&format!("{head}{text}{tail}"), columns.saturating_sub(1))
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Durations for people.
 
 /// `0.42s` below ten seconds, `12.3s` below two minutes, then `9m40s`, `2h05m`.
-pub fn seconds(seconds: f64) -> String {
+pub(crate) fn seconds(seconds: f64) -> String {
     if seconds < 10.0 {
         format!("{seconds:.2}s")
     } else if seconds < 120.0 {
@@ -12,7 +12,7 @@ pub fn seconds(seconds: f64) -> String {
 }
 
 /// Whole seconds: `40s`, `9m40s`, `10m`, `2h05m`.
-pub fn whole(seconds: u64) -> String {
+pub(crate) fn whole(seconds: u64) -> String {
     let (hours, minutes, rest) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
     match (hours, minutes, rest) {
         (0, 0, s) => format!("{s}s"),

@@ -2,12 +2,12 @@
 
 use vllm_rollback_engine::check::{CheckSpec, Measurement, Outcome, Phase, Verdict};
 
-use crate::clean;
-use crate::look::{FAINT, Mark, STRONG};
-use crate::page::{Page, Span, plain, span};
+use crate::sanitize;
+use crate::style::{FAINT, STRONG, StatusIcon};
+use crate::text::{Span, TextWriter, plain, span};
 
 /// The word for an outcome.
-pub fn outcome_word(outcome: Outcome) -> &'static str {
+pub(crate) fn outcome_word(outcome: Outcome) -> &'static str {
     match outcome {
         Outcome::Pass => "pass",
         Outcome::Fail => "fail",
@@ -17,7 +17,7 @@ pub fn outcome_word(outcome: Outcome) -> &'static str {
 }
 
 /// The word for a phase.
-pub fn phase_word(phase: Phase) -> &'static str {
+pub(crate) fn phase_word(phase: Phase) -> &'static str {
     match phase {
         Phase::Direct => "direct",
         Phase::Routed => "routed",
@@ -26,7 +26,7 @@ pub fn phase_word(phase: Phase) -> &'static str {
 }
 
 /// `latency 412 ms (limit 3000 ms)`.
-pub fn measured(measurement: &Measurement) -> String {
+pub(crate) fn measured(measurement: &Measurement) -> String {
     let unit = match measurement.unit.as_str() {
         "1" | "" => String::new(),
         unit => format!(" {unit}"),
@@ -45,11 +45,11 @@ fn number(value: f64) -> String {
 }
 
 /// The pieces of a verdict's line: check, pod, summary, numbers.
-pub fn spans(verdict: &Verdict) -> Vec<Span> {
+pub(crate) fn spans(verdict: &Verdict) -> Vec<Span> {
     let mut spans = vec![span(STRONG, format!("{:<16} ", verdict.check))];
     if verdict.outcome != Outcome::Pass {
         spans.push(span(
-            Mark::from(verdict.outcome).style(),
+            StatusIcon::from(verdict.outcome).style(),
             format!("{}: ", outcome_word(verdict.outcome)),
         ));
     }
@@ -68,29 +68,29 @@ pub fn spans(verdict: &Verdict) -> Vec<Span> {
 }
 
 /// Evidence and the last log lines of a verdict that did not pass.
-pub fn details(page: &mut Page, indent: usize, verdict: &Verdict) {
+pub(crate) fn details(out: &mut TextWriter, indent: usize, verdict: &Verdict) {
     if verdict.outcome == Outcome::Pass {
         return;
     }
     const LOG_LINES: usize = 5;
     let log = &verdict.log[verdict.log.len().saturating_sub(LOG_LINES)..];
     for evidence in &verdict.evidence {
-        for one in clean::lines(evidence) {
-            page.line(indent, &[span(FAINT, "seen: "), plain(one)]);
+        for one in sanitize::lines(evidence) {
+            out.line(indent, &[span(FAINT, "seen: "), plain(one)]);
         }
     }
     for line in log {
-        page.line(indent, &[span(FAINT, "log:  "), plain(line.clone())]);
+        out.line(indent, &[span(FAINT, "log:  "), plain(line.clone())]);
     }
 }
 
 /// Checks that were planned and did not run, each with the reason.
-pub fn skipped(page: &mut Page, planned: &[CheckSpec]) {
+pub(crate) fn skipped(out: &mut TextWriter, planned: &[CheckSpec]) {
     for check in planned {
         if let Some(reason) = &check.skipped {
-            page.marked(
+            out.marked(
                 2,
-                Mark::Skipped,
+                StatusIcon::Skipped,
                 &[
                     span(STRONG, format!("{:<16} ", check.name)),
                     plain(format!("not run: {reason}")),

@@ -20,3 +20,25 @@ pub(crate) struct ChangeArgs {
     #[command(flatten)]
     pub(crate) site: SiteArgs,
 }
+
+impl ChangeArgs {
+    /// The operator's yes to `verb`.
+    pub(crate) fn confirmation(&self, verb: &'static str) -> Confirmation {
+        Confirmation {
+            verb,
+            revision: None,
+            given: self.yes,
+        }
+    }
+}
+
+/// The operator's yes: given with the command, or asked for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Confirmation {
+    /// The verb that was typed.
+    pub(crate) verb: &'static str,
+    /// The revision that was typed behind the release.
+    pub(crate) revision: Option<u32>,
+    /// `--yes`.
+    pub(crate) given: bool,
+}

@@ -5,6 +5,7 @@ pub(crate) mod checks;
 pub(crate) mod connection;
 pub(crate) mod line;
 pub(crate) mod output;
+pub(crate) mod request;
 pub(crate) mod route_name;
 pub(crate) mod site;
 pub(crate) mod target;

@@ -7,7 +7,6 @@ use crate::args::connection::ConnectionArgs;
 use crate::exit;
 use crate::names::{self, WantedRevision};
 use crate::program::Program;
-use crate::shell::Shell;
 
 /// `RELEASE [REVISION] [NAMESPACE]`.
 #[derive(Debug, Clone, Args)]
@@ -32,15 +31,11 @@ impl TargetArgs {
         }
     }
 
-    /// The connection with the third word in it, and with what Helm handed over.
+    /// Puts the third word into the connection.
     ///
     /// # Errors
     /// When `-n` names another namespace. Helm resolves a namespace even when nobody typed one, so there the word wins.
-    pub(crate) fn place(&self, connection: ConnectionArgs, shell: &Shell) -> Result<ConnectionArgs, Failure> {
-        self.place_word(connection.with_helm(shell.program, &shell.env), shell.program)
-    }
-
-    fn place_word(&self, mut connection: ConnectionArgs, program: Program) -> Result<ConnectionArgs, Failure> {
+    pub(crate) fn place(&self, connection: &mut ConnectionArgs, program: Program) -> Result<(), Failure> {
         match (&self.namespace_word, &connection.namespace) {
             (Some(word), Some(flag)) if word != flag && program != Program::Helm => Err(exit::usage(format!(
                 "two namespaces: \"{word}\" as the third word and \"{flag}\" with -n"
@@ -49,9 +44,9 @@ impl TargetArgs {
             .next(program.command("rollback", &self.release, word))),
             (Some(word), _) => {
                 connection.namespace = Some(word.clone());
-                Ok(connection)
+                Ok(())
             }
-            (None, _) => Ok(connection),
+            (None, _) => Ok(()),
         }
     }
 }
@@ -68,37 +63,32 @@ mod tests {
         }
     }
 
-    fn connection(namespace: Option<&str>) -> ConnectionArgs {
-        ConnectionArgs {
-            namespace: namespace.map(str::to_owned),
+    fn placed(word: &str, flag: Option<&str>, program: Program) -> Result<Option<String>, Failure> {
+        let mut connection = ConnectionArgs {
+            namespace: flag.map(str::to_owned),
             ..ConnectionArgs::default()
-        }
+        };
+        target(Some(word)).place(&mut connection, program)?;
+        Ok(connection.namespace)
     }
 
     #[test]
     fn the_third_word_is_the_namespace() {
-        let placed = target(Some("prod"))
-            .place_word(connection(None), Program::Kubectl)
-            .unwrap();
-        assert_eq!(placed.namespace.as_deref(), Some("prod"));
-        let same = target(Some("prod")).place_word(connection(Some("prod")), Program::Kubectl);
-        assert!(same.is_ok());
+        for flag in [None, Some("prod")] {
+            assert_eq!(placed("prod", flag, Program::Kubectl).unwrap().as_deref(), Some("prod"));
+        }
     }
 
     #[test]
     fn two_different_namespaces_are_a_usage_error_that_shows_both_ways_out() {
-        let failure = target(Some("prod"))
-            .place_word(connection(Some("dev")), Program::Kubectl)
-            .unwrap_err();
+        let failure = placed("prod", Some("dev"), Program::Kubectl).unwrap_err();
         assert_eq!(exit::code(&failure).number(), 2);
         assert_eq!(failure.next.len(), 2);
     }
 
     #[test]
     fn under_helm_the_third_word_wins_over_helms_own_default() {
-        let placed = target(Some("prod"))
-            .place_word(connection(Some("default")), Program::Helm)
-            .unwrap();
-        assert_eq!(placed.namespace.as_deref(), Some("prod"));
+        let namespace = placed("prod", Some("default"), Program::Helm).unwrap();
+        assert_eq!(namespace.as_deref(), Some("prod"));
     }
 }

@@ -1,20 +1,18 @@
 //! `history`
 
-use std::sync::Arc;
-
 use clap::Args;
 use vllm_rollback_engine::failure::Failure;
 use vllm_rollback_engine::journal::Memory;
 use vllm_rollback_engine::ports::Journal;
 use vllm_rollback_engine::release::{ReleaseRecord, ReleaseRef, Revision, RevisionSummary};
 use vllm_rollback_engine::report::ExitCode;
-use vllm_rollback_report::history::{self as page, History, Mark, Row};
+use vllm_rollback_report::history::{History, RevisionTag, Row};
 
 use crate::args::site::SiteArgs;
 use crate::names;
+use crate::session::Session;
 use crate::shell::Shell;
 use crate::wiring::helm::HelmUse;
-use crate::wiring::site::Site;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -34,9 +32,7 @@ pub(crate) struct HistoryArgs {
 
 /// Shows the revisions.
 pub(crate) async fn run(args: HistoryArgs, shell: &Shell) -> Result<ExitCode, Failure> {
-    let connection = args.site.connection.clone().with_helm(shell.program, &shell.env);
-    let terminal = Arc::new(shell.terminal());
-    let site = Site::open(shell, &args.site, connection, &args.release, &terminal, HelmUse::Never).await?;
+    let site = Session::look(shell, &args.site, &args.release, HelmUse::Never).await?;
     let (summaries, memory) = tokio::try_join!(site.releases.history(), site.journal.memory())?;
     let mut records = Vec::new();
     for summary in &summaries {
@@ -55,8 +51,7 @@ pub(crate) async fn run(args: HistoryArgs, shell: &Shell) -> Result<ExitCode, Fa
         next: next(shell, &site.release, last_good),
     };
     mark_the_ends(&mut history.revisions, last_good);
-    shell.show(&history, page::table, page::json)?;
-    Ok(ExitCode::Success)
+    site.show(&history)
 }
 
 fn row(summary: &RevisionSummary, record: &Result<ReleaseRecord, Failure>, memory: &Memory) -> Row {
@@ -67,10 +62,10 @@ fn row(summary: &RevisionSummary, record: &Result<ReleaseRecord, Failure>, memor
             rejected.revision == summary.revision.0 && digest == Some(rejected.manifest_sha256.as_str())
         });
     if rejected.is_some() {
-        marks.push(Mark::Rejected);
+        marks.push(RevisionTag::Rejected);
     }
     if record.is_err() {
-        marks.push(Mark::Unreadable);
+        marks.push(RevisionTag::Unreadable);
     }
     Row {
         revision: summary.revision,
@@ -103,10 +98,10 @@ fn to_the_second(time: &str) -> String {
 /// Marks the newest revision, and where a rollback without a number goes.
 fn mark_the_ends(rows: &mut [Row], last_good: Option<Revision>) {
     for row in rows.iter_mut().filter(|row| Some(row.revision) == last_good) {
-        row.marks.insert(0, Mark::LastGood);
+        row.marks.insert(0, RevisionTag::LastGood);
     }
     if let Some(newest) = rows.last_mut() {
-        newest.marks.insert(0, Mark::Current);
+        newest.marks.insert(0, RevisionTag::Current);
     }
 }
 
@@ -170,7 +165,7 @@ mod tests {
             ..Memory::default()
         };
         let same = row(&summary(2), &Ok(record(2)), &rejected("ab"));
-        assert_eq!(same.marks, [Mark::Rejected]);
+        assert_eq!(same.marks, [RevisionTag::Rejected]);
         assert_eq!(same.rejected_because.as_deref(), Some("crash loop"));
         assert!(row(&summary(2), &Ok(record(2)), &rejected("cd")).marks.is_empty());
     }
@@ -179,7 +174,7 @@ mod tests {
     fn an_unreadable_record_is_shown_with_the_reason() {
         let broken = Err(Failure::new(FailureKind::Invalid, "not gzip"));
         let row = row(&summary(1), &broken, &Memory::default());
-        assert_eq!(row.marks, [Mark::Unreadable]);
+        assert_eq!(row.marks, [RevisionTag::Unreadable]);
         assert_eq!(row.description, "not gzip");
     }
 
@@ -197,7 +192,7 @@ mod tests {
         let memory = Memory::default();
         let mut rows = [1, 2].map(|n| row(&summary(n), &Ok(record(n)), &memory));
         mark_the_ends(&mut rows, Some(Revision(1)));
-        assert_eq!(rows[0].marks, [Mark::LastGood]);
-        assert_eq!(rows[1].marks, [Mark::Current]);
+        assert_eq!(rows[0].marks, [RevisionTag::LastGood]);
+        assert_eq!(rows[1].marks, [RevisionTag::Current]);
     }
 }

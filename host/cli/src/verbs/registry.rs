@@ -1,24 +1,20 @@
 //! `registry status|disable|enable`
 
-use std::sync::Arc;
-
 use clap::{Args, Subcommand};
 use vllm_rollback_engine::TrafficWish;
 use vllm_rollback_engine::failure::Failure;
 use vllm_rollback_engine::ports::Journal;
 use vllm_rollback_engine::report::ExitCode;
-use vllm_rollback_report::look::Mark;
-use vllm_rollback_report::registry::{self as page, Place};
-use vllm_rollback_report::run::Of;
+use vllm_rollback_report::registry::TrafficView;
+use vllm_rollback_report::run::ReportKind;
 
 use crate::args::change::ChangeArgs;
 use crate::args::output::OutputArgs;
 use crate::args::site::SiteArgs;
-use crate::shell::{Shell, ticking};
-use crate::signals::Signals;
+use crate::names;
+use crate::session::Session;
+use crate::shell::Shell;
 use crate::wiring::helm::HelmUse;
-use crate::wiring::site::Site;
-use crate::{names, panics, prompt};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -94,56 +90,33 @@ pub(crate) async fn run(args: RegistryArgs, shell: &Shell) -> Result<ExitCode, F
 }
 
 async fn look(args: LookArgs, shell: &Shell) -> Result<ExitCode, Failure> {
-    let terminal = Arc::new(shell.terminal());
-    let connection = args.site.connection.clone().with_helm(shell.program, &shell.env);
-    let site = Site::open(shell, &args.site, connection, &args.release, &terminal, HelmUse::Never).await?;
-    let (now, memory) = tokio::try_join!(site.registry.read(), site.journal.memory())?;
-    let place = Place {
-        release: site.release.clone(),
+    let session = Session::look(shell, &args.site, &args.release, HelmUse::Never).await?;
+    let (now, memory) = tokio::try_join!(session.registry.read(), session.journal.memory())?;
+    let next = memory.held.iter().map(|_| session.command("registry enable")).collect();
+    session.show(&TrafficView {
+        release: session.release.clone(),
         now,
-        next: memory
-            .held
-            .iter()
-            .map(|_| {
-                shell
-                    .program
-                    .command("registry enable", &site.release.name, &site.release.namespace)
-            })
-            .collect(),
+        next,
         held: memory.held,
-    };
-    shell.show(&place, page::table, page::json)?;
-    Ok(ExitCode::Success)
+    })
 }
 
 async fn change(args: ChangeArgs, wish: TrafficWish, shell: &Shell) -> Result<ExitCode, Failure> {
-    let terminal = Arc::new(shell.terminal());
-    let speaker = Arc::clone(&terminal);
-    let signals = Signals::listen(move |text| speaker.say(Mark::Attention, text))?;
-    let connection = args.site.connection.clone().with_helm(shell.program, &shell.env);
-    let opening = Site::open(shell, &args.site, connection, &args.release, &terminal, HelmUse::Never);
-    let site = signals.unless_asked(opening).await?;
-    let mut request = site.request(None);
-    request.reason = args.reason;
-    if !args.yes {
-        let release = &site.release;
-        let (question, verb) = match wish {
-            TrafficWish::Disable => (
-                format!("Take the model of {release} out of traffic?"),
-                "registry disable",
-            ),
-            TrafficWish::Enable => (
-                format!("Let clients reach the model of {release}, unchecked?"),
-                "registry enable",
-            ),
-        };
-        let with_yes = shell.program.command(verb, &release.name, &release.namespace) + " --yes";
-        prompt::confirm(&question, &with_yes, &signals).await?;
-    }
-    let world = site.world(&signals, terminal.as_ref());
-    panics::run_begins();
-    let report = ticking(&terminal, vllm_rollback_engine::set_traffic(&world, &request, wish)).await;
-    panics::run_ended();
-    terminal.clear();
-    shell.report(Of::Traffic, report)
+    let session = Session::change(shell, &args.site, &args.release, HelmUse::Never).await?;
+    let release = &session.release;
+    let (verb, question) = match wish {
+        TrafficWish::Disable => (
+            "registry disable",
+            format!("Take the model of {release} out of traffic?"),
+        ),
+        TrafficWish::Enable => (
+            "registry enable",
+            format!("Let clients reach the model of {release}, unchecked?"),
+        ),
+    };
+    session.confirm(&question, args.confirmation(verb)).await?;
+    let request = session.request(args.reason);
+    let world = session.world();
+    let work = vllm_rollback_engine::set_traffic(&world, &request, wish);
+    session.carry_out(ReportKind::Traffic, work).await
 }

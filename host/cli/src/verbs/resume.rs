@@ -1,21 +1,18 @@
 //! `resume`
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
 use vllm_rollback_engine::failure::Failure;
 use vllm_rollback_engine::report::ExitCode;
 use vllm_rollback_engine::request::Accept;
-use vllm_rollback_report::look::Mark;
 
 use crate::args::change::ChangeArgs;
+use crate::args::request::GitOps;
 use crate::duration;
+use crate::session::Session;
 use crate::shell::Shell;
-use crate::signals::Signals;
-use crate::verbs::rollback::{Consent, GitOps, carry_out};
 use crate::wiring::helm::HelmUse;
-use crate::wiring::site::Site;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -44,30 +41,15 @@ pub(crate) struct ResumeArgs {
 
 /// Finishes the run that was cut off.
 pub(crate) async fn run(args: ResumeArgs, shell: &Shell) -> Result<ExitCode, Failure> {
-    let terminal = Arc::new(shell.terminal());
-    let speaker = Arc::clone(&terminal);
-    let signals = Signals::listen(move |text| speaker.say(Mark::Attention, text))?;
-    let connection = args.change.site.connection.clone().with_helm(shell.program, &shell.env);
-    let opening = Site::open(
-        shell,
-        &args.change.site,
-        connection,
-        &args.change.release,
-        &terminal,
-        HelmUse::Soon,
-    );
-    let site = signals.unless_asked(opening).await?;
-    let mut request = site.request(args.timeout);
+    let change = args.change;
+    let confirmation = change.confirmation("resume");
+    let session = Session::change(shell, &change.site, &change.release, HelmUse::Soon).await?;
+    let mut request = session.request(change.reason);
     request.resumes = true;
-    request.reason = args.change.reason;
-    if args.accept_pending {
-        request.accept.insert(Accept::PendingCurrent);
-    }
+    request.deadlines.readiness = args.timeout.or(request.deadlines.readiness);
+    request
+        .accept
+        .extend(args.accept_pending.then_some(Accept::PendingCurrent));
     request.accept.extend(args.gitops.accepted());
-    let consent = Consent {
-        verb: "resume",
-        rest: String::new(),
-        given: args.change.yes,
-    };
-    carry_out(&site, request, consent, shell, &terminal, &signals).await
+    session.roll_back(request, confirmation).await
 }

@@ -1,7 +1,5 @@
 //! `status`
 
-use std::sync::Arc;
-
 use clap::Args;
 use vllm_rollback_engine::failure::Failure;
 use vllm_rollback_engine::journal::{Held, Memory};
@@ -10,13 +8,13 @@ use vllm_rollback_engine::report::ExitCode;
 use vllm_rollback_engine::resume::unfinished;
 use vllm_rollback_engine::traffic::TrafficStatus;
 use vllm_rollback_engine::workload::ServingPod;
-use vllm_rollback_report::status::{self as page, Status};
+use vllm_rollback_report::status::Status;
 
 use crate::args::site::SiteArgs;
 use crate::names;
+use crate::session::Session;
 use crate::shell::Shell;
 use crate::wiring::helm::HelmUse;
-use crate::wiring::site::Site;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -36,9 +34,7 @@ pub(crate) struct StatusArgs {
 
 /// Shows what can be read, and says what cannot.
 pub(crate) async fn run(args: StatusArgs, shell: &Shell) -> Result<ExitCode, Failure> {
-    let connection = args.site.connection.clone().with_helm(shell.program, &shell.env);
-    let terminal = Arc::new(shell.terminal());
-    let site = Site::open(shell, &args.site, connection, &args.release, &terminal, HelmUse::Never).await?;
+    let site = Session::look(shell, &args.site, &args.release, HelmUse::Never).await?;
     let history = site.releases.history().await?;
     let Some(current) = history.last().cloned() else {
         return Err(Failure::new(
@@ -95,8 +91,7 @@ pub(crate) async fn run(args: StatusArgs, shell: &Shell) -> Result<ExitCode, Fai
         unread: unread.0,
         current,
     };
-    shell.show(&status, page::table, page::json)?;
-    Ok(ExitCode::Success)
+    site.show(&status)
 }
 
 /// What could not be read, and why.
@@ -114,7 +109,7 @@ impl Unread {
 /// The command that helps most, first.
 fn next(
     shell: &Shell,
-    site: &Site,
+    site: &Session,
     memory: &Memory,
     pods: &[ServingPod],
     traffic: Option<&TrafficStatus>,

@@ -1,18 +1,15 @@
 //! `unlock`
 
-use std::sync::Arc;
-
 use clap::Args;
 use vllm_rollback_engine::failure::Failure;
 use vllm_rollback_engine::report::ExitCode;
-use vllm_rollback_report::run::Of;
+use vllm_rollback_report::run::ReportKind;
 
 use crate::args::site::SiteArgs;
 use crate::names;
-use crate::shell::{Shell, ticking};
-use crate::signals::Never;
+use crate::session::Session;
+use crate::shell::Shell;
 use crate::wiring::helm::HelmUse;
-use crate::wiring::site::Site;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -39,15 +36,11 @@ pub(crate) struct UnlockArgs {
     pub(crate) site: SiteArgs,
 }
 
-/// Removes the lock.
+/// Removes the lock. It changes nothing else, so a signal may end it at any time.
 pub(crate) async fn run(args: UnlockArgs, shell: &Shell) -> Result<ExitCode, Failure> {
-    let terminal = Arc::new(shell.terminal());
-    let connection = args.site.connection.clone().with_helm(shell.program, &shell.env);
-    let site = Site::open(shell, &args.site, connection, &args.release, &terminal, HelmUse::Never).await?;
-    let mut request = site.request(None);
-    request.reason = args.reason;
-    let world = site.world(&Never, terminal.as_ref());
-    let report = ticking(&terminal, vllm_rollback_engine::unlock(&world, &request, args.force)).await;
-    terminal.clear();
-    shell.report(Of::Unlock, report)
+    let session = Session::look(shell, &args.site, &args.release, HelmUse::Never).await?;
+    let request = session.request(args.reason);
+    let world = session.world();
+    let work = vllm_rollback_engine::unlock(&world, &request, args.force);
+    session.report(ReportKind::Unlock, work).await
 }

@@ -1,18 +1,16 @@
 //! `validate`
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
 use vllm_rollback_engine::failure::Failure;
 use vllm_rollback_engine::report::ExitCode;
-use vllm_rollback_report::run::Of;
+use vllm_rollback_report::run::ReportKind;
 
 use crate::args::site::SiteArgs;
-use crate::shell::{Shell, ticking};
-use crate::signals::Never;
+use crate::session::Session;
+use crate::shell::Shell;
 use crate::wiring::helm::HelmUse;
-use crate::wiring::site::Site;
 use crate::{duration, names};
 
 const EXAMPLES: &str = "\
@@ -39,12 +37,10 @@ pub(crate) struct ValidateArgs {
 
 /// Runs the checks and reports.
 pub(crate) async fn run(args: ValidateArgs, shell: &Shell) -> Result<ExitCode, Failure> {
-    let terminal = Arc::new(shell.terminal());
-    let connection = args.site.connection.clone().with_helm(shell.program, &shell.env);
-    let site = Site::open(shell, &args.site, connection, &args.release, &terminal, HelmUse::Never).await?;
-    let request = site.request(args.timeout);
-    let world = site.world(&Never, terminal.as_ref());
-    let report = ticking(&terminal, vllm_rollback_engine::validate(&world, &request)).await;
-    terminal.clear();
-    shell.report(Of::Validation, report)
+    let session = Session::look(shell, &args.site, &args.release, HelmUse::Never).await?;
+    let mut request = session.request(None);
+    request.deadlines.readiness = args.timeout.or(request.deadlines.readiness);
+    let world = session.world();
+    let work = vllm_rollback_engine::validate(&world, &request);
+    session.report(ReportKind::Validation, work).await
 }

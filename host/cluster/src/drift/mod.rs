@@ -65,7 +65,7 @@ fn compare_workload(object: &Object, expected: Option<&Value>, live: &Value, is_
         Some(expected) => compare(&object.fields(), &["spec"], &expected["spec"], &live["spec"]),
         None => declared(object, &["spec"], &object.json["spec"], &live["spec"]),
     };
-    found.retain(|one| !IGNORED.contains(&one.path.as_str()) && !(is_scaled && one.path == "spec.replicas"));
+    found.retain(|one| !(IGNORED.contains(&one.path.as_str()) || is_scaled && one.path == "spec.replicas"));
     found.extend(compare_metadata(object, live));
     told(object, found)
 }

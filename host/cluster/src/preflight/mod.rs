@@ -15,7 +15,7 @@ use vllm_rollback_engine::failure::Failure;
 use vllm_rollback_engine::workload::{Finding, Preflight, Severity};
 
 use crate::connect::Cluster;
-use crate::manifest::{Manifest, Mapper, served_model};
+use crate::manifest::{Manifest, Mapper, Object, served_model};
 use crate::pods;
 use crate::standing;
 use crate::view::{self, LiveWorkload};
@@ -138,7 +138,7 @@ async fn look_at_kinds(mapper: &Mapper, current: &Manifest, target: &Manifest) -
 }
 
 /// The live objects of a manifest; absent ones are left out.
-pub(crate) async fn live_objects(cluster: &Cluster, manifest: &Manifest) -> Result<Vec<Value>, Failure> {
+pub(crate) async fn live_objects(cluster: &Cluster, manifest: &Manifest) -> Result<Vec<Object>, Failure> {
     let mapper = Mapper::new(cluster.wire().clone());
     let reads = manifest.objects.iter().map(|object| {
         let mapper = &mapper;
@@ -148,7 +148,10 @@ pub(crate) async fn live_objects(cluster: &Cluster, manifest: &Manifest) -> Resu
         }
     });
     let found = futures::future::try_join_all(reads).await?;
-    Ok(found.into_iter().flatten().map(without_managers).collect())
+    let found = found.into_iter().flatten().map(without_managers);
+    Ok(found
+        .filter_map(|live| Object::read(live, cluster.namespace()))
+        .collect())
 }
 
 fn without_managers(mut object: Value) -> Value {

@@ -8,6 +8,8 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 use vllm_rollback_engine::workload::{Finding, Severity};
+use vllm_rollback_objects::comparison::is_live;
+use vllm_rollback_objects::fields::Fields;
 use vllm_rollback_objects::quantity::Quantity;
 
 use super::finding;
@@ -271,7 +273,13 @@ fn replaceable(live: &LiveWorkload, workload: &Workload<'_>) -> i128 {
 /// The ReplicaSet's template says what the target's says.
 fn covers(workload: &Workload<'_>, replica_set: &Value) -> bool {
     let wanted = &workload.object.json["spec"]["template"]["spec"];
-    crate::drift::is_covered(wanted, &replica_set["spec"]["template"]["spec"])
+    let fields = Fields::of_kind("apps/v1", "Deployment");
+    is_live(
+        &fields,
+        &["spec", "template", "spec"],
+        wanted,
+        &replica_set["spec"]["template"]["spec"],
+    )
 }
 
 #[cfg(test)]

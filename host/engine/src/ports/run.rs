@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
+use vllm_rollback_objects::identity::Object;
+use vllm_rollback_objects::record::RecordHeader;
 
 use crate::check::{CheckContext, CheckSpec, Phase, Verdict};
 use crate::event::Observer;
 use crate::failure::{Failure, FailureKind};
 use crate::journal::{Entry, Memory};
-use crate::plan::ObjectDiff;
 use crate::release::{HelmInfo, ReleaseRecord, Revision, RevisionSummary, RollbackOrder, RolledBack};
 use crate::traffic::{TrafficState, TrafficStatus};
 use crate::workload::{Cause, Drained, Drift, EvidenceItem, GitOpsOwner, Preflight, Ready, ServingPod, Standing};
@@ -25,27 +26,31 @@ pub trait Releases: Send + Sync {
     /// The binary that would be used, and what it offers.
     async fn helm(&self) -> Result<HelmInfo, Failure>;
 
-    /// Current ↔ target ↔ live, Secrets redacted. `live` holds the objects of the current manifest as JSON.
-    fn diff(
-        &self,
-        current: &ReleaseRecord,
-        target: &ReleaseRecord,
-        live: &[serde_json::Value],
-    ) -> Result<Vec<ObjectDiff>, Failure>;
-
-    /// Live fields that a rollback from `current` to `target` would leave behind, because of the three only `applied`
-    /// declares them. `live` holds the objects of `applied` as JSON. Paths without values.
-    fn stranded(
-        &self,
-        applied: &ReleaseRecord,
-        current: &ReleaseRecord,
-        target: &ReleaseRecord,
-        live: &[serde_json::Value],
-    ) -> Result<Vec<String>, Failure>;
-
     /// Runs `helm rollback R N` and reads the new record back. `Ok` only says that a record `from + 1` exists; look
     /// at its status. An error says that no new record exists, unless its kind is `Internal` or `Unreachable`.
     async fn rollback(&self, order: &RollbackOrder) -> Result<RolledBack, Failure>;
+}
+
+/// Helm's records of one release, as they are stored in its namespace.
+#[async_trait]
+pub trait RecordSource: Send + Sync {
+    /// Kind of the objects: `Secret` or `ConfigMap`.
+    fn kind(&self) -> &'static str;
+
+    /// All objects labelled `owner=helm,name=RELEASE`, in any order, broken ones included. Empty when there is none.
+    ///
+    /// # Errors
+    /// `Forbidden`, `Unreachable`.
+    async fn list(&self) -> Result<Vec<RecordHeader>, Failure>;
+
+    /// The value of key `release`, after the API's own base64 of Secrets is undone: Helm's base64 of a gzip stream.
+    ///
+    /// # Errors
+    /// `NotFound`, `Forbidden`, `Unreachable`; `Invalid` when the object has no such key.
+    async fn read(&self, object: &str) -> Result<Vec<u8>, Failure>;
+
+    /// Other namespaces that hold a release of this name; empty when that cannot be asked.
+    async fn find_elsewhere(&self) -> Vec<String>;
 }
 
 /// Why the workloads did not get ready.
@@ -67,8 +72,8 @@ pub trait Workloads: Send + Sync {
     /// must not be let go on again by a run: it would put the bad version back. Evidence lines.
     async fn suspend(&self, owner: &GitOpsOwner, run_id: &str) -> Result<Vec<String>, Failure>;
 
-    /// The live objects of a manifest, as JSON; absent ones are left out.
-    async fn live_objects(&self, record: &ReleaseRecord) -> Result<Vec<serde_json::Value>, Failure>;
+    /// The live objects of a manifest; absent ones are left out.
+    async fn live_objects(&self, record: &ReleaseRecord) -> Result<Vec<Object>, Failure>;
 
     /// The pods that run what the target asks for now, and the others.
     async fn standing(&self, target: &ReleaseRecord) -> Result<Standing, Failure>;
@@ -237,6 +242,35 @@ pub trait Journal: Send + Sync {
 
     /// Keeps evidence; the places where it went.
     async fn keep(&self, run_id: &str, items: &[EvidenceItem]) -> Result<Vec<String>, Failure>;
+}
+
+/// A text, and the version it was read at.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Versioned {
+    /// The text; none when there is none yet.
+    pub text: Option<String>,
+    /// Version for compare-and-set; none when there is none yet.
+    pub version: Option<String>,
+}
+
+/// One text for a release, kept where all machines see it.
+#[async_trait]
+pub trait SharedStore: Send + Sync {
+    /// Reads it.
+    ///
+    /// # Errors
+    /// `Forbidden`, `Unreachable`.
+    async fn read(&self) -> Result<Versioned, Failure>;
+
+    /// Writes it over the version it was read at (none: there is none yet). The new version.
+    ///
+    /// # Errors
+    /// `Conflict` when somebody else wrote it meanwhile: read again. `Invalid` when it is too large. `Forbidden`,
+    /// `Unreachable`.
+    async fn write(&self, text: &str, over: Option<&str>) -> Result<Option<String>, Failure>;
+
+    /// A command that shows it, for people.
+    fn shown_by(&self) -> String;
 }
 
 /// Time.

@@ -3,8 +3,11 @@
 use std::collections::BTreeSet;
 
 use futures::{join, try_join};
+use vllm_rollback_objects::diff::diff;
+use vllm_rollback_objects::orphaned::orphaned_fields;
 
 use crate::check::{CheckSpec, Phase};
+use crate::context::RunContext;
 use crate::failure::{Failure, FailureKind};
 use crate::gitops;
 use crate::journal::Memory;
@@ -14,8 +17,8 @@ use crate::release::{ApplyMethod, ReleaseRecord, Revision};
 use crate::report::StateName;
 use crate::request::{Accept, FenceWish, Request, TargetWish};
 use crate::resume;
-use crate::run::Run;
-use crate::setback::Setback;
+use crate::resume::{decide, earlier};
+use crate::step_error::StepError;
 use crate::target::{self, Choice, Wish};
 use crate::traffic::{TrafficState, TrafficStatus};
 use crate::workload::{Finding, Preflight, ServingPod, Severity};
@@ -55,12 +58,12 @@ pub async fn plan(world: &World<'_>, request: &Request) -> Result<Plan, Failure>
     let (found, checks, helm) = (found?, checks?, helm?);
     let (current, target) = (&choice.current, &choice.target);
     let resumes = match resume::unfinished(&memory) {
-        Some(cut) if request.resumes => Some(resume::resumption(cut, &found, &choice)?),
+        Some(cut) if request.resumes => Some(decide::resumption(cut, &found, &choice)?),
         _ => None,
     };
     let resumes_sparing = request.resumes && resume::unfinished(&memory).is_some_and(|cut| cut.run.spares);
     let is_narrowed = found.status == TrafficStatus::Narrowed;
-    let prior = resume::prior(&memory, found, world.registry)?;
+    let prior = earlier::restore_point(&memory, found, world.registry)?;
     let spares = spares(
         world,
         request,
@@ -95,7 +98,11 @@ pub async fn plan(world: &World<'_>, request: &Request) -> Result<Plan, Failure>
         target_manifest_sha256: target.manifest_sha256.clone(),
         target_apply_method: target.apply_method,
         skipped: choice.skipped,
-        diff: world.releases.diff(current, target, &live)?,
+        diff: diff(
+            (&current.objects()?, current.revision),
+            (&target.objects()?, target.revision),
+            &live,
+        ),
         hooks: rollback_hooks(target),
         preflight,
         client_side: world.registry.needs_client_side_rollback()
@@ -169,9 +176,8 @@ async fn step_back(world: &World<'_>, choice: &Choice) -> Result<Option<StepBack
         return Ok(None);
     };
     let live = world.workloads.live_objects(applied).await?;
-    let fields = world
-        .releases
-        .stranded(applied, &choice.current, &choice.target, &live)?;
+    let [declared, current, target] = [applied, &choice.current, &choice.target].map(ReleaseRecord::objects);
+    let fields = orphaned_fields(&declared?, &current?, &target?, &live);
     Ok((!fields.is_empty()).then_some(StepBack {
         to: applied.revision,
         fields,
@@ -234,12 +240,12 @@ pub fn refusal(plan: &Plan) -> Option<Failure> {
 }
 
 /// The plan stands, nothing in it refuses, and nobody asked to stop.
-pub(crate) fn enter(run: &mut Run<'_>, plan: &Plan) -> Result<(), Setback> {
+pub(crate) fn enter(run: &mut RunContext<'_>, plan: &Plan) -> Result<(), StepError> {
     if let Some(failure) = refusal(plan) {
-        return Err(Setback::Failed(failure));
+        return Err(StepError::Failed(failure));
     }
     if run.world.interrupt.is_asked() {
-        return Err(Setback::Interrupted);
+        return Err(StepError::Interrupted);
     }
     let evidence = vec![
         format!(
@@ -251,7 +257,7 @@ pub(crate) fn enter(run: &mut Run<'_>, plan: &Plan) -> Result<(), Setback> {
     let gitops = plan.preflight.findings.iter();
     for finding in gitops.filter(|f| f.subject == "gitops" && f.severity == Severity::Warning) {
         run.note(finding.message.clone());
-        run.report.next.extend(finding.next.iter().cloned());
+        run.next.extend(finding.next.iter().cloned());
     }
     let seconds = run.request.planning.as_secs_f64();
     run.mark_in(StateName::Planned, seconds, evidence);

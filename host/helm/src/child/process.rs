@@ -11,7 +11,7 @@ use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::process::{Child, Command};
 use vllm_rollback_engine::failure::{Failure, FailureKind};
 
-use crate::redact::redact_text;
+use vllm_rollback_objects::redaction;
 
 /// Time between asking the child to end and killing it.
 const GRACE: Duration = Duration::from_secs(10);
@@ -133,7 +133,7 @@ fn clean_line(line: &str, secrets: &[String]) -> String {
         line.truncate(at);
         line.push_str("Invalid value: <redacted>");
     }
-    let line = redact_text(&line);
+    let line = redaction::text(&line);
     match line.char_indices().nth(LINE_CHARS) {
         Some((cut, _)) => format!("{}…", &line[..cut]),
         None => line,

@@ -7,7 +7,6 @@ use vllm_rollback_engine::failure::{Failure, FailureKind};
 use vllm_rollback_engine::release::{ReleaseRecord, ReleaseRef, Revision};
 
 pub use envelope::{INFLATED_CAP, unwrap_payload};
-pub(crate) use json::sha256_hex;
 
 /// Characters of a foreign name that are shown: longer than any that Helm allows.
 const SHOWN: usize = 60;

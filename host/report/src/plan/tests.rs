@@ -4,7 +4,7 @@ use vllm_rollback_engine::traffic::TrafficStatus;
 use vllm_rollback_engine::workload::{Finding, Preflight, Severity};
 
 use super::*;
-use crate::samples;
+use crate::fixtures;
 
 fn plan() -> Plan {
     Plan {
@@ -73,10 +73,10 @@ fn plan() -> Plan {
         step_back: None,
         continues: None,
         resumes: None,
-        traffic: samples::traffic(TrafficStatus::Enabled),
+        traffic: fixtures::traffic(TrafficStatus::Enabled),
         checks: vec![
-            samples::spec("completion", Phase::Direct, None),
-            samples::spec("router-e2e", Phase::Routed, Some("no router is known")),
+            fixtures::spec("completion", Phase::Direct, None),
+            fixtures::spec("router-e2e", Phase::Routed, Some("no router is known")),
         ],
         digest: "99887766554433221100".into(),
     }
@@ -84,7 +84,7 @@ fn plan() -> Plan {
 
 #[test]
 fn a_plan_shows_the_target_every_skipped_revision_the_changes_and_the_steps() {
-    let text = anstream::adapter::strip_str(&table(&plan(), Glyphs::Unicode)).to_string();
+    let text = fixtures::plain_text_in(Glyphs::Unicode, &plan());
     assert_eq!(
         text,
         "\
@@ -143,7 +143,7 @@ fn a_step_back_says_why_and_what_would_stay() {
         to: Revision(2),
         fields: vec!["Deployment/llama: spec.paused".into()],
     });
-    for text in [table(&plan, Glyphs::Ascii), summary(&plan, Glyphs::Ascii)] {
+    for text in [fixtures::plain_text(&plan), summary(&plan, Glyphs::Ascii)] {
         assert!(text.contains("back to revision 2"), "{text}");
         assert!(text.contains("Deployment/llama: spec.paused"), "{text}");
     }
@@ -153,7 +153,7 @@ fn a_step_back_says_why_and_what_would_stay() {
 fn a_plan_that_continues_an_earlier_run_says_that_helm_is_not_run_again() {
     let mut plan = plan();
     plan.continues = Some("01J".into());
-    let text = anstream::adapter::strip_str(&table(&plan, Glyphs::Ascii)).to_string();
+    let text = fixtures::plain_text(&plan);
     assert!(
         text.contains("Continues run 01J, whose rollback Helm has done already\n"),
         "{text}"

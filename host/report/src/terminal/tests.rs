@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use vllm_rollback_engine::check::Outcome;
 
 use super::*;
-use crate::samples;
+use crate::fixtures;
 
 #[derive(Clone, Default)]
 struct Screen(Arc<Mutex<Vec<u8>>>);
@@ -70,7 +70,7 @@ fn a_state_shows_what_is_done_the_next_deadline_and_then_its_proof() {
 fn a_cause_is_named_with_its_evidence_and_fix() {
     let (terminal, screen, _) = terminal(Style::Lines);
     terminal.event(Event::CauseSeen {
-        cause: samples::cause(),
+        cause: fixtures::cause(),
     });
     assert_eq!(
         screen.text(),
@@ -84,10 +84,10 @@ fn a_cause_is_named_with_its_evidence_and_fix() {
 fn a_failed_check_shows_what_it_saw_and_a_passed_one_only_its_numbers() {
     let (terminal, screen, _) = terminal(Style::Lines);
     terminal.event(Event::Checked {
-        verdict: samples::verdict(Outcome::Pass),
+        verdict: fixtures::verdict(Outcome::Pass),
     });
     terminal.event(Event::Checked {
-        verdict: samples::verdict(Outcome::Fail),
+        verdict: fixtures::verdict(Outcome::Fail),
     });
     assert_eq!(
         screen.text(),

@@ -3,7 +3,6 @@
 use std::path::Path;
 use std::process::Command;
 
-use vllm_rollback_harness::helm::Major;
 use vllm_rollback_harness::namespace::Namespace;
 use vllm_rollback_harness::paths;
 use vllm_rollback_harness::testbed::Testbed;

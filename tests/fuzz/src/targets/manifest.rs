@@ -1,7 +1,7 @@
 //! A record's manifest: YAML of any chart.
 
-use vllm_rollback_helm::redact::{redact_object, redact_text};
 use vllm_rollback_objects::manifest::Manifest;
+use vllm_rollback_objects::redaction;
 
 use super::assert_is_a_line;
 
@@ -12,14 +12,14 @@ use super::assert_is_a_line;
 /// - A refusal is one short line that shows nothing of the text.
 pub fn manifest(data: &[u8]) {
     let text = String::from_utf8_lossy(data);
-    let _ = redact_text(&text);
+    let once = redaction::text(&text);
+    assert_eq!(redaction::text(&once), once);
     match Manifest::parse(&text, "ml") {
         Ok(Manifest { objects }) => {
             let mut written = String::new();
             for object in &objects {
                 assert!(!object.kind.is_empty() && !object.name.is_empty());
-                let mut shown = object.json.clone();
-                redact_object(&mut shown);
+                let shown = redaction::object(&object.json);
                 assert_eq!(shown["kind"], object.json["kind"]);
                 written.push_str(&format!("---\n{}\n", object.json));
             }

@@ -8,8 +8,9 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use vllm_rollback_engine::failure::FailureKind;
 use vllm_rollback_engine::release::{ReleaseRef, Revision};
-use vllm_rollback_helm::diff::diff;
 use vllm_rollback_helm::record::{INFLATED_CAP, Origin, decode, unwrap_payload};
+
+use vllm_rollback_objects::diff::diff;
 
 use super::assert_is_a_line;
 
@@ -48,7 +49,9 @@ fn read(payload: &[u8]) {
         Ok(record) => {
             assert_eq!((&record.release, record.revision), (&release, Revision(3)));
             assert_ne!(record.rolled_back_to, Some(Revision(0)));
-            if let Ok(changes) = diff(&record, &record, &[]) {
+            if let Ok(manifest) = record.objects() {
+                let side = (&manifest, record.revision);
+                let changes = diff(side, side, &[]);
                 assert!(changes.iter().all(|one| one.manifest_diff.is_empty()));
             }
         }

@@ -13,6 +13,22 @@ pub(crate) fn wall(milliseconds: u64) -> String {
     start.checked_add(passed).unwrap().to_string()
 }
 
+/// A manifest as Helm's record has it; `own_field` is in no other manifest.
+pub(crate) fn yaml(name: &str, own_field: bool) -> String {
+    let own = if own_field {
+        format!("{name}: own")
+    } else {
+        String::new()
+    };
+    format!("# {name}\napiVersion: apps/v1\nkind: Deployment\nmetadata: {{name: llama}}\nspec: {{{own}}}\n")
+}
+
+/// The word by which the world knows a manifest.
+pub(crate) fn name(manifest: &str) -> &str {
+    let name = manifest.strip_prefix("# ").and_then(|rest| rest.lines().next());
+    name.unwrap_or(manifest)
+}
+
 pub(crate) fn record(number: u32, status: ReleaseStatus, manifest: &str) -> ReleaseRecord {
     ReleaseRecord {
         release: ReleaseRef {

@@ -5,7 +5,6 @@ use std::time::Duration;
 use async_trait::async_trait;
 use vllm_rollback_engine::event::{Event, Observer};
 use vllm_rollback_engine::failure::{Failure, FailureKind};
-use vllm_rollback_engine::plan::ObjectDiff;
 use vllm_rollback_engine::ports::{NotReady, Releases, Workloads};
 use vllm_rollback_engine::release::{
     HelmInfo, ReleaseRecord, ReleaseStatus, Revision, RevisionSummary, RollbackOrder, RolledBack,
@@ -14,6 +13,8 @@ use vllm_rollback_engine::report::StateName;
 use vllm_rollback_engine::workload::{
     Cause, CauseReason, Drained, Drift, EvidenceItem, GitOpsOwner, Preflight, Ready, ServingPod, Standing,
 };
+use vllm_rollback_objects::identity::Object;
+use vllm_rollback_objects::manifest::Manifest;
 
 use super::build;
 use super::client::Client;
@@ -36,7 +37,11 @@ impl Releases for Client {
     async fn record(&self, revision: Revision) -> Result<ReleaseRecord, Failure> {
         self.call("record", |world| {
             let found = world.records.iter().find(|r| r.revision == revision).cloned();
-            found.ok_or_else(|| Failure::new(FailureKind::NotFound, format!("no revision {revision}")))
+            let written = found.map(|mut record| {
+                record.manifest = world.yaml(&record.manifest);
+                record
+            });
+            written.ok_or_else(|| Failure::new(FailureKind::NotFound, format!("no revision {revision}")))
         })
         .await
     }
@@ -53,30 +58,6 @@ impl Releases for Client {
             })
         })
         .await
-    }
-
-    fn diff(
-        &self,
-        _current: &ReleaseRecord,
-        _target: &ReleaseRecord,
-        _live: &[serde_json::Value],
-    ) -> Result<Vec<ObjectDiff>, Failure> {
-        Ok(Vec::new())
-    }
-
-    fn stranded(
-        &self,
-        applied: &ReleaseRecord,
-        _current: &ReleaseRecord,
-        _target: &ReleaseRecord,
-        _live: &[serde_json::Value],
-    ) -> Result<Vec<String>, Failure> {
-        let world = self.sim.world();
-        let is_live = world.live == applied.manifest && world.health_of(&applied.manifest).own_field;
-        Ok(is_live
-            .then(|| "Deployment/llama: env[OWN]".to_owned())
-            .into_iter()
-            .collect())
     }
 
     async fn rollback(&self, order: &RollbackOrder) -> Result<RolledBack, Failure> {
@@ -144,7 +125,7 @@ fn helm_rollback(world: &mut World, order: &RollbackOrder) -> Result<RolledBack,
 #[async_trait]
 impl Workloads for Client {
     async fn preflight(&self, _current: &ReleaseRecord, target: &ReleaseRecord) -> Result<Preflight, Failure> {
-        let target = target.manifest.clone();
+        let target = build::name(&target.manifest).to_owned();
         self.call("preflight", |world| {
             Ok(Preflight {
                 findings: world.findings.clone(),
@@ -170,12 +151,17 @@ impl Workloads for Client {
         .await
     }
 
-    async fn live_objects(&self, _record: &ReleaseRecord) -> Result<Vec<serde_json::Value>, Failure> {
-        self.call("live_objects", |_| Ok(Vec::new())).await
+    async fn live_objects(&self, record: &ReleaseRecord) -> Result<Vec<Object>, Failure> {
+        let namespace = &record.release.namespace;
+        self.call("live_objects", |world| {
+            let live = Manifest::parse(&world.yaml(&world.live), namespace);
+            Ok(live.expect("the world writes YAML").objects)
+        })
+        .await
     }
 
     async fn standing(&self, target: &ReleaseRecord) -> Result<Standing, Failure> {
-        self.call("standing", |world| Ok(world.standing(&target.manifest)))
+        self.call("standing", |world| Ok(world.standing(build::name(&target.manifest))))
             .await
     }
 
@@ -213,7 +199,7 @@ impl Workloads for Client {
         observer: &dyn Observer,
     ) -> Result<Ready, NotReady> {
         let watched = self.call("watch_ready", |world| {
-            let serves = world.live == target.manifest && world.pods.iter().all(|pod| pod.ready);
+            let serves = world.live == build::name(&target.manifest) && world.pods.iter().all(|pod| pod.ready);
             Ok(if serves {
                 Ok(world.pods.clone())
             } else {

@@ -11,6 +11,8 @@ use vllm_rollback_engine::report::StateName;
 use vllm_rollback_engine::traffic::TrafficStatus;
 use vllm_rollback_engine::workload::{Cause, Finding, GitOpsOwner, ServingPod, Standing};
 
+use super::build;
+
 /// How a manifest behaves once it is applied.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Health {
@@ -154,6 +156,11 @@ impl World {
 
     pub(crate) fn health_of(&self, manifest: &str) -> Health {
         self.health.get(manifest).cloned().unwrap_or(Health::GOOD)
+    }
+
+    /// The manifest as Helm's record has it.
+    pub(crate) fn yaml(&self, manifest: &str) -> String {
+        build::yaml(manifest, self.health_of(manifest).own_field)
     }
 
     /// Helm removes only what its newest record declares (helm#13346): a third manifest's own field stays.

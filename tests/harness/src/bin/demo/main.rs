@@ -23,7 +23,9 @@ use vllm_rollback_harness::helm::Major;
 use vllm_rollback_harness::namespace::Namespace;
 use vllm_rollback_harness::process::Running;
 use vllm_rollback_harness::testbed::{HANG, Testbed};
-use vllm_rollback_report::look::Glyphs;
+use vllm_rollback_report::render;
+use vllm_rollback_report::run::{ReportKind, RunDocument};
+use vllm_rollback_report::style::Glyphs;
 
 /// Release name.
 const RELEASE: &str = "llama-2-7b-production";
@@ -62,7 +64,8 @@ fn main() -> ExitCode {
         namespace.name, scenario.reason
     ));
     let (report, fenced) = roll_back(&namespace, &scenario);
-    anstream::print!("\n{}", vllm_rollback_report::run::table(&report, Glyphs::Unicode));
+    let document = RunDocument::new(ReportKind::Rollback, &report);
+    anstream::print!("\n{}", render::table(&document, Glyphs::Unicode));
 
     let after = namespace.ask(SERVICE, MODEL);
     println!();

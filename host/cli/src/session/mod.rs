@@ -1,0 +1,142 @@
+//! What a verb works in: a release in its cluster, the operator's terminal, and the signals that ask to stop.
+//!
+//! Verbs that look open one with [`Session::look`], verbs that change with [`Session::change`]; both end in a document.
+
+mod act;
+mod open;
+mod plan;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use vllm_rollback_cluster::journal_mirror::SharedConfigMap;
+use vllm_rollback_cluster::{Cluster, ReleaseLock};
+use vllm_rollback_engine::CurrentRecord;
+use vllm_rollback_engine::failure::Failure;
+use vllm_rollback_engine::ports::{Clock, Interrupt, Journal, Registry, Releases, Workloads, World};
+use vllm_rollback_engine::release::{ReleaseRef, Revision};
+use vllm_rollback_engine::request::{Accept, Deadlines, Request, TargetWish};
+use vllm_rollback_engine::target::{self, Wish};
+use vllm_rollback_engine::workload::{Finding, Severity};
+use vllm_rollback_plugins::CheckRunner;
+use vllm_rollback_report::terminal::Terminal;
+
+use crate::clock::SystemClock;
+use crate::config::settings::Settings;
+use crate::journal::kept::KeptJournal;
+use crate::program;
+use crate::shell::Shell;
+
+/// A release in its cluster, with everything that a verb needs.
+pub(crate) struct Session {
+    /// The release.
+    pub(crate) release: ReleaseRef,
+    /// Helm.
+    pub(crate) releases: Arc<dyn Releases>,
+    /// Pods and objects.
+    pub(crate) workloads: Arc<dyn Workloads>,
+    /// Traffic.
+    pub(crate) registry: Arc<dyn Registry>,
+    /// What earlier runs left, and what this one writes.
+    pub(crate) journal: KeptJournal<SharedConfigMap>,
+    checks: CheckRunner,
+    cluster: Cluster,
+    current: CurrentRecord,
+    lock: ReleaseLock,
+    clock: SystemClock,
+    settings: Settings,
+    run_id: String,
+    by: String,
+    shell: Shell,
+    terminal: Arc<Terminal>,
+    interrupt: Arc<dyn Interrupt>,
+}
+
+impl Session {
+    /// The engine's world.
+    pub(crate) fn world(&self) -> World<'_> {
+        World {
+            releases: self.releases.as_ref(),
+            workloads: self.workloads.as_ref(),
+            registry: self.registry.as_ref(),
+            checks: &self.checks,
+            lock: &self.lock,
+            journal: &self.journal,
+            clock: &self.clock,
+            interrupt: self.interrupt.as_ref(),
+            observer: self.terminal.as_ref(),
+        }
+    }
+
+    /// A request for the last good revision, as the settings say.
+    pub(crate) fn request(&self, reason: Option<String>) -> Request {
+        let mut request = Request::new(self.release.clone(), self.run_id.clone(), self.by.clone());
+        request.reason = reason;
+        request.tool_version = program::VERSION.to_owned();
+        request.deadlines = Deadlines {
+            drain: self.settings.drain,
+            readiness: self.settings.ready,
+            ..Deadlines::default()
+        };
+        request.model.clone_from(&self.settings.model);
+        request.environment.clone_from(&self.settings.environment);
+        request
+    }
+
+    /// The command line of a verb about this release, as the operator would type it.
+    pub(crate) fn command(&self, verb: &str) -> String {
+        let release = &self.release;
+        self.shell.program.command(verb, &release.name, &release.namespace)
+    }
+
+    /// Where a rollback without a number would go; none when no revision is good.
+    pub(crate) async fn last_good(&self) -> Option<Revision> {
+        let memory = self.journal.memory().await.ok()?;
+        let wish = Wish {
+            release: &self.release,
+            target: TargetWish::LastGood,
+            // Looking at a release that is being worked on is harmless.
+            accept: &BTreeSet::from([Accept::PendingCurrent]),
+            now: &self.clock.wall(),
+            verb: "",
+        };
+        let choice = target::choose(self.releases.as_ref(), &memory, &wish).await.ok()?;
+        Some(choice.target.revision)
+    }
+
+    /// What seems to send the release traffic, for people: nothing is done with it.
+    async fn routing(&self) -> Vec<Finding> {
+        let looking = async { self.cluster.routing(&*self.current.record().await?).await };
+        looking.await.unwrap_or_else(|failure| {
+            vec![Finding {
+                severity: Severity::Unknown,
+                subject: "routing".to_owned(),
+                message: format!("what sends the release traffic could not be looked at: {failure}"),
+                next: Vec::new(),
+            }]
+        })
+    }
+
+    /// The release's Services whose gate is closed, each with the gate's value.
+    ///
+    /// # Errors
+    /// Forbidden, Unreachable; as reading release records.
+    pub(crate) async fn closed_gates(&self) -> Result<Vec<(String, String)>, Failure> {
+        let (record, services) = tokio::try_join!(self.current.record(), self.cluster.services())?;
+        let own = services.of(&record)?.into_iter();
+        Ok(own.filter_map(|service| Some((service.name, service.gate?))).collect())
+    }
+
+    /// Who holds the lock, in one line.
+    ///
+    /// # Errors
+    /// Forbidden, Unreachable.
+    pub(crate) async fn lock_holder(&self) -> Result<Option<String>, Failure> {
+        let holder = self.lock.holder().await?;
+        Ok(holder.map(|holder| {
+            let since = holder.since.map(|since| format!(" since {since}")).unwrap_or_default();
+            let reason = holder.reason.map(|reason| format!(": {reason}")).unwrap_or_default();
+            format!("run {} of {}{since}{reason}", holder.run_id, holder.by)
+        }))
+    }
+}

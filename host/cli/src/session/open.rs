@@ -1,0 +1,152 @@
+//! Opening a session: the configuration is read, the cluster connected, the parts put together. Nothing is changed.
+
+use std::sync::Arc;
+
+use ulid::Ulid;
+use vllm_rollback_cluster::journal_mirror::SharedConfigMap;
+use vllm_rollback_cluster::pod_http::PodHttp;
+use vllm_rollback_cluster::records::ReleaseRecords;
+use vllm_rollback_cluster::{Cluster, ReleaseLock, ReleaseWorkloads};
+use vllm_rollback_engine::CurrentRecord;
+use vllm_rollback_engine::failure::Failure;
+use vllm_rollback_engine::ports::{Interrupt, Releases};
+use vllm_rollback_engine::release::ReleaseRef;
+use vllm_rollback_helm::{HelmBinary, HelmReleases};
+use vllm_rollback_plugins::CheckRunner;
+use vllm_rollback_report::style::StatusIcon;
+use vllm_rollback_report::terminal::Terminal;
+
+use crate::args::site::SiteArgs;
+use crate::clock::SystemClock;
+use crate::config::file::File;
+use crate::config::find;
+use crate::config::registry as chosen;
+use crate::config::settings::Settings;
+use crate::journal::kept::{KeptJournal, Warn};
+use crate::journal::local::LocalJournal;
+use crate::journal::place::Place;
+use crate::session::Session;
+use crate::shell::Shell;
+use crate::signals::{Never, Signals, or_interrupted};
+use crate::wiring::cluster_view::SiteView;
+use crate::wiring::helm::HelmUse;
+use crate::wiring::reach::PodReach;
+use crate::wiring::{connect, helm, plugins, registry, router};
+
+impl Session {
+    /// Opens a session for a verb that only looks: a signal ends the process, as the system does it.
+    ///
+    /// # Errors
+    /// Usage for a wrong configuration or connection; Unreachable or Forbidden when the cluster does not answer;
+    /// Refused for a plugin that cannot be loaded.
+    pub(crate) async fn look(shell: &Shell, args: &SiteArgs, release: &str, helm: HelmUse) -> Result<Self, Failure> {
+        let terminal = Arc::new(shell.terminal());
+        Self::open(shell, args, release, helm, terminal, Arc::new(Never)).await
+    }
+
+    /// Opens a session for a verb that changes something: a signal asks it to stop at the next safe point.
+    ///
+    /// # Errors
+    /// As [`Self::look`]; Refused when a signal came meanwhile.
+    pub(crate) async fn change(shell: &Shell, args: &SiteArgs, release: &str, helm: HelmUse) -> Result<Self, Failure> {
+        let terminal = Arc::new(shell.terminal());
+        let speaker = Arc::clone(&terminal);
+        let signals = Arc::new(Signals::listen(move |text| speaker.say(StatusIcon::Attention, text))?);
+        let interrupt: Arc<dyn Interrupt> = signals.clone();
+        or_interrupted(
+            signals.as_ref(),
+            Self::open(shell, args, release, helm, terminal, interrupt),
+        )
+        .await
+    }
+
+    async fn open(
+        shell: &Shell,
+        args: &SiteArgs,
+        release: &str,
+        helm: HelmUse,
+        terminal: Arc<Terminal>,
+        interrupt: Arc<dyn Interrupt>,
+    ) -> Result<Self, Failure> {
+        let settings = read_settings(shell, args)?;
+        let connection = args.connection.clone().with_helm(shell.program, &shell.env);
+        helm::assert_same_cluster(&connection)?;
+        let binary = Arc::new(HelmBinary::from_env(helm::connection(&connection)));
+        if helm == HelmUse::Soon {
+            helm::look_ahead(&binary);
+        }
+        let run_id = Ulid::generate().to_string();
+        let speaker = Arc::clone(&terminal);
+        let warn: Warn = Arc::new(move |text: &str| speaker.say(StatusIcon::Attention, text));
+        let reached = async {
+            let cluster = connect::connect(connection, Some(run_id.clone()), Arc::clone(&warn)).await?;
+            let by = operator(&cluster).await;
+            Ok((cluster, by))
+        };
+        let (host, (cluster, by)) = tokio::try_join!(plugins::host(&settings, &shell.env), reached)?;
+        let release = ReleaseRef {
+            namespace: cluster.namespace().to_owned(),
+            name: release.to_owned(),
+        };
+        let records = ReleaseRecords::new(cluster.clone(), helm::record_store(&shell.env)?, &release.name);
+        let releases: Arc<dyn Releases> = Arc::new(HelmReleases::new(release.clone(), records, binary));
+        let current = CurrentRecord::new(Arc::clone(&releases));
+        let registry = registry::driver(&settings, &cluster, &release, &current).await?;
+        let pods = PodHttp::new(cluster.clone());
+        let checks = CheckRunner::new(
+            host,
+            Arc::new(PodReach(pods.clone())),
+            Arc::new(SiteView::new(cluster.clone(), current.clone())),
+            Arc::new(registry::View(Arc::clone(&registry))),
+            router::way(&settings, &cluster)?,
+        );
+        let local = LocalJournal::new(Place::find(&shell.env, cluster.uid(), &release));
+        let mirror = SharedConfigMap::new(cluster.clone(), &release.name);
+        Ok(Self {
+            workloads: Arc::new(workloads(&settings, &cluster)),
+            lock: ReleaseLock::new(cluster.clone(), release.name.clone()),
+            cluster,
+            current,
+            journal: KeptJournal::new(local, mirror, warn),
+            clock: SystemClock::start(),
+            release,
+            releases,
+            registry,
+            checks,
+            settings,
+            run_id,
+            by,
+            shell: shell.clone(),
+            terminal,
+            interrupt,
+        })
+    }
+}
+
+fn read_settings(shell: &Shell, args: &SiteArgs) -> Result<Settings, Failure> {
+    let here = std::env::current_dir().unwrap_or_default();
+    let file = match find::file(args.config.as_deref(), &shell.env, &here) {
+        Some(path) => File::read(&path)?,
+        None => File::default(),
+    };
+    Settings::merge(&args.traffic, &args.checks, file, &shell.env)
+}
+
+fn workloads(settings: &Settings, cluster: &Cluster) -> ReleaseWorkloads {
+    let workloads = ReleaseWorkloads::new(cluster.clone());
+    let closes_services = |registry: &chosen::Registry| matches!(registry, chosen::Registry::Service);
+    if settings.registries.iter().any(closes_services) {
+        workloads.with_service_gate()
+    } else {
+        workloads
+    }
+}
+
+/// `user@host`: who the cluster takes us for, and from which machine. A cluster that does not say is no reason to stop.
+async fn operator(cluster: &Cluster) -> String {
+    let machine = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    match cluster.who_am_i().await {
+        Ok(identity) if !identity.user.is_empty() => format!("{}@{machine}", identity.user),
+        _ => format!("unknown@{machine}"),
+    }
+}

@@ -1,0 +1,71 @@
+//! Why a run does not reach its next state.
+
+use crate::failure::{Failure, FailureKind};
+use crate::report::ExitCode;
+
+/// Why a run does not reach its next state. What follows depends on what was changed so far:
+/// see `Progress`.
+#[derive(Debug)]
+pub(crate) enum StepError {
+    /// Something could not be done, or is not as it must be.
+    Failed(Failure),
+    /// A check did not pass.
+    CheckFailed(Failure),
+    /// What the plan rests on changed.
+    Stale(Failure),
+    /// The lock is no longer ours: another run may be at work, so nothing more is changed.
+    LockLost(Failure),
+    /// The operator asked to stop.
+    Interrupted,
+}
+
+impl StepError {
+    /// The exit code when nothing was changed.
+    pub(crate) fn exit_unchanged(&self) -> ExitCode {
+        match self {
+            Self::Failed(failure) => match failure.kind {
+                FailureKind::Locked => ExitCode::Locked,
+                FailureKind::GitOps => ExitCode::GitOps,
+                _ => ExitCode::Refused,
+            },
+            Self::LockLost(_) => ExitCode::Locked,
+            Self::Stale(_) => ExitCode::Stale,
+            Self::CheckFailed(_) | Self::Interrupted => ExitCode::Refused,
+        }
+    }
+
+    /// The exit code when the model was taken out of traffic and stays out.
+    pub(crate) fn exit_held(&self) -> ExitCode {
+        match self {
+            Self::CheckFailed(_) => ExitCode::HeldCheckFailed,
+            Self::Failed(_) | Self::Stale(_) => ExitCode::HeldRollbackFailed,
+            Self::LockLost(_) | Self::Interrupted => ExitCode::Unknown,
+        }
+    }
+
+    /// What failed; nothing failed when the operator asked to stop.
+    pub(crate) fn failure(&self) -> Option<&Failure> {
+        match self {
+            Self::Failed(failure) | Self::CheckFailed(failure) | Self::Stale(failure) | Self::LockLost(failure) => {
+                Some(failure)
+            }
+            Self::Interrupted => None,
+        }
+    }
+
+    /// The failure to report; `interrupted` says what an interruption left.
+    pub(crate) fn into_failure(self, interrupted: &str) -> Failure {
+        match self {
+            Self::Failed(failure) | Self::CheckFailed(failure) | Self::Stale(failure) | Self::LockLost(failure) => {
+                failure
+            }
+            Self::Interrupted => Failure::new(FailureKind::Interrupted, interrupted),
+        }
+    }
+}
+
+impl From<Failure> for StepError {
+    fn from(failure: Failure) -> Self {
+        Self::Failed(failure)
+    }
+}

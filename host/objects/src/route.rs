@@ -1,0 +1,174 @@
+//! Gateway API routes: backends, weights, and what the gateways say of them.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::release::ReleaseRef;
+
+/// A kind of route.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum RouteKind {
+    /// `gateway.networking.k8s.io`, served by every Gateway API implementation.
+    #[serde(rename = "HTTPRoute")]
+    Http,
+    /// `aigateway.envoyproxy.io`: Envoy AI Gateway makes an HTTPRoute of the same name from it, and keeps that as it is.
+    #[serde(rename = "AIGatewayRoute")]
+    AiGateway,
+}
+
+impl RouteKind {
+    /// Every kind.
+    pub const ALL: [Self; 2] = [Self::Http, Self::AiGateway];
+
+    /// `HTTPRoute`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Http => "HTTPRoute",
+            Self::AiGateway => "AIGatewayRoute",
+        }
+    }
+}
+
+impl fmt::Display for RouteKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A route of the cluster. Shown as `HTTPRoute ml/llama`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct RouteId {
+    /// Kind.
+    pub kind: RouteKind,
+    /// Namespace.
+    pub namespace: String,
+    /// Name.
+    pub name: String,
+}
+
+impl fmt::Display for RouteId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}/{}", self.kind, self.namespace, self.name)
+    }
+}
+
+impl RouteId {
+    /// `kubectl edit httproute llama -n ml`.
+    pub fn command(&self, verb: &str) -> String {
+        let kind = self.kind.to_string().to_lowercase();
+        format!("kubectl {verb} {kind} {} -n {}", self.name, self.namespace)
+    }
+}
+
+/// A route as it is now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Route {
+    /// Kind, namespace and name.
+    pub id: RouteId,
+    /// Version that was read, under which alone it may be written.
+    pub resource_version: String,
+    /// The backends of all its rules.
+    pub backends: Vec<Backend>,
+    /// Requests that its rules take, one for each rule of which a request is known.
+    pub requests: Vec<RouteRequest>,
+    /// Where its filters send copies of requests.
+    pub mirrors: Vec<LeadsTo>,
+    /// `InferenceService/llama`: who controls it and writes it anew.
+    pub controller: Option<String>,
+    /// The Helm release that it is part of.
+    pub release: Option<ReleaseRef>,
+    /// What the gateways say of it.
+    pub observed: Observed,
+    /// Who wrote fields of it: `helm/Apply`.
+    pub managers: Vec<String>,
+}
+
+/// A backend of a rule.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Backend {
+    /// Index of the rule.
+    pub rule: usize,
+    /// Index in the rule's backends.
+    pub index: usize,
+    /// `Service ml/llama:8000`.
+    pub name: String,
+    /// Its share of the rule's traffic; none is 1.
+    pub weight: Option<u32>,
+    /// Where it leads.
+    pub leads_to: LeadsTo,
+}
+
+impl Backend {
+    /// Its weight as it counts.
+    pub fn share(&self) -> u32 {
+        share(self.weight)
+    }
+}
+
+/// A weight as it counts. Source: Gateway API, `HTTPBackendRef.weight`, "defaults to 1".
+pub fn share(weight: Option<u32>) -> u32 {
+    weight.unwrap_or(1)
+}
+
+/// A request that a rule takes, unless a narrower rule does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RouteRequest {
+    /// Index of the rule.
+    pub rule: usize,
+    /// Host of the request; none when any will do.
+    pub host: Option<String>,
+    /// What its path has to be.
+    pub path: RoutePath,
+    /// Headers that it has to have.
+    pub headers: Vec<(String, String)>,
+}
+
+/// A path to match.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RoutePath {
+    /// This one.
+    Exact(String),
+    /// This one, or one below it.
+    Prefix(String),
+}
+
+/// Where a backend leads.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LeadsTo {
+    /// A Service.
+    Service {
+        /// Its namespace.
+        namespace: String,
+        /// Its name.
+        name: String,
+    },
+    /// Hosts, as `host:port`.
+    Hosts(Vec<String>),
+    /// Pods of the release, by their labels.
+    OwnPods,
+    /// Something else.
+    Elsewhere,
+}
+
+/// What the gateways say of a route.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Observed {
+    /// They route by it as it is now.
+    Accepted(String),
+    /// Some have not seen it as it is now.
+    Pending(String),
+    /// None routes by it.
+    Refused(String),
+}
+
+/// A backend's weight, to be written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Weight {
+    /// Index of the rule.
+    pub rule: usize,
+    /// Index in the rule's backends.
+    pub index: usize,
+    /// None: the API's default.
+    pub weight: Option<u32>,
+}
