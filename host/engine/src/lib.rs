@@ -10,6 +10,7 @@
 
 mod abort;
 pub mod check;
+mod current_record;
 pub mod event;
 pub mod failure;
 mod gitops;
@@ -33,6 +34,7 @@ mod wait;
 pub mod workload;
 
 pub use abort::abort;
+pub use current_record::CurrentRecord;
 pub use run::rollback;
 pub use states::planned::{plan, refusal};
 pub use states::spare::try_spared;

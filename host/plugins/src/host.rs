@@ -20,16 +20,8 @@ use crate::load::Loader;
 use crate::manifest::{self, Manifest};
 use crate::precheck::{self, ComponentInterface};
 use crate::runtime::{DescribeError, Linked, Runtime};
+use crate::source::{Enforcement, Source};
 use crate::store::Store;
-
-/// Whether a verdict other than pass keeps the model out of traffic.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Enforcement {
-    /// It does.
-    Required,
-    /// It is reported and nothing else.
-    Advisory,
-}
 
 /// Set-up of a host.
 #[derive(Debug, Clone)]
@@ -57,19 +49,6 @@ impl HostOptions {
             compiler: Compiler::this_binary()?,
         })
     }
-}
-
-/// A component that is not compiled yet.
-#[derive(Debug, Clone)]
-pub(crate) struct Source {
-    /// `pod-health` or a path, for texts.
-    pub(crate) origin: String,
-    pub(crate) builtin: bool,
-    pub(crate) wasm: Cow<'static, [u8]>,
-    pub(crate) digest: String,
-    pub(crate) interface: ComponentInterface,
-    enforcement: Enforcement,
-    parameters: Value,
 }
 
 /// A check that can be run.

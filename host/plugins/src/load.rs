@@ -9,8 +9,8 @@ use vllm_rollback_engine::failure::{Failure, FailureKind};
 use wasmtime::component::Component;
 
 use crate::compile::Compiler;
-use crate::host::Source;
 use crate::runtime::{DescribeError, Linked, Runtime};
+use crate::source::Source;
 use crate::store::{self, Store, StoreError};
 
 /// What loading needs.

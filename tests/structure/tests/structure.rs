@@ -10,7 +10,6 @@ const NOT_YET_CLEAN: &[&str] = &[
     "host/cli",
     "host/cluster",
     "host/engine",
-    "host/plugins",
     "host/registry",
 ];
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use ulid::Ulid;
 use vllm_rollback_cluster::pod_http::PodHttp;
-use vllm_rollback_cluster::{Cluster, ReleaseLock, ReleaseWorkloads};
+use vllm_rollback_cluster::{Cluster, ReleaseLock, ReleaseView, ReleaseWorkloads};
 use vllm_rollback_engine::failure::Failure;
 use vllm_rollback_engine::ports::{Interrupt, Releases};
 use vllm_rollback_engine::release::ReleaseRef;
@@ -25,11 +25,9 @@ use crate::journal::place::Place;
 use crate::session::Session;
 use crate::shell::Shell;
 use crate::signals::{Never, Signals, or_interrupted};
-use crate::wiring::cluster_view::SiteView;
 use crate::wiring::helm::HelmUse;
 use crate::wiring::mirror::ClusterMirror;
 use crate::wiring::newest::Newest;
-use crate::wiring::reach::PodReach;
 use crate::wiring::records::ClusterRecords;
 use crate::wiring::{connect, helm, plugins, registry, router};
 
@@ -92,13 +90,12 @@ impl Session {
         let releases: Arc<dyn Releases> = Arc::new(HelmReleases::new(release.clone(), records, binary));
         let newest = Newest::new(Arc::clone(&releases));
         let registry = registry::driver(&settings, &cluster, &release, &newest).await?;
-        let pods = PodHttp::new(cluster.clone());
         let checks = CheckRunner::new(
             host,
-            Arc::new(PodReach(pods.clone())),
-            Arc::new(SiteView::new(cluster.clone(), newest.clone())),
-            Arc::new(registry::View(Arc::clone(&registry))),
-            router::way(&settings, &cluster)?,
+            Arc::new(PodHttp::new(cluster.clone())),
+            Arc::new(ReleaseView::new(cluster.clone(), newest.clone())),
+            Arc::new(Arc::clone(&registry)),
+            router::endpoint(&settings, &cluster)?,
         );
         let local = LocalJournal::new(Place::find(&shell.env, cluster.uid(), &release));
         let mirror = ClusterMirror::new(cluster.clone(), release.clone());

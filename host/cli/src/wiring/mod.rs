@@ -3,13 +3,11 @@
 //! Those crates do not know each other: where one needs another's world it states a small trait, and a file here maps
 //! the two.
 
-pub(crate) mod cluster_view;
 pub(crate) mod connect;
 pub(crate) mod helm;
 pub(crate) mod mirror;
 pub(crate) mod newest;
 pub(crate) mod plugins;
-pub(crate) mod reach;
 pub(crate) mod records;
 pub(crate) mod registry;
 pub(crate) mod router;

@@ -2,14 +2,11 @@
 
 use std::sync::Arc;
 
-use async_trait::async_trait;
 use vllm_rollback_cluster::Cluster;
 use vllm_rollback_cluster::services::model_of;
 use vllm_rollback_engine::failure::{Failure, FailureKind};
 use vllm_rollback_engine::ports::Registry;
 use vllm_rollback_engine::release::ReleaseRef;
-use vllm_rollback_engine::traffic::TrafficState;
-use vllm_rollback_plugins::TrafficView;
 use vllm_rollback_registry::exec::{ExecConfig, Values};
 use vllm_rollback_registry::litellm::LiteLlmConfig;
 use vllm_rollback_registry::postgres::{Cache, CacheMode, PostgresConfig};
@@ -131,14 +128,4 @@ fn cache(redis: &chosen::Redis) -> Result<Cache, Failure> {
         RedisMode::Wait => CacheMode::Wait(Cache::RUNBOOK_TTL),
     };
     Cache::new(&redis.url, mode)
-}
-
-/// The model's place in traffic, for checks.
-pub(crate) struct View(pub(crate) Arc<dyn Registry>);
-
-#[async_trait]
-impl TrafficView for View {
-    async fn read(&self) -> Result<TrafficState, Failure> {
-        self.0.read().await
-    }
 }

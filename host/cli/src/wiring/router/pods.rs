@@ -2,17 +2,17 @@
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use http::{HeaderValue, Request, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use secrecy::{ExposeSecret as _, SecretString};
 use vllm_rollback_cluster::Cluster;
-use vllm_rollback_cluster::pod_http::{Deadlines, PodHttp, PodHttpError};
+use vllm_rollback_cluster::pod_http::PodHttp;
 use vllm_rollback_engine::failure::{Failure, FailureKind};
-use vllm_rollback_plugins::{HttpRequest, HttpResponse, PodAddress, Reach, ReachError, RouterReach};
+use vllm_rollback_engine::ports::checks::{HttpError, HttpTarget};
+use vllm_rollback_objects::http::{Request, Response};
 use vllm_rollback_registry::{Ask, Reply, RouterLink};
 
 use super::{MAX_BYTES, urls};
 use crate::args::traffic::RouterService;
-use crate::wiring::reach::PodReach;
 
 /// HTTP to the pods behind the router's Service.
 pub(super) struct PodLink {
@@ -28,28 +28,43 @@ impl PodLink {
         let namespace = service.namespace.as_deref().unwrap_or(cluster.namespace());
         let cluster = cluster.in_namespace(namespace);
         Self {
-            http: PodHttp::new(cluster.clone()).with_limit(MAX_BYTES),
+            http: PodHttp::new(cluster.clone()),
             cluster,
             service: service.clone(),
             key,
         }
     }
 
-    fn request(&self, ask: &Ask) -> Result<Request<Bytes>, http::Error> {
-        let method = if ask.post.is_some() { "POST" } else { "GET" };
-        let mut request = Request::builder().method(method).uri(&ask.path);
+    fn request(&self, ask: &Ask) -> Result<Request, http::Error> {
+        let mut request = Request {
+            method: if ask.post.is_some() { Method::POST } else { Method::GET },
+            path: ask.path.clone(),
+            headers: HeaderMap::new(),
+            body: Bytes::new(),
+            timeout: ask.timeout,
+            max_response: MAX_BYTES,
+        };
         for (name, value) in &ask.headers {
-            request = request.header(name, value);
+            request
+                .headers
+                .insert(HeaderName::try_from(name)?, HeaderValue::try_from(value)?);
         }
+        if let Some(body) = ask.post.as_ref().filter(|body| !body.is_null()) {
+            let json = HeaderValue::from_static("application/json");
+            request.headers.insert(header::CONTENT_TYPE, json);
+            request.body = Bytes::from(body.to_string());
+        }
+        self.add_key(&mut request)?;
+        Ok(request)
+    }
+
+    fn add_key(&self, request: &mut Request) -> Result<(), http::Error> {
         if let Some(key) = &self.key {
-            request = request.header(header::AUTHORIZATION, format!("Bearer {}", key.expose_secret()));
+            let mut bearer = HeaderValue::try_from(format!("Bearer {}", key.expose_secret()))?;
+            bearer.set_sensitive(true);
+            request.headers.insert(header::AUTHORIZATION, bearer);
         }
-        match ask.post.as_ref().filter(|body| !body.is_null()) {
-            None => request.body(Bytes::new()),
-            Some(body) => request
-                .header(header::CONTENT_TYPE, "application/json")
-                .body(Bytes::from(body.to_string())),
-        }
+        Ok(())
     }
 }
 
@@ -84,21 +99,12 @@ impl RouterLink for PodLink {
         let request = self.request(ask).map_err(|error| {
             Failure::new(FailureKind::Usage, "the router cannot be asked with this key").caused_by(&error)
         })?;
-        let deadlines = Deadlines {
-            connect: ask.timeout,
-            first_byte: ask.timeout,
-            total: ask.timeout,
-        };
-        let answer = self
-            .http
-            .send(pod, port, request, deadlines)
-            .await
-            .map_err(|error| self.failure(replica, &error))?;
-        let (head, body) = answer.response.into_parts();
+        let answer = self.http.send(pod, port, request).await;
+        let answer = answer.map_err(|error| self.failure(replica, &error))?;
         Ok(Reply {
-            status: head.status.as_u16(),
-            headers: urls::headers(&head.headers),
-            body: String::from_utf8_lossy(&body).into_owned(),
+            status: answer.status,
+            headers: urls::headers(&answer.headers),
+            body: String::from_utf8_lossy(&answer.body).into_owned(),
         })
     }
 
@@ -110,36 +116,27 @@ impl RouterLink for PodLink {
 
 /// One of the replicas answers a check.
 #[async_trait]
-impl RouterReach for PodLink {
-    async fn send(&self, mut request: HttpRequest) -> Result<HttpResponse, ReachError> {
+impl HttpTarget for PodLink {
+    async fn send(&self, mut request: Request) -> Result<Response, HttpError> {
         let replicas = self.replicas().await;
-        let replicas = replicas.map_err(|failure| ReachError::Unreachable(failure.to_string()))?;
+        let replicas = replicas.map_err(|failure| HttpError::Unreachable(failure.to_string()))?;
         let place = replicas.first().and_then(|replica| replica.rsplit_once(':'));
         let place = place.and_then(|(pod, port)| Some((pod, port.parse().ok()?)));
-        let Some((name, port)) = place else {
-            return Err(ReachError::Unreachable("the router has no replica".to_owned()));
+        let Some((pod, port)) = place else {
+            return Err(HttpError::Unreachable("the router has no replica".to_owned()));
         };
-        if let Some(key) = &self.key {
-            let mut bearer = HeaderValue::try_from(format!("Bearer {}", key.expose_secret()))
-                .map_err(|_| ReachError::Denied("the router cannot be asked with this key".to_owned()))?;
-            bearer.set_sensitive(true);
-            request.headers.insert(header::AUTHORIZATION, bearer);
-        }
-        let pod = PodAddress {
-            name: name.to_owned(),
-            uid: String::new(),
-            port,
-        };
-        PodReach(self.http.clone()).send(&pod, request).await
+        self.add_key(&mut request)
+            .map_err(|_| HttpError::Denied("the router cannot be asked with this key".to_owned()))?;
+        self.http.send(pod, port, request).await
     }
 }
 
 impl PodLink {
-    fn failure(&self, replica: &str, error: &PodHttpError) -> Failure {
+    fn failure(&self, replica: &str, error: &HttpError) -> Failure {
         let kind = match error {
-            PodHttpError::Denied(_) => FailureKind::Forbidden,
-            PodHttpError::Timeout { .. } => FailureKind::Timeout,
-            PodHttpError::Unreachable(_) | PodHttpError::TooLarge { .. } => FailureKind::Unreachable,
+            HttpError::Denied(_) => FailureKind::Forbidden,
+            HttpError::Timeout(_) => FailureKind::Timeout,
+            HttpError::Unreachable(_) | HttpError::TooLarge(_) => FailureKind::Unreachable,
         };
         let namespace = self.cluster.namespace();
         Failure::new(kind, format!("the router {replica} gives no answer"))
