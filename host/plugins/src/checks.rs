@@ -30,7 +30,7 @@ pub struct CheckRunner {
     services: HostServices,
 }
 
-/// What is to be done for one verdict.
+/// Way to one verdict.
 enum Work {
     Run(Box<Job>),
     /// Nothing: the verdict is known already.
@@ -70,7 +70,7 @@ impl CheckRunner {
         &self.host
     }
 
-    /// Why a check will not run, when it will not. A built-in check or an advisory one is left out, and said to be; a check
+    /// Reason why a check will not run, if it will not. A built-in check or an advisory one is left out, and said to be; a check
     /// that the operator requires is not left out silently.
     fn skipped(&self, check: &Loaded) -> Result<Option<String>, Failure> {
         if self.services.router.is_some() || !check.manifest.needs.contains(&Capability::Router) {
@@ -214,7 +214,7 @@ impl Job {
     }
 }
 
-/// What a run is about, in the contract's words.
+/// The context of a run, in the contract's words.
 fn context(check: &Loaded, target: &CheckTarget) -> abi::Context {
     let context = &target.context;
     abi::Context {

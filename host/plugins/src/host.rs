@@ -26,13 +26,13 @@ use crate::store::Store;
 /// Set-up of a host.
 #[derive(Debug, Clone)]
 pub struct HostOptions {
-    /// Where compiled components are kept, such as `~/.cache/vllm-rollback`.
+    /// Directory in which compiled components are kept, such as `~/.cache/vllm-rollback`.
     pub cache_dir: PathBuf,
     /// The operator's grants for checks from files.
     pub grants: GrantTable,
-    /// What one run may use.
+    /// Limits of one run.
     pub limits: Limits,
-    /// How the compiler is started.
+    /// Program that compiles.
     pub compiler: Compiler,
 }
 
@@ -63,7 +63,7 @@ pub(crate) struct Loaded {
     pub(crate) parameters: String,
 }
 
-/// How the checks got ready, for benchmarks.
+/// Time that it took to get the checks ready, for benchmarks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Loading {
     /// Components that were compiled, because no compiled one was kept.
@@ -85,7 +85,7 @@ pub struct Inspection {
     pub bytes: usize,
     /// Contract version and imported interfaces, read from the binary.
     pub interface: ComponentInterface,
-    /// Its own description.
+    /// Description by itself.
     pub manifest: Manifest,
 }
 

@@ -20,7 +20,7 @@ use crate::output::{BoundedOutput, LogLines};
 /// Bytes that one call for random numbers may give.
 const RANDOM: u64 = 1024 * 1024;
 
-/// Where the router is.
+/// Way to the router.
 #[derive(Clone)]
 pub enum RouterEndpoint {
     /// At its URL.

@@ -13,7 +13,7 @@ use crate::runtime::{DescribeError, Linked, Runtime};
 use crate::source::Source;
 use crate::store::{self, Store, StoreError};
 
-/// What loading needs.
+/// Parts that loading needs.
 pub(crate) struct Loader<'a> {
     pub(crate) runtime: &'a Runtime,
     pub(crate) store: Option<&'a Store>,

@@ -9,9 +9,9 @@ use crate::precheck::ComponentInterface;
 /// Whether a verdict other than pass keeps the model out of traffic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Enforcement {
-    /// It does.
+    /// Keeps it out.
     Required,
-    /// It is reported and nothing else.
+    /// Is reported and nothing else.
     Advisory,
 }
 

@@ -201,7 +201,7 @@ fn scrubbed(
     }
 }
 
-/// What went wrong, without address: the innermost cause says it, and the layers above it repeat the URL.
+/// The cause, without address: the innermost cause says it, and the layers above it repeat the URL.
 fn explain(error: &reqwest::Error) -> HttpError {
     let mut innermost = String::new();
     let mut at = error.source();
