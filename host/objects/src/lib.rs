@@ -5,4 +5,7 @@
 pub mod event;
 pub mod http;
 pub mod pod;
+pub mod record;
 pub mod release;
+pub mod route;
+pub mod service;

@@ -3,8 +3,11 @@
 use std::sync::Arc;
 
 use ulid::Ulid;
+use vllm_rollback_cluster::journal_mirror::SharedConfigMap;
 use vllm_rollback_cluster::pod_http::PodHttp;
+use vllm_rollback_cluster::records::ReleaseRecords;
 use vllm_rollback_cluster::{Cluster, ReleaseLock, ReleaseView, ReleaseWorkloads};
+use vllm_rollback_engine::CurrentRecord;
 use vllm_rollback_engine::failure::Failure;
 use vllm_rollback_engine::ports::{Interrupt, Releases};
 use vllm_rollback_engine::release::ReleaseRef;
@@ -26,9 +29,6 @@ use crate::session::Session;
 use crate::shell::Shell;
 use crate::signals::{Never, Signals, or_interrupted};
 use crate::wiring::helm::HelmUse;
-use crate::wiring::mirror::ClusterMirror;
-use crate::wiring::newest::Newest;
-use crate::wiring::records::ClusterRecords;
 use crate::wiring::{connect, helm, plugins, registry, router};
 
 impl Session {
@@ -86,24 +86,24 @@ impl Session {
             namespace: cluster.namespace().to_owned(),
             name: release.to_owned(),
         };
-        let records = ClusterRecords::new(cluster.clone(), &shell.env, &release.name)?;
+        let records = ReleaseRecords::new(cluster.clone(), helm::record_store(&shell.env)?, &release.name);
         let releases: Arc<dyn Releases> = Arc::new(HelmReleases::new(release.clone(), records, binary));
-        let newest = Newest::new(Arc::clone(&releases));
-        let registry = registry::driver(&settings, &cluster, &release, &newest).await?;
+        let current = CurrentRecord::new(Arc::clone(&releases));
+        let registry = registry::driver(&settings, &cluster, &release, &current).await?;
         let checks = CheckRunner::new(
             host,
             Arc::new(PodHttp::new(cluster.clone())),
-            Arc::new(ReleaseView::new(cluster.clone(), newest.clone())),
+            Arc::new(ReleaseView::new(cluster.clone(), current.clone())),
             Arc::new(Arc::clone(&registry)),
             router::endpoint(&settings, &cluster)?,
         );
         let local = LocalJournal::new(Place::find(&shell.env, cluster.uid(), &release));
-        let mirror = ClusterMirror::new(cluster.clone(), release.clone());
+        let mirror = SharedConfigMap::new(cluster.clone(), &release.name);
         Ok(Self {
             workloads: Arc::new(workloads(&settings, &cluster)),
             lock: ReleaseLock::new(cluster.clone(), release.name.clone()),
             cluster,
-            newest,
+            current,
             journal: KeptJournal::new(local, mirror, warn),
             clock: SystemClock::start(),
             release,

@@ -1,17 +1,15 @@
 //! Replicas that are the pods behind a Service, each reached through the API server.
 
 use async_trait::async_trait;
-use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
+use http::{HeaderValue, header};
 use secrecy::{ExposeSecret as _, SecretString};
 use vllm_rollback_cluster::Cluster;
 use vllm_rollback_cluster::pod_http::PodHttp;
 use vllm_rollback_engine::failure::{Failure, FailureKind};
 use vllm_rollback_engine::ports::checks::{HttpError, HttpTarget};
+use vllm_rollback_engine::ports::drivers::RouterClient;
 use vllm_rollback_objects::http::{Request, Response};
-use vllm_rollback_registry::{Ask, Reply, RouterLink};
 
-use super::{MAX_BYTES, urls};
 use crate::args::traffic::RouterService;
 
 /// HTTP to the pods behind the router's Service.
@@ -35,41 +33,19 @@ impl PodLink {
         }
     }
 
-    fn request(&self, ask: &Ask) -> Result<Request, http::Error> {
-        let mut request = Request {
-            method: if ask.post.is_some() { Method::POST } else { Method::GET },
-            path: ask.path.clone(),
-            headers: HeaderMap::new(),
-            body: Bytes::new(),
-            timeout: ask.timeout,
-            max_response: MAX_BYTES,
-        };
-        for (name, value) in &ask.headers {
-            request
-                .headers
-                .insert(HeaderName::try_from(name)?, HeaderValue::try_from(value)?);
-        }
-        if let Some(body) = ask.post.as_ref().filter(|body| !body.is_null()) {
-            let json = HeaderValue::from_static("application/json");
-            request.headers.insert(header::CONTENT_TYPE, json);
-            request.body = Bytes::from(body.to_string());
-        }
-        self.add_key(&mut request)?;
-        Ok(request)
-    }
-
-    fn add_key(&self, request: &mut Request) -> Result<(), http::Error> {
+    fn with_key(&self, request: &Request) -> Result<Request, http::Error> {
+        let mut request = request.clone();
         if let Some(key) = &self.key {
             let mut bearer = HeaderValue::try_from(format!("Bearer {}", key.expose_secret()))?;
             bearer.set_sensitive(true);
             request.headers.insert(header::AUTHORIZATION, bearer);
         }
-        Ok(())
+        Ok(request)
     }
 }
 
 #[async_trait]
-impl RouterLink for PodLink {
+impl RouterClient for PodLink {
     async fn replicas(&self) -> Result<Vec<String>, Failure> {
         let RouterService { name, port, .. } = &self.service;
         let endpoints = self.cluster.ready_endpoints(name).await?;
@@ -92,20 +68,15 @@ impl RouterLink for PodLink {
         Ok(replicas)
     }
 
-    async fn send(&self, replica: &str, ask: &Ask) -> Result<Reply, Failure> {
+    async fn send(&self, replica: &str, request: &Request) -> Result<Response, Failure> {
         let malformed = || Failure::new(FailureKind::Internal, format!("{replica} is not a pod and its port"));
         let (pod, port) = replica.rsplit_once(':').ok_or_else(malformed)?;
         let port = port.parse().map_err(|_| malformed())?;
-        let request = self.request(ask).map_err(|error| {
+        let request = self.with_key(request).map_err(|error| {
             Failure::new(FailureKind::Usage, "the router cannot be asked with this key").caused_by(&error)
         })?;
         let answer = self.http.send(pod, port, request).await;
-        let answer = answer.map_err(|error| self.failure(replica, &error))?;
-        Ok(Reply {
-            status: answer.status,
-            headers: urls::headers(&answer.headers),
-            body: String::from_utf8_lossy(&answer.body).into_owned(),
-        })
+        answer.map_err(|error| self.failure(replica, &error))
     }
 
     async fn arguments(&self, replica: &str) -> Result<Vec<String>, Failure> {
@@ -117,7 +88,7 @@ impl RouterLink for PodLink {
 /// One of the replicas answers a check.
 #[async_trait]
 impl HttpTarget for PodLink {
-    async fn send(&self, mut request: Request) -> Result<Response, HttpError> {
+    async fn send(&self, request: Request) -> Result<Response, HttpError> {
         let replicas = self.replicas().await;
         let replicas = replicas.map_err(|failure| HttpError::Unreachable(failure.to_string()))?;
         let place = replicas.first().and_then(|replica| replica.rsplit_once(':'));
@@ -125,8 +96,8 @@ impl HttpTarget for PodLink {
         let Some((pod, port)) = place else {
             return Err(HttpError::Unreachable("the router has no replica".to_owned()));
         };
-        self.add_key(&mut request)
-            .map_err(|_| HttpError::Denied("the router cannot be asked with this key".to_owned()))?;
+        let request = self.with_key(&request);
+        let request = request.map_err(|_| HttpError::Denied("the router cannot be asked with this key".to_owned()))?;
         self.http.send(pod, port, request).await
     }
 }
