@@ -1,10 +1,14 @@
 //! The revisions of a release, and what this tool knows of them.
 
+mod rows;
+
 use serde::Serialize;
 use vllm_rollback_engine::release::{ReleaseRef, ReleaseStatus, Revision};
 
 use crate::document::{Document, Kind};
 use crate::text::TextWriter;
+
+pub use rows::rows;
 
 /// The revisions of a release, ascending.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
