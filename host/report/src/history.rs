@@ -5,7 +5,7 @@ mod rows;
 use serde::Serialize;
 use vllm_rollback_engine::release::{ReleaseRef, ReleaseStatus, Revision};
 
-use crate::document::{Document, Kind};
+use crate::document::Document;
 use crate::text::TextWriter;
 
 pub use rows::rows;
@@ -72,8 +72,8 @@ impl RevisionTag {
 }
 
 impl Document for History {
-    fn kind(&self) -> Kind {
-        Kind::ReleaseHistory
+    fn kind(&self) -> &'static str {
+        "ReleaseHistory"
     }
 
     fn write(&self, out: &mut TextWriter) {

@@ -8,7 +8,7 @@ use vllm_rollback_engine::release::{ReleaseRef, Revision, RevisionSummary};
 use vllm_rollback_engine::traffic::TrafficState;
 use vllm_rollback_engine::workload::ServingPod;
 
-use crate::document::{Document, Kind};
+use crate::document::Document;
 use crate::style::{FAINT, STRONG, StatusIcon, WARN};
 use crate::text::{TextWriter, plain, span};
 use crate::traffic;
@@ -53,8 +53,8 @@ pub struct Status {
 }
 
 impl Document for Status {
-    fn kind(&self) -> Kind {
-        Kind::ReleaseStatus
+    fn kind(&self) -> &'static str {
+        "ReleaseStatus"
     }
 
     fn write(&self, out: &mut TextWriter) {
