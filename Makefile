@@ -66,7 +66,7 @@ packages:
 	@tools/packages.sh
 
 .PHONY: lint
-lint: plugins ## rustfmt, clippy, rustdoc, cargo deny
+lint: plugins ## rustfmt, clippy, rustdoc, structure, unused dependencies, cargo deny
 	@tools/lint.sh
 
 .PHONY: test

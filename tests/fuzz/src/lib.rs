@@ -56,9 +56,6 @@ pub use status::Statuses;
 
 /// Borrowed from `host/plugins`: the look at a component before it is compiled, and the form of a check's requests.
 #[allow(dead_code, unreachable_pub)]
-#[path = "../../../host/plugins/src/capability.rs"]
-mod capability;
-#[allow(dead_code, unreachable_pub)]
 #[path = "../../../host/plugins/src/precheck.rs"]
 mod precheck;
 #[allow(dead_code)]

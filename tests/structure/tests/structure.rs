@@ -1,0 +1,86 @@
+//! The rules of `vllm_rollback_structure`, applied to this repository.
+#![allow(clippy::unwrap_used)]
+
+use std::path::{Path, PathBuf};
+
+use vllm_rollback_structure::{circles, layers, size};
+
+/// Crates with files that still lead back to themselves. It only gets shorter.
+const NOT_YET_CLEAN: &[&str] = &[
+    "host/cli",
+    "host/cluster",
+    "host/engine",
+    "host/plugins",
+    "host/registry",
+];
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../..")
+        .canonicalize()
+        .unwrap()
+}
+
+/// The crates whose files may not lead back to themselves, relative to the root.
+fn crates() -> Vec<String> {
+    let folders = std::fs::read_dir(root().join("host")).unwrap();
+    let mut crates: Vec<String> = folders
+        .map(|folder| folder.unwrap().path())
+        .filter(|folder| folder.join("Cargo.toml").exists())
+        .map(|folder| format!("host/{}", folder.file_name().unwrap().display()))
+        .collect();
+    crates.push("plugins/sdk".into());
+    crates.sort();
+    crates
+}
+
+#[test]
+fn no_file_of_a_crate_names_one_that_leads_back_to_it() {
+    let mut wrong = Vec::new();
+    for name in crates() {
+        let circles = circles::circles(&circles::graph(&root().join(&name)).unwrap());
+        match NOT_YET_CLEAN.contains(&name.as_str()) {
+            true if circles.is_empty() => wrong.push(format!("{name} is clean: take it out of NOT_YET_CLEAN")),
+            true => {}
+            false => wrong.extend(circles.iter().map(|circle| format!("{name}: {circle}"))),
+        }
+    }
+    assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn crates_depend_on_each_other_in_one_direction() {
+    let wrong = layers::wrong_directions(&layers::packages(&root()).unwrap());
+    assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn only_cluster_names_kube_types_and_only_the_sandbox_names_wasmtime_types() {
+    let mut wrong = layers::foreign_types(&layers::packages(&root()).unwrap());
+    for (_, file) in size::lines(&root().join("host")).unwrap() {
+        let text = std::fs::read_to_string(&file).unwrap();
+        let handed_on = layers::handed_on(&text);
+        wrong.extend(
+            handed_on
+                .iter()
+                .map(|line| format!("{} hands it on: {line}", file.display())),
+        );
+    }
+    assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn no_file_has_more_than_700_lines() {
+    let mut wrong = Vec::new();
+    for folder in ["host", "plugins", "tests"] {
+        let files = size::lines(&root().join(folder)).unwrap();
+        let total: usize = files.iter().map(|(lines, _)| lines).sum();
+        let (median, p90) = (size::percentile(&files, 50), size::percentile(&files, 90));
+        println!(
+            "{folder}: {} files, {total} lines, median {median}, p90 {p90}",
+            files.len()
+        );
+        wrong.extend(size::too_long(&files));
+    }
+    assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+}
