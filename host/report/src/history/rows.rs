@@ -1,10 +1,57 @@
 //! Release records and what earlier runs left → the rows of a history.
 
+use serde::Serialize;
 use vllm_rollback_engine::failure::Failure;
 use vllm_rollback_engine::journal::Memory;
-use vllm_rollback_engine::release::{ReleaseRecord, Revision, RevisionSummary};
+use vllm_rollback_engine::release::{ReleaseRecord, ReleaseStatus, Revision, RevisionSummary};
 
-use super::{RevisionTag, Row};
+/// One revision.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Row {
+    /// Its number.
+    pub revision: Revision,
+    /// Its status.
+    pub status: ReleaseStatus,
+    /// RFC 3339 time of the operation.
+    pub updated: Option<String>,
+    /// `name-version`.
+    pub chart: Option<String>,
+    /// Helm's or the operator's text; why the record cannot be read, when it cannot.
+    pub description: String,
+    /// What this tool knows of it, most important first.
+    pub marks: Vec<RevisionTag>,
+    /// Why a run rolled back from it.
+    pub rejected_because: Option<String>,
+}
+
+/// What this tool knows of a revision.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RevisionTag {
+    /// The newest revision in any status.
+    Current,
+    /// Where `rollback` without a number goes.
+    LastGood,
+    /// A run rolled back from it, so it is never chosen again unless named.
+    Rejected,
+    /// Its model is held out of traffic.
+    Held,
+    /// Its record cannot be read.
+    Unreadable,
+}
+
+impl RevisionTag {
+    /// The word for people.
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Self::Current => "current",
+            Self::LastGood => "last good",
+            Self::Rejected => "rejected",
+            Self::Held => "held",
+            Self::Unreadable => "unreadable",
+        }
+    }
+}
 
 /// A release record, or why it cannot be read.
 type ReadRecord = Result<ReleaseRecord, Failure>;
@@ -67,7 +114,7 @@ fn mark_the_ends(rows: &mut [Row], last_good: Option<Revision>) {
 mod tests {
     use vllm_rollback_engine::failure::FailureKind;
     use vllm_rollback_engine::journal::Rejected;
-    use vllm_rollback_engine::release::{ApplyMethod, ReleaseRef, ReleaseStatus};
+    use vllm_rollback_engine::release::{ApplyMethod, ReleaseRef};
 
     use super::*;
 
