@@ -4,6 +4,7 @@
 
 pub mod comparison;
 pub mod diff;
+pub mod event;
 pub mod fields;
 pub mod http;
 pub mod identity;
