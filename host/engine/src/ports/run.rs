@@ -9,7 +9,7 @@ use crate::event::Observer;
 use crate::failure::{Failure, FailureKind};
 use crate::journal::{Entry, Memory};
 use crate::plan::ObjectDiff;
-use crate::release::{HelmInfo, ReleaseRecord, Revision, RevisionSummary, RollbackOrder, RolledBack};
+use crate::release::{HelmInfo, ReleaseRecord, Revision, RevisionSummary, RollbackOrder, RollbackOutcome};
 use crate::traffic::{TrafficState, TrafficStatus};
 use crate::workload::{Cause, Drained, Drift, EvidenceItem, GitOpsOwner, Preflight, Ready, ServingPod, Standing};
 
@@ -43,9 +43,8 @@ pub trait Releases: Send + Sync {
         live: &[serde_json::Value],
     ) -> Result<Vec<String>, Failure>;
 
-    /// Runs `helm rollback R N` and reads the new record back. `Ok` only says that a record `from + 1` exists; look
-    /// at its status. An error says that no new record exists, unless its kind is `Internal` or `Unreachable`.
-    async fn rollback(&self, order: &RollbackOrder) -> Result<RolledBack, Failure>;
+    /// Runs `helm rollback R N` and reads the new record back.
+    async fn rollback(&self, order: &RollbackOrder) -> RollbackOutcome;
 }
 
 /// Why the workloads did not get ready.
