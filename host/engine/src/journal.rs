@@ -1,9 +1,13 @@
 //! The journal: what the run is about to do, and what it then saw.
 
+mod fold;
+
 use serde::{Deserialize, Serialize};
 
 use crate::report::StateName;
 use crate::traffic::TrafficState;
+
+pub use fold::{Gap, JournalState, Reach, WrittenAhead, fold};
 
 /// One record of the journal. Every edge is written twice: before it acts and after it looked.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -43,6 +47,15 @@ pub enum Edge {
         /// Why, in one line.
         summary: String,
     },
+}
+
+/// A journal as it was read back.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Journalled {
+    /// The records up to the first line that cannot be trusted.
+    pub entries: Vec<Entry>,
+    /// The number of that line, unless it is a last one that a crash tore.
+    pub damaged: Option<usize>,
 }
 
 /// What earlier runs on the release left behind, as a later run on any machine can read it.

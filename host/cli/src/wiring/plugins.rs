@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use serde_json::Value;
 use vllm_rollback_engine::failure::Failure;
-use vllm_rollback_plugins::{BUILTINS, CHILD_ARGUMENT, GrantTable, HostOptions, Enforcement, PluginHost};
+use vllm_rollback_plugins::{BUILTINS, CHILD_ARGUMENT, Enforcement, GrantTable, HostOptions, PluginHost};
 
 use crate::config::settings::{Plugin, Settings};
 use crate::env::Env;

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use crate::check::{CheckContext, CheckSpec, Phase, Verdict};
 use crate::event::Observer;
 use crate::failure::{Failure, FailureKind};
-use crate::journal::{Entry, Memory};
+use crate::journal::{Entry, Journalled, Memory};
 use crate::plan::ObjectDiff;
 use crate::release::{HelmInfo, ReleaseRecord, Revision, RevisionSummary, RollbackOrder, RollbackOutcome};
 use crate::traffic::{TrafficState, TrafficStatus};
@@ -230,6 +230,11 @@ pub trait Journal: Send + Sync {
 
     /// Writes a record durably before it returns.
     async fn append(&self, entry: &Entry) -> Result<(), Failure>;
+
+    /// A run's records, as far as they are on this machine: none where it ran on another.
+    async fn records(&self, _run_id: &str) -> Result<Journalled, Failure> {
+        Ok(Journalled::default())
+    }
 
     /// Writes what later runs must know (mirrored in the cluster).
     async fn remember(&self, memory: &Memory) -> Result<(), Failure>;

@@ -5,6 +5,7 @@ mod aborting;
 mod cases;
 mod documents;
 mod failures;
+mod folding;
 mod gitops;
 mod holding;
 mod invariants;
