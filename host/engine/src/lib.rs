@@ -12,6 +12,7 @@ mod abort;
 pub mod check;
 mod closing;
 mod context;
+mod current_record;
 pub mod event;
 pub mod failure;
 mod gitops;
@@ -38,6 +39,7 @@ pub mod workload;
 mod write_ahead;
 
 pub use abort::abort;
+pub use current_record::CurrentRecord;
 pub use run::rollback;
 pub use states::planned::{plan, refusal};
 pub use states::spare::try_spared;
