@@ -24,6 +24,19 @@ pub struct Entry {
     pub edge: Edge,
 }
 
+impl Entry {
+    /// The same step was decided on: what was seen, and when, may be told in other words.
+    pub(crate) fn is_same_decision(&self, other: &Self) -> bool {
+        let is_same_edge = match (&self.edge, &other.edge) {
+            (Edge::Intent { key: a, .. }, Edge::Intent { key: b, .. }) => a == b,
+            (Edge::Observed { .. }, Edge::Observed { .. }) => true,
+            (Edge::Finished { exit_code: a, .. }, Edge::Finished { exit_code: b, .. }) => a == b,
+            _ => false,
+        };
+        is_same_edge && self.state == other.state
+    }
+}
+
 /// What a journal record says.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "edge", rename_all = "kebab-case")]

@@ -195,7 +195,7 @@ pub struct RolledBack {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RollbackOutcome {
     /// A record `from + 1` exists. Its status says whether the rollback succeeded.
-    Recorded(RolledBack),
+    Recorded(Box<RolledBack>),
     /// No new record exists, so Helm changed nothing.
     NotRecorded(Failure),
     /// Another Helm operation made a revision meanwhile: what runs now is its to say.

@@ -198,11 +198,11 @@ impl<S: RecordSource> Releases for HelmReleases<S> {
         };
         let made = Revision(order.from.0.saturating_add(1));
         match self.read_back(made).await {
-            Ok(Some(record)) => RollbackOutcome::Recorded(RolledBack {
+            Ok(Some(record)) => RollbackOutcome::Recorded(Box::new(RolledBack {
                 record,
                 exit_code: ended.exit_code,
                 stderr_tail: ended.stderr_tail,
-            }),
+            })),
             Ok(None) => self.nothing_happened(order, &ended),
             Err(failure) => RollbackOutcome::Unknown(
                 Failure::new(

@@ -90,7 +90,7 @@ async fn helm(
         is_proved: true,
     };
     let record = match run.world.releases.rollback(order).await {
-        RollbackOutcome::Recorded(done) => judged(run, done, made, wanted)?,
+        RollbackOutcome::Recorded(done) => judged(run, *done, made, wanted)?,
         RollbackOutcome::NotRecorded(failure) => return Err(not_recorded(run, failure).into()),
         RollbackOutcome::Overtaken(failure) => {
             // Whose pods run now is the other operation's to say.

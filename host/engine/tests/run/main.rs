@@ -12,6 +12,7 @@ mod invariants;
 mod pending;
 mod planning;
 mod proof;
+mod replaying;
 mod resuming;
 mod sim;
 mod sparing;

@@ -88,7 +88,7 @@ impl Releases for Client {
             helm_rollback(world, order)
         });
         match called.await {
-            Ok(done) => RollbackOutcome::Recorded(done),
+            Ok(done) => RollbackOutcome::Recorded(Box::new(done)),
             Err(failure) => match failure.kind {
                 FailureKind::Conflict => RollbackOutcome::Overtaken(failure),
                 FailureKind::Internal | FailureKind::Unreachable => RollbackOutcome::Unknown(failure),
