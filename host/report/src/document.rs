@@ -58,6 +58,8 @@ pub enum Kind {
     UnlockRun,
     /// A model's place in traffic.
     RegistryStatus,
+    /// A journal that was run again.
+    JournalReplay,
     /// The tool's versions.
     Version,
     /// Why there is no other document.

@@ -15,7 +15,7 @@ use crate::failure::Failure;
 use crate::journal::{Edge, Entry, Journalled, fold};
 use crate::plan::{Plan, StepBack};
 use crate::ports::World;
-use crate::release::{ApplyMethod, ReleaseRef, ReleaseStatus, RevisionSummary};
+use crate::release::{ApplyMethod, ReleaseStatus, RevisionSummary};
 use crate::report::StateName;
 use crate::request::{Accept, Request};
 use recorded::RecordedWorld;
@@ -65,10 +65,10 @@ pub enum ReplayEnd {
 ///
 /// # Errors
 /// `Refused` when it is not the journal of a rollback, or has no record.
-pub fn replay(journal: &Journalled, release: ReleaseRef) -> Result<Replay, Failure> {
+pub fn replay(journal: &Journalled) -> Result<Replay, Failure> {
     let state = fold(journal);
     let script = Script::read(journal.entries.clone())?;
-    let world = RecordedWorld::new(script, release);
+    let world = RecordedWorld::new(script);
     let request = request(&world);
     let plan = plan(&world);
     run(&world, &request, plan);
@@ -130,7 +130,7 @@ fn request(world: &RecordedWorld) -> Request {
     let accept = world.script.suspended.as_ref().map(|_| Accept::SuspendGitOps);
     Request {
         accept: accept.into_iter().collect::<BTreeSet<_>>(),
-        ..Request::new(world.release.clone(), world.script.run_id.clone(), "replay")
+        ..Request::new(recorded::release(), world.script.run_id.clone(), "replay")
     }
 }
 
@@ -139,7 +139,7 @@ fn plan(world: &RecordedWorld) -> Plan {
     let (target, sha) = script.target();
     let first = script.orders.first().map(|(order, _)| order);
     Plan {
-        release: world.release.clone(),
+        release: recorded::release(),
         current: RevisionSummary {
             revision: script.current,
             status: ReleaseStatus::Deployed,

@@ -25,7 +25,6 @@ use crate::workload::{Drained, Drift, EvidenceItem, GitOpsOwner, Preflight, Read
 /// The world, and what was written in it so far.
 pub(super) struct RecordedWorld {
     pub(super) script: Script,
-    pub(super) release: ReleaseRef,
     state: Mutex<Now>,
 }
 
@@ -38,10 +37,9 @@ struct Now {
 }
 
 impl RecordedWorld {
-    pub(super) fn new(script: Script, release: ReleaseRef) -> Self {
+    pub(super) fn new(script: Script) -> Self {
         Self {
             script,
-            release,
             state: Mutex::default(),
         }
     }
@@ -89,7 +87,7 @@ impl RecordedWorld {
             None => format!("of revision {revision}"),
         };
         ReleaseRecord {
-            release: self.release.clone(),
+            release: release(),
             revision,
             status: ReleaseStatus::Deployed,
             description: String::new(),
@@ -128,6 +126,14 @@ impl RecordedWorld {
             gitops: self.script.suspended.clone(),
             standing: None,
         }
+    }
+}
+
+/// A journal does not say whose it is.
+pub(super) fn release() -> ReleaseRef {
+    ReleaseRef {
+        namespace: "recorded".to_owned(),
+        name: "recorded".to_owned(),
     }
 }
 

@@ -2,7 +2,6 @@
 
 use vllm_rollback_engine::failure::FailureKind;
 use vllm_rollback_engine::journal::{Edge, Journalled};
-use vllm_rollback_engine::release::ReleaseRef;
 use vllm_rollback_engine::replay::{Replay, ReplayEnd, replay};
 use vllm_rollback_engine::report::StateName;
 use vllm_rollback_engine::traffic::TrafficStatus;
@@ -21,11 +20,7 @@ fn journal(sim: &Sim, run_id: &str) -> Journalled {
 }
 
 fn again(journal: &Journalled) -> Replay {
-    let release = ReleaseRef {
-        namespace: "prod".into(),
-        name: "llama".into(),
-    };
-    replay(journal, release).unwrap()
+    replay(journal).unwrap()
 }
 
 #[track_caller]
@@ -139,10 +134,6 @@ fn the_journal_of_another_verb_and_an_empty_one_are_refused() {
     let sim = cut_off("stop", Fault::DiesAfter);
     Client::new(&sim, "run-2").abort().unwrap();
     for journal in [journal(&sim, "run-2"), Journalled::default()] {
-        let release = ReleaseRef {
-            namespace: "prod".into(),
-            name: "llama".into(),
-        };
-        assert_eq!(replay(&journal, release).unwrap_err().kind, FailureKind::Refused);
+        assert_eq!(replay(&journal).unwrap_err().kind, FailureKind::Refused);
     }
 }
