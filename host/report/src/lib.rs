@@ -21,7 +21,6 @@ pub mod text;
 mod time;
 mod traffic;
 mod verdict;
-pub mod version;
 
 #[cfg(test)]
 mod fixtures;

@@ -3,13 +3,13 @@
 use vllm_rollback_engine::journal::{Edge, Entry};
 use vllm_rollback_engine::replay::{Replay, ReplayEnd};
 
-use crate::document::{Document, Kind};
+use crate::document::Document;
 use crate::style::{FAINT, StatusIcon};
 use crate::text::{TextWriter, plain, span};
 
 impl Document for Replay {
-    fn kind(&self) -> Kind {
-        Kind::JournalReplay
+    fn kind(&self) -> &'static str {
+        "JournalReplay"
     }
 
     fn write(&self, out: &mut TextWriter) {
