@@ -91,7 +91,9 @@ fn wherever_a_run_was_cut_off_its_replay_ends_there_and_names_what_was_open() {
         assert_eq!(replay.records, journal.entries, "cut off at call {at}");
         match (&replay.end, &last.edge) {
             (ReplayEnd::Ended { exit_code: 0, .. }, Edge::Finished { .. }) => {}
-            (ReplayEnd::CutOff { open, next: Some(_) }, Edge::Intent { key, .. }) => assert_eq!(open, &[key.clone()]),
+            (ReplayEnd::CutOff { open, next: Some(_) }, Edge::Intent { key, .. }) => {
+                assert_eq!(open.as_slice(), std::slice::from_ref(key));
+            }
             (ReplayEnd::CutOff { open, next: Some(_) }, _) => assert!(open.is_empty(), "{open:?}"),
             other => panic!("cut off at call {at}: {other:?}"),
         }

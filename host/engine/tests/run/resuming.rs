@@ -147,7 +147,8 @@ fn a_rollback_that_the_run_never_began_is_not_called_its_own() {
 
 #[test]
 fn a_journal_with_a_damaged_or_missing_line_is_said_and_the_cluster_decides() {
-    let gaps: [(&str, fn(&Sim)); 2] = [
+    type Damage = fn(&Sim);
+    let gaps: [(&str, Damage); 2] = [
         ("line 3 was changed or is damaged", |sim| {
             sim.world().journal.truncate(2);
             sim.world().damaged_line = Some(3);
