@@ -77,7 +77,7 @@ pub(crate) enum Verb {
     Unlock(Box<unlock::UnlockArgs>),
     /// Look at the model's place in traffic, or change it by hand
     Registry(Box<registry::RegistryArgs>),
-    /// Run the journal of an earlier run again, without a cluster, and show why it went as it did
+    /// Run an earlier run's journal again, without a cluster: why it went as it did
     Replay(replay::ReplayArgs),
     /// Show the versions of the tool and of its plugin contract
     Version(version::VersionArgs),

@@ -17,7 +17,8 @@ Examples:
   {p} replay ~/.local/state/vllm-rollback/CLUSTER/NAMESPACE/RELEASE/RUN.jsonl
   {p} replay RUN.jsonl -o json
 
-It needs no cluster. Exit code 0: this version goes the way of the journal; 1: it parts from it, or the journal is damaged.";
+It needs no cluster. Exit code 0: this version goes the way of the journal.
+1: it would do something else, or the journal is damaged.";
 
 /// Longest journal that is read.
 const MAX_BYTES: u64 = 64 * 1024 * 1024;
