@@ -192,6 +192,19 @@ pub struct RolledBack {
     pub stderr_tail: Vec<String>,
 }
 
+/// How an order to roll back ended, as the release's records say it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RollbackOutcome {
+    /// A record `from + 1` exists. Its status says whether the rollback succeeded.
+    Recorded(Box<RolledBack>),
+    /// No new record exists, so Helm changed nothing.
+    NotRecorded(Failure),
+    /// Another Helm operation made a revision meanwhile: what runs now is its to say.
+    Overtaken(Failure),
+    /// Whether a new record exists could not be read.
+    Unknown(Failure),
+}
+
 /// The helm binary that a run uses.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HelmInfo {

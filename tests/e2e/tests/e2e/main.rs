@@ -20,6 +20,7 @@ mod manifests;
 mod owners;
 mod permissions;
 mod postgres;
+mod replaying;
 mod roles;
 mod scenarios;
 mod secrets;
