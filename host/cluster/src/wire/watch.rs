@@ -1,4 +1,7 @@
 //! Watches that notice silence: the server ends each after [`ROUND`], and one that outlives it by a margin is dropped.
+//!
+//! kube's own watcher keeps one client for good, so that new credentials after a 401 would mean to begin again; and its
+//! lists would know neither the deadline and the turns of our calls nor the one budget of their retries.
 
 use std::time::Duration;
 
@@ -78,7 +81,7 @@ async fn run<T: Clone>(
             match follow(wire, path, &query, &mut resource_version, tag, out).await {
                 // A server that ends each watch at once must not be asked in a tight loop.
                 Ok(()) => tokio::time::sleep(PAUSE).await,
-                Err(error) if wire.has_new_credentials(&error, client_number, &mut has_asked).await => {}
+                Err(error) if !has_asked && wire.has_new_credentials(&error, client_number).await => has_asked = true,
                 Err(error) if error.is_forbidden() || error.is_not_found() => {
                     let _ = out.send((tag.clone(), Change::Lost(error))).await;
                     return;
