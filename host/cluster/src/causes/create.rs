@@ -3,8 +3,9 @@
 use serde_json::Value;
 use vllm_rollback_engine::workload::CauseReason;
 
+use super::detected::{MAY_HEAL, SOON, Seen};
+use super::pod_text::{container_label, describe, one_line, pod_label};
 use super::schedule::quoted_after;
-use super::{MAY_HEAL, SOON, Seen, container_label, describe, one_line, pod_label};
 use crate::events;
 use crate::pods;
 

@@ -5,7 +5,9 @@ use std::time::Duration;
 use serde_json::Value;
 use vllm_rollback_engine::workload::CauseReason;
 
-use super::{MAY_HEAL, NEVER_HEALS, SOON, Seen, of_pod, one_line};
+use super::detected::{MAY_HEAL, NEVER_HEALS, SOON, Seen};
+use super::pod::of_pod;
+use super::pod_text::one_line;
 use crate::events;
 use crate::manifest::WorkloadKind;
 use crate::pods;

@@ -5,7 +5,8 @@ use std::time::Duration;
 use serde_json::Value;
 use vllm_rollback_engine::workload::CauseReason;
 
-use super::{MAY_HEAL, SOON, Seen, describe, one_line, pod_label};
+use super::detected::{MAY_HEAL, SOON, Seen};
+use super::pod_text::{describe, one_line, pod_label};
 use crate::pods;
 
 /// How long a want of room lasts before it counts as final, when nothing of the release is about to free any.

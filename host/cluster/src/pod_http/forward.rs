@@ -15,7 +15,7 @@ use k8s_openapi::api::core::v1::Pod;
 use kube::Api;
 use tokio::time::Instant;
 
-use super::{Answer, Deadlines, PodHttpError, Timings, Transport};
+use super::exchange::{Answer, Deadlines, PodHttpError, Timings, Transport};
 use crate::connect::Cluster;
 use crate::wire::ApiError;
 

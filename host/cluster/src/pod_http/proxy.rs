@@ -8,7 +8,7 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use kube::client::Body;
 use tokio::time::Instant;
 
-use super::{Answer, Deadlines, PodHttpError, Timings, Transport};
+use super::exchange::{Answer, Deadlines, PodHttpError, Timings, Transport};
 use crate::connect::Cluster;
 use crate::wire::{ApiError, escape};
 

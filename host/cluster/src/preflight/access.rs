@@ -3,7 +3,6 @@
 use serde_json::{Value, json};
 use vllm_rollback_engine::workload::{Finding, Severity};
 
-use super::finding;
 use crate::connect::Cluster;
 use crate::manifest::{Manifest, Mapper};
 use crate::view::revisions_resource;
@@ -124,7 +123,7 @@ pub(super) async fn look(
     found.extend(judge_ways(cluster, &ways));
     if found.is_empty() {
         let text = format!("all {} calls that the run needs are allowed", calls.len() + 2);
-        found.push(finding(Severity::Ok, "rbac", text));
+        found.push(Finding::new(Severity::Ok, "rbac", text));
     }
     found
 }
@@ -212,13 +211,13 @@ fn judge(cluster: &Cluster, call: &Call, answer: &Option<bool>) -> Option<Findin
     let what = format!("{} {} in {}", call.verb, call.resource, cluster.namespace());
     match answer {
         Some(true) => None,
-        None => Some(finding(
+        None => Some(Finding::new(
             Severity::Unknown,
             "rbac",
             format!("cannot ask whether this user may {what}, needed for {}", call.purpose),
         )),
         Some(false) => {
-            let mut found = finding(
+            let mut found = Finding::new(
                 call.lack,
                 "rbac",
                 format!("this user may not {what}, needed for {}", call.purpose),
@@ -242,13 +241,13 @@ fn judge_ways(cluster: &Cluster, answers: &[Option<bool>]) -> Option<Finding> {
     let all = |way: &[Option<bool>]| way.iter().all(|a| *a == Some(true));
     match answers {
         [forward @ .., _, _] if all(forward) => None,
-        [_, _, proxy @ ..] if all(proxy) => Some(finding(
+        [_, _, proxy @ ..] if all(proxy) => Some(Finding::new(
             Severity::Warning,
             "rbac",
             "pods/portforward is not allowed, so pods are asked through pods/proxy; servers that ask for an API key cannot be checked",
         )),
         _ => {
-            let mut found = finding(
+            let mut found = Finding::new(
                 Severity::Refuse,
                 "rbac",
                 "this user may use neither pods/portforward nor pods/proxy, so no check can ask the pods",

@@ -4,7 +4,6 @@
 use serde_json::Value;
 use vllm_rollback_engine::workload::{Finding, Severity};
 
-use super::finding;
 use crate::drift::quantity;
 use crate::manifest::{Manifest, Mapper, Object};
 use crate::view::LiveWorkload;
@@ -34,7 +33,7 @@ pub(super) async fn look(
             }
             match mapper.live(object).await {
                 Ok(live) => live.and_then(|live| judge(object, &live)),
-                Err(error) => Some(finding(
+                Err(error) => Some(Finding::new(
                     Severity::Unknown,
                     "immutable",
                     format!(
@@ -71,7 +70,7 @@ fn has_fixed(object: &Object, current: &Manifest) -> bool {
 fn judge(object: &Object, live: &Value) -> Option<Finding> {
     let Fixed { field, how, is_data } = fixed(object, live)?;
     let label = object.label();
-    let mut found = finding(
+    let mut found = Finding::new(
         Severity::Refuse,
         "immutable",
         format!("{label} cannot get the target's {field}: {how}, so helm rollback would fail half-way"),

@@ -3,7 +3,6 @@
 
 use vllm_rollback_engine::workload::{Finding, Severity};
 
-use super::finding;
 use crate::autoscaler::{self, Scaled};
 use crate::connect::Cluster;
 use crate::manifest::{Manifest, Workload};
@@ -21,7 +20,7 @@ pub(super) async fn look(
     }
     let scaled = match autoscaler::scaled(cluster).await {
         Ok(scaled) => scaled,
-        Err(failure) => return vec![finding(Severity::Unknown, "autoscaler", failure.to_string())],
+        Err(failure) => return vec![Finding::new(Severity::Unknown, "autoscaler", failure.to_string())],
     };
     let mut found = Vec::new();
     for workload in target.workloads() {
@@ -68,7 +67,7 @@ fn judge(label: &str, running: Option<u64>, wanted: Option<u64>, by: Option<&Sca
             ),
         ),
     };
-    let mut found = finding(Severity::Refuse, "autoscaler", message);
+    let mut found = Finding::new(Severity::Refuse, "autoscaler", message);
     found.next.push(keep);
     found
         .next
