@@ -1,7 +1,9 @@
 //! A ConfigMap for each release that holds what later runs must know, so that a colleague can go on from another machine.
 
+use async_trait::async_trait;
 use serde_json::{Value, json};
 use vllm_rollback_engine::failure::{Failure, FailureKind};
+use vllm_rollback_engine::ports::{SharedStore, Versioned};
 
 use crate::connect::Cluster;
 use crate::wire::Resource;
@@ -11,53 +13,43 @@ pub const MIRROR_LIMIT: usize = 200 * 1024;
 
 const KEY: &str = "memory.json";
 
-/// A text in the cluster, and the version it had when it was read.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Mirrored {
-    /// The text; none when nothing was kept yet.
-    pub text: Option<String>,
-    /// The object's version; none when it does not exist.
-    pub resource_version: Option<String>,
-}
-
 /// Name of the ConfigMap, and of the Lease, of a release.
 pub fn object_name(release: &str) -> String {
     format!("vllm-rollback.{release}")
 }
 
-impl Cluster {
-    /// Reads what was kept for a release.
-    ///
-    /// # Errors
-    /// `Forbidden`, `Unreachable`.
-    pub async fn read_mirror(&self, release: &str) -> Result<Mirrored, Failure> {
-        let name = object_name(release);
-        let found = self
-            .wire()
-            .find(&Resource::core("configmaps").object(self.namespace(), &name))
-            .await
-            .map_err(|e| e.into_failure(format!("cannot read ConfigMap/{name}")))?;
-        Ok(Mirrored {
+/// The ConfigMap of a release.
+#[derive(Clone)]
+pub struct SharedConfigMap {
+    cluster: Cluster,
+    release: String,
+}
+
+impl SharedConfigMap {
+    /// That of this release in the cluster's namespace.
+    pub fn new(cluster: Cluster, release: impl Into<String>) -> Self {
+        Self {
+            cluster,
+            release: release.into(),
+        }
+    }
+}
+
+#[async_trait]
+impl SharedStore for SharedConfigMap {
+    async fn read(&self) -> Result<Versioned, Failure> {
+        let name = object_name(&self.release);
+        let path = Resource::core("configmaps").object(self.cluster.namespace(), &name);
+        let found = self.cluster.wire().find(&path).await;
+        let found = found.map_err(|e| e.into_failure(format!("cannot read ConfigMap/{name}")))?;
+        Ok(Versioned {
             text: found.as_ref().and_then(|o| o["data"][KEY].as_str()).map(str::to_owned),
-            resource_version: found
-                .as_ref()
-                .and_then(|o| o["metadata"]["resourceVersion"].as_str())
-                .map(str::to_owned),
+            version: found.as_ref().and_then(version),
         })
     }
 
-    /// Keeps a text for a release, if the object still has this version (none: does not exist). Gives the new version.
-    ///
-    /// # Errors
-    /// `Conflict` when somebody else wrote it meanwhile: read again. `Invalid` when it is too large. `Forbidden`,
-    /// `Unreachable`.
-    pub async fn write_mirror(
-        &self,
-        release: &str,
-        text: &str,
-        resource_version: Option<&str>,
-    ) -> Result<Option<String>, Failure> {
-        let name = object_name(release);
+    async fn write(&self, text: &str, over: Option<&str>) -> Result<Option<String>, Failure> {
+        let name = object_name(&self.release);
         let what = format!("cannot write ConfigMap/{name}");
         if text.len() > MIRROR_LIMIT {
             return Err(Failure::new(FailureKind::Invalid, what).because(format!(
@@ -65,26 +57,30 @@ impl Cluster {
                 text.len()
             )));
         }
-        let object = config_map(release, self.namespace(), text, resource_version);
+        let (wire, namespace) = (self.cluster.wire(), self.cluster.namespace());
+        let object = config_map(&self.release, namespace, text, over);
         let resource = Resource::core("configmaps");
-        let written = match resource_version {
-            None => {
-                let collection = resource.collection(Some(self.namespace()));
-                self.wire().create(&collection, &object).await
-            }
-            Some(_) => {
-                let path = resource.object(self.namespace(), &name);
-                self.wire().replace(&path, &object).await
-            }
+        let written = match over {
+            None => wire.create(&resource.collection(Some(namespace)), &object).await,
+            Some(_) => wire.replace(&resource.object(namespace, &name), &object).await,
         };
         match written {
-            Ok(object) => Ok(object["metadata"]["resourceVersion"].as_str().map(str::to_owned)),
-            Err(error) if error.is_already_exists() || (resource_version.is_some() && error.is_not_found()) => {
+            Ok(object) => Ok(version(&object)),
+            Err(error) if error.is_already_exists() || (over.is_some() && error.is_not_found()) => {
                 Err(Failure::new(FailureKind::Conflict, what).because("somebody else wrote or removed it meanwhile"))
             }
             Err(error) => Err(error.into_failure(what)),
         }
     }
+
+    fn shown_by(&self) -> String {
+        let name = object_name(&self.release);
+        format!("kubectl get configmap {name} -n {} -o yaml", self.cluster.namespace())
+    }
+}
+
+fn version(object: &Value) -> Option<String> {
+    object["metadata"]["resourceVersion"].as_str().map(str::to_owned)
 }
 
 fn config_map(release: &str, namespace: &str, text: &str, resource_version: Option<&str>) -> Value {

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`connect`] | from kubectl's flags to a cluster that answered |
 //! | [`records`] | Helm's release records, by labels and one payload at a time |
+//! | [`endpoints`] | what leads to a release, for registry drivers: Services, gates, pods, labels |
 //! | [`gate`] | a key in a Service's selector that empties its endpoints, and the endpoints |
 //! | [`pod_http`] | HTTP to a pod by port-forward, else by the API server's proxy |
 //! | [`lease`] | one run at a time |
@@ -15,6 +16,7 @@
 //! | [`snapshot`] | what checks may see: pods, events, log tails |
 
 pub mod connect;
+pub mod endpoints;
 pub mod gate;
 pub mod journal_mirror;
 pub mod lease;
@@ -49,7 +51,6 @@ mod wire;
 
 pub use connect::{Cluster, ConnectOptions, Identity};
 pub use lease::ReleaseLock;
-pub use serving::PodIp;
 pub use snapshot::ReleaseView;
 pub use wire::RetryListener;
 pub use workloads::ReleaseWorkloads;

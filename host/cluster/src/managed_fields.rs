@@ -5,6 +5,7 @@
 //! it back by itself (both seen with helm 3.22.0 and 4.3.1 on Kubernetes 1.35).
 
 use serde_json::{Value, json};
+use vllm_rollback_objects::release::ReleaseRef;
 
 use crate::wire::FIELD_MANAGER;
 
@@ -86,12 +87,15 @@ pub(crate) fn managers(object: &Value) -> Vec<String> {
 }
 
 /// `meta.helm.sh/release-name` and `-namespace`: the release that an object belongs to.
-pub(crate) fn helm_owner(object: &Value) -> Option<(String, String)> {
+pub(crate) fn helm_owner(object: &Value) -> Option<ReleaseRef> {
     let annotation = |name: &str| {
         let text = object["metadata"]["annotations"][name].as_str()?;
         Some(text.to_owned())
     };
-    annotation("meta.helm.sh/release-name").zip(annotation("meta.helm.sh/release-namespace"))
+    Some(ReleaseRef {
+        name: annotation("meta.helm.sh/release-name")?,
+        namespace: annotation("meta.helm.sh/release-namespace")?,
+    })
 }
 
 #[cfg(test)]

@@ -3,11 +3,12 @@
 //! Helm's Secret and ConfigMap drivers label each record with `owner=helm`, `name`, `version`, `status` (helm v4.3
 //! `pkg/storage/driver/secrets.go`). A payload can be 1 MB, so lists ask for metadata only.
 
-use std::collections::BTreeMap;
-
+use async_trait::async_trait;
 use base64::Engine;
 use serde_json::Value;
 use vllm_rollback_engine::failure::{Failure, FailureKind};
+use vllm_rollback_engine::ports::RecordSource;
+use vllm_rollback_objects::record::RecordHeader;
 
 use crate::connect::Cluster;
 use crate::wire::Resource;
@@ -21,86 +22,74 @@ pub enum RecordStore {
     ConfigMaps,
 }
 
-/// A record, by its labels as they are: whether they make sense is for their reader to say, so that none is passed over.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RecordLabels {
-    /// Name of the Secret or ConfigMap: `sh.helm.release.v1.<release>.v<revision>`.
-    pub object: String,
-    /// Its labels: `owner`, `name`, `version`, `status`, and the operator's own.
-    pub labels: BTreeMap<String, String>,
+/// The records of one release.
+#[derive(Clone)]
+pub struct ReleaseRecords {
+    cluster: Cluster,
+    store: RecordStore,
+    release: String,
 }
 
-impl Cluster {
-    /// All records of a release in this namespace, in no order.
-    ///
-    /// # Errors
-    /// `Forbidden`, `Unreachable`.
-    pub async fn list_records(&self, store: RecordStore, release: &str) -> Result<Vec<RecordLabels>, Failure> {
-        self.records(store, Some(self.namespace()), &format!("owner=helm,name={release}"))
-            .await
-            .map(|found| found.into_iter().map(|(_, labels)| labels).collect())
+impl ReleaseRecords {
+    /// Records of this release in the cluster's namespace.
+    pub fn new(cluster: Cluster, store: RecordStore, release: impl Into<String>) -> Self {
+        Self {
+            cluster,
+            store,
+            release: release.into(),
+        }
     }
 
-    /// The payload of one record: Helm's own base64 text of a gzip stream, as both drivers store it.
-    ///
-    /// # Errors
-    /// `NotFound`, `Forbidden`, `Unreachable`; `Invalid` when the object holds no payload.
-    pub async fn read_record(&self, store: RecordStore, object: &str) -> Result<Vec<u8>, Failure> {
-        let path = store.resource().object(self.namespace(), object);
-        let kind = store.kind();
-        let found = self
-            .wire()
-            .get(&path)
-            .await
-            .map_err(|e| e.into_failure(format!("cannot read the release record {kind}/{object}")))?;
-        payload(store, &found).ok_or_else(|| {
+    async fn found(&self, namespace: Option<&str>) -> Result<Vec<(String, RecordHeader)>, Failure> {
+        let selector = format!("owner=helm,name={}", self.release);
+        let mut query = vec![("labelSelector", selector.as_str())];
+        if self.store == RecordStore::Secrets {
+            query.push(("fieldSelector", "type=helm.sh/release.v1"));
+        }
+        let path = self.store.resource().collection(namespace);
+        let place = namespace.map_or_else(|| "any namespace".to_owned(), |n| format!("namespace {n}"));
+        let listed = self.cluster.wire().list_metadata(&path, &query).await;
+        let listed = listed.map_err(|e| e.into_failure(format!("cannot list release records in {place}")))?;
+        Ok(listed.items.iter().filter_map(header).collect())
+    }
+}
+
+#[async_trait]
+impl RecordSource for ReleaseRecords {
+    fn kind(&self) -> &'static str {
+        self.store.kind()
+    }
+
+    async fn list(&self) -> Result<Vec<RecordHeader>, Failure> {
+        let found = self.found(Some(self.cluster.namespace())).await?;
+        Ok(found.into_iter().map(|(_, header)| header).collect())
+    }
+
+    async fn read(&self, object: &str) -> Result<Vec<u8>, Failure> {
+        let (namespace, kind) = (self.cluster.namespace(), self.kind());
+        let path = self.store.resource().object(namespace, object);
+        let read = self.cluster.wire().get(&path).await;
+        let found = read.map_err(|e| e.into_failure(format!("cannot read the release record {kind}/{object}")))?;
+        payload(self.store, &found).ok_or_else(|| {
             Failure::new(
                 FailureKind::Invalid,
                 format!("the release record {kind}/{object} holds no payload"),
             )
             .because("its data has no readable key \"release\"")
             .next(format!(
-                "kubectl get {} {object} -n {} -o yaml",
-                kind.to_lowercase(),
-                self.namespace()
+                "kubectl get {} {object} -n {namespace} -o yaml",
+                kind.to_lowercase()
             ))
         })
     }
 
-    /// Other namespaces that hold a release of this name; empty when that cannot be asked.
-    pub async fn find_elsewhere(&self, store: RecordStore, release: &str) -> Vec<String> {
-        let found = self
-            .records(store, None, &format!("owner=helm,name={release}"))
-            .await
-            .unwrap_or_default();
-        let mut namespaces: Vec<String> = found
-            .into_iter()
-            .map(|(namespace, _)| namespace)
-            .filter(|n| n != self.namespace())
-            .collect();
+    async fn find_elsewhere(&self) -> Vec<String> {
+        let found = self.found(None).await.unwrap_or_default().into_iter();
+        let mut namespaces: Vec<String> = found.map(|(namespace, _)| namespace).collect();
+        namespaces.retain(|namespace| namespace != self.cluster.namespace());
         namespaces.sort();
         namespaces.dedup();
         namespaces
-    }
-
-    async fn records(
-        &self,
-        store: RecordStore,
-        namespace: Option<&str>,
-        selector: &str,
-    ) -> Result<Vec<(String, RecordLabels)>, Failure> {
-        let mut query = vec![("labelSelector", selector)];
-        if store == RecordStore::Secrets {
-            query.push(("fieldSelector", "type=helm.sh/release.v1"));
-        }
-        let path = store.resource().collection(namespace);
-        let place = namespace.map_or_else(|| "any namespace".to_owned(), |n| format!("namespace {n}"));
-        let listed = self
-            .wire()
-            .list_metadata(&path, &query)
-            .await
-            .map_err(|e| e.into_failure(format!("cannot list release records in {place}")))?;
-        Ok(listed.items.iter().filter_map(labels).collect())
     }
 }
 
@@ -129,10 +118,10 @@ impl RecordStore {
     }
 }
 
-fn labels(object: &Value) -> Option<(String, RecordLabels)> {
+fn header(object: &Value) -> Option<(String, RecordHeader)> {
     let metadata = &object["metadata"];
     let labels = metadata["labels"].as_object().into_iter().flatten();
-    let record = RecordLabels {
+    let record = RecordHeader {
         object: metadata["name"].as_str()?.to_owned(),
         labels: labels
             .filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned())))
@@ -158,7 +147,7 @@ mod tests {
     fn a_record_keeps_its_labels_as_they_are_garbled_ones_too() {
         let object = json!({"metadata": {"name": "sh.helm.release.v1.x.v3", "namespace": "ml", "labels":
             {"owner": "helm", "name": "x", "version": "three"}}});
-        let (namespace, record) = labels(&object).unwrap();
+        let (namespace, record) = header(&object).unwrap();
         assert_eq!(
             (namespace.as_str(), record.object.as_str()),
             ("ml", "sh.helm.release.v1.x.v3")

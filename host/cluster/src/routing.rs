@@ -4,11 +4,12 @@ use serde_json::Value;
 use vllm_rollback_engine::failure::Failure;
 use vllm_rollback_engine::release::ReleaseRecord;
 use vllm_rollback_engine::workload::{Finding, Severity};
+use vllm_rollback_objects::route::{LeadsTo, Route};
+use vllm_rollback_objects::service::Service;
 
 use crate::connect::Cluster;
 use crate::manifest::Manifest;
-use crate::routes::{LeadsTo, RouteState};
-use crate::services::{ServicePorts, Services};
+use crate::services::Services;
 use crate::wire::Resource;
 
 /// Words in a container's image or command by which a router is known, its name for people, and the driver that holds a model
@@ -55,7 +56,7 @@ fn found(message: String) -> Finding {
     }
 }
 
-fn by_services(own: &[ServicePorts]) -> Finding {
+fn by_services(own: &[Service]) -> Finding {
     let list: Vec<String> = own
         .iter()
         .map(|service| {
@@ -72,7 +73,7 @@ fn by_services(own: &[ServicePorts]) -> Finding {
     })
 }
 
-fn by_route(route: &RouteState, own: &[ServicePorts], namespace: &str) -> Option<Finding> {
+fn by_route(route: &Route, own: &[Service], namespace: &str) -> Option<Finding> {
     let is_own = |name: &str| own.iter().any(|service| service.name == name);
     let leads_here = |leads_to: &LeadsTo| match leads_to {
         LeadsTo::Service { namespace: there, name } => there == namespace && is_own(name),
@@ -93,11 +94,10 @@ fn by_route(route: &RouteState, own: &[ServicePorts], namespace: &str) -> Option
     if weights.is_empty() && !is_mirrored {
         return None;
     }
-    let (kind, name) = (route.kind.word(), &route.name);
     let mirror = if is_mirrored { ", with a mirror of requests" } else { "" };
     Some(found(format!(
-        "{kind} {}/{name} sends it traffic ({}{mirror}); --registry route holds the model there",
-        route.namespace,
+        "{} sends it traffic ({}{mirror}); --registry route holds the model there",
+        route.id,
         weights.join(", ")
     )))
 }
@@ -132,25 +132,28 @@ fn by_router(deployment: &Value, services: &Services) -> Option<Finding> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::routes::{Observed, RouteBackend, RouteKind};
     use serde_json::json;
+    use vllm_rollback_objects::route::{Backend, Observed, RouteId, RouteKind};
 
-    fn own() -> Vec<ServicePorts> {
-        vec![ServicePorts {
+    fn own() -> Vec<Service> {
+        vec![Service {
             name: "llama".into(),
+            namespace: "ml".into(),
             ports: vec![8000],
             kind: "ClusterIP".into(),
             gate: Some("closed".into()),
         }]
     }
 
-    fn route(leads_to: LeadsTo) -> RouteState {
-        RouteState {
-            kind: RouteKind::Http,
-            namespace: "ml".into(),
-            name: "chat".into(),
+    fn route(leads_to: LeadsTo) -> Route {
+        Route {
+            id: RouteId {
+                kind: RouteKind::Http,
+                namespace: "ml".into(),
+                name: "chat".into(),
+            },
             resource_version: "1".into(),
-            backends: vec![RouteBackend {
+            backends: vec![Backend {
                 rule: 0,
                 index: 0,
                 name: "Service ml/llama:8000".into(),

@@ -3,24 +3,12 @@
 use serde_json::Value;
 use vllm_rollback_engine::failure::Failure;
 use vllm_rollback_engine::release::ReleaseRecord;
+use vllm_rollback_objects::service::Service;
 
 use crate::connect::Cluster;
 use crate::gate::GATE_KEY;
 use crate::manifest::{Manifest, Workload, selects, served_model};
 use crate::wire::Resource;
-
-/// A Service that leads to a release's pods.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ServicePorts {
-    /// Its name.
-    pub name: String,
-    /// Its ports, the ones that clients connect to.
-    pub ports: Vec<u16>,
-    /// `ClusterIP`, `headless`, `LoadBalancer`, …
-    pub kind: String,
-    /// The value of the gate's key in its selector; none while it is open.
-    pub gate: Option<String>,
-}
 
 /// All Services of a namespace.
 #[derive(Debug)]
@@ -47,15 +35,15 @@ impl Services {
     ///
     /// # Errors
     /// `Invalid` when the manifest cannot be read.
-    pub fn of(&self, record: &ReleaseRecord) -> Result<Vec<ServicePorts>, Failure> {
+    pub fn of(&self, record: &ReleaseRecord) -> Result<Vec<Service>, Failure> {
         Ok(self.leading_to(&Manifest::of(record)?))
     }
 
     /// As [`Self::of`].
-    pub(crate) fn leading_to(&self, manifest: &Manifest) -> Vec<ServicePorts> {
+    pub(crate) fn leading_to(&self, manifest: &Manifest) -> Vec<Service> {
         let workloads = manifest.serving_workloads();
         let leads = |service: &&Value| workloads.iter().any(|workload| leads_to(service, workload));
-        self.0.iter().filter(leads).map(ports).collect()
+        self.0.iter().filter(leads).map(read).collect()
     }
 
     /// Names of those that select pods with these labels.
@@ -64,7 +52,7 @@ impl Services {
             .0
             .iter()
             .filter(|service| selects(&service["spec"]["selector"], labels));
-        selecting.map(|service| ports(service).name).collect()
+        selecting.map(|service| read(service).name).collect()
     }
 }
 
@@ -85,16 +73,18 @@ fn leads_to(service: &Value, workload: &Workload<'_>) -> bool {
     selects(&selector, workload.pod_labels())
 }
 
-fn ports(service: &Value) -> ServicePorts {
+fn read(service: &Value) -> Service {
     let number = |port: &Value| port["port"].as_u64().and_then(|number| u16::try_from(number).ok());
+    let text = |key: &str| service["metadata"][key].as_str().unwrap_or_default().to_owned();
     let kind = match (service["spec"]["clusterIP"].as_str(), service["spec"]["type"].as_str()) {
         (Some("None"), _) => "headless",
         (_, kind) => kind.unwrap_or("ClusterIP"),
     };
-    ServicePorts {
+    Service {
         kind: kind.to_owned(),
         gate: service["spec"]["selector"][GATE_KEY].as_str().map(str::to_owned),
-        name: service["metadata"]["name"].as_str().unwrap_or_default().to_owned(),
+        name: text("name"),
+        namespace: text("namespace"),
         ports: service["spec"]["ports"]
             .as_array()
             .into_iter()
@@ -147,15 +137,15 @@ spec:
     #[test]
     fn the_ports_are_those_of_clients() {
         let service = json!({"metadata": {"name": "s"}, "spec": {"ports": [{"port": 80, "targetPort": 8000}]}});
-        assert_eq!(ports(&service).ports, [80]);
-        assert_eq!(ports(&service).kind, "ClusterIP");
+        assert_eq!(read(&service).ports, [80]);
+        assert_eq!(read(&service).kind, "ClusterIP");
     }
 
     #[test]
     fn a_closed_gate_and_a_headless_service_are_told() {
         let service =
             json!({"metadata": {"name": "s"}, "spec": {"clusterIP": "None", "selector": {GATE_KEY: "closed"}}});
-        let found = ports(&service);
+        let found = read(&service);
         assert_eq!(
             (found.kind.as_str(), found.gate.as_deref()),
             ("headless", Some("closed"))

@@ -4,6 +4,7 @@ use serde_json::Value;
 use vllm_rollback_engine::failure::Failure;
 use vllm_rollback_engine::release::ReleaseRecord;
 use vllm_rollback_engine::workload::ServingPod;
+use vllm_rollback_objects::pod::{PodEndpoint, RETAINED_LABEL};
 
 use crate::connect::Cluster;
 use crate::gate::GATE_KEY;
@@ -12,25 +13,12 @@ use crate::pods;
 use crate::view;
 use crate::wire::Resource;
 
-/// A pod of a release, of whatever revision.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PodIp {
-    /// Its address.
-    pub ip: String,
-    /// It is ready, and stays.
-    pub ready: bool,
-    /// It is of the revision that its workload works towards, besides.
-    pub serves: bool,
-    /// Value of the gate's key among its labels.
-    pub mark: Option<String>,
-}
-
 impl Cluster {
     /// The pods of the record's serving workloads that have an address now.
     ///
     /// # Errors
     /// `Invalid` when the manifest cannot be read; `Forbidden`, `Unreachable`.
-    pub async fn pod_ips(&self, record: &ReleaseRecord) -> Result<Vec<PodIp>, Failure> {
+    pub(crate) async fn pod_endpoints(&self, record: &ReleaseRecord) -> Result<Vec<PodEndpoint>, Failure> {
         let manifest = Manifest::of(record)?;
         let live = view::read_all(self, &manifest.serving_workloads()).await?;
         let mut found = Vec::new();
@@ -39,11 +27,11 @@ impl Cluster {
             let with_address = live.pods.iter().filter(|pod| !pods::is_finished(pod));
             found.extend(with_address.filter_map(|pod| {
                 let ready = pods::is_ready(pod) && !pods::is_terminating(pod);
-                Some(PodIp {
+                Some(PodEndpoint {
                     ip: pods::ip(pod)?.to_owned(),
                     ready,
-                    serves: ready && Some(pods::revision_hash(pod)) == target,
-                    mark: pod["metadata"]["labels"][GATE_KEY].as_str().map(str::to_owned),
+                    serving: ready && Some(pods::revision_hash(pod)) == target,
+                    retained: pod["metadata"]["labels"][GATE_KEY] == RETAINED_LABEL,
                 })
             }));
         }

@@ -3,12 +3,12 @@
 
 use serde_json::json;
 
+use crate::context::RunContext;
 use crate::plan::Plan;
 use crate::report::StateName;
 use crate::request::{Accept, Request};
-use crate::run::Run;
-use crate::setback::Setback;
 use crate::states::locked::assert_held;
+use crate::step_error::StepError;
 use crate::workload::{GitOpsOwner, Preflight};
 
 /// The controller that this run suspends: one that is at work, when the operator wants it and it can be done.
@@ -19,12 +19,12 @@ pub(crate) fn suspends<'a>(request: &Request, preflight: &'a Preflight) -> Optio
 }
 
 /// Suspends it, if this run does. Written down before, with what brings it back.
-pub(crate) async fn suspend(run: &mut Run<'_>, plan: &Plan) -> Result<(), Setback> {
+pub(crate) async fn suspend(run: &mut RunContext<'_>, plan: &Plan) -> Result<(), StepError> {
     let Some(owner) = suspends(run.request, &plan.preflight) else {
         return Ok(());
     };
     if run.world.interrupt.is_asked() {
-        return Err(Setback::Interrupted);
+        return Err(StepError::Interrupted);
     }
     let step = run.begin(StateName::Locked, format!("suspending {}", owner.what), None);
     assert_held(run).await?;

@@ -10,20 +10,25 @@
 
 mod abort;
 pub mod check;
+mod closing;
+mod context;
+mod current_record;
 pub mod event;
 pub mod failure;
 mod gitops;
 pub mod journal;
-mod journalling;
+mod ledger;
 pub mod plan;
 pub mod ports;
+mod progress;
 pub mod release;
 pub mod report;
 pub mod request;
 pub mod resume;
 mod run;
-mod setback;
+mod run_checks;
 mod states;
+mod step_error;
 mod switch;
 pub mod target;
 pub mod traffic;
@@ -31,8 +36,10 @@ mod unlock;
 mod validate;
 mod wait;
 pub mod workload;
+mod write_ahead;
 
 pub use abort::abort;
+pub use current_record::CurrentRecord;
 pub use run::rollback;
 pub use states::planned::{plan, refusal};
 pub use states::spare::try_spared;

@@ -3,17 +3,17 @@
 
 use serde_json::json;
 
-use crate::event::Event;
+use crate::context::RunContext;
 use crate::failure::Failure;
 use crate::ports::World;
+use crate::progress::Progress;
 use crate::report::{ExitCode, RunReport, StateName};
 use crate::request::Request;
-use crate::run::{Grip, Run};
-use crate::setback::Setback;
 use crate::states::fenced::undo;
 use crate::states::locked::{assert_held, lock};
+use crate::step_error::StepError;
 use crate::traffic::{TrafficState, TrafficStatus};
-use crate::wait::unless_asked_to_stop;
+use crate::wait::or_interrupted;
 
 /// What the operator wants.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,33 +27,32 @@ pub enum TrafficWish {
 /// Puts the model into or out of traffic and waits for the proof. Ends `done` (exit 0), `unchanged` (1, 12 when
 /// another run holds the lock), or `unknown` (13) when what is true now could not be observed.
 pub async fn set_traffic(world: &World<'_>, request: &Request, wish: TrafficWish) -> RunReport {
-    let mut run = Run::new(*world, request);
+    let mut run = RunContext::new(*world, request);
     match change(&mut run, wish).await {
         Ok(line) => run.close(StateName::Done, ExitCode::Success, line).await,
-        Err(setback) => give_up(run, setback).await,
+        Err(error) => give_up(run, error).await,
     }
 }
 
-async fn change(run: &mut Run<'_>, wish: TrafficWish) -> Result<String, Setback> {
+async fn change(run: &mut RunContext<'_>, wish: TrafficWish) -> Result<String, StepError> {
     let world = run.world;
     if world.interrupt.is_asked() {
-        return Err(Setback::Interrupted);
+        return Err(StepError::Interrupted);
     }
     let step = run.begin(StateName::Locked, "taking the lock on the release", None);
     let evidence = lock(run).await?;
     run.mark(step, evidence);
     let found = world.registry.read().await?;
-    run.report.traffic_before = Some(found.clone());
-    run.report.traffic_after = Some(found.clone());
+    run.found_traffic(&found);
     match wish {
         TrafficWish::Disable => disable(run, found).await,
         TrafficWish::Enable => enable(run, found).await,
     }
 }
 
-async fn disable(run: &mut Run<'_>, found: TrafficState) -> Result<String, Setback> {
+async fn disable(run: &mut RunContext<'_>, found: TrafficState) -> Result<String, StepError> {
     let deadline = run.request.deadlines.registry;
-    let held = run.memory.held.as_ref().map(|held| held.prior.clone());
+    let held = run.ledger.memory.held.as_ref().map(|held| held.prior.clone());
     if !found.status.lets_in() && !held.as_ref().is_some_and(|held| is_way_back(held, &found)) {
         // A driver that cannot enable a model has not disabled it either, and must not seem to have.
         run.world.registry.enabled(&found)?;
@@ -76,10 +75,13 @@ async fn disable(run: &mut Run<'_>, found: TrafficState) -> Result<String, Setba
         .reason
         .clone()
         .unwrap_or_else(|| format!("disabled by {}", run.request.by));
-    run.memory.held = Some(run.held(&reason, prior.clone()));
-    run.remember().await?;
+    run.ledger.memory.held = Some(run.held(&reason, prior.clone()));
+    run.save_state().await?;
     if found.status.lets_in() {
-        run.grip = Grip::Taken;
+        run.progress = Progress::Fenced {
+            restore: found.clone(),
+            is_proved: false,
+        };
         if let Err(failure) = run.world.registry.stop(&found).await {
             undo(run, &found).await;
             return Err(failure.into());
@@ -88,22 +90,23 @@ async fn disable(run: &mut Run<'_>, found: TrafficState) -> Result<String, Setba
         run.note(format!("the model was {} already", found.status.word()));
     }
     let confirming = run.world.registry.confirm_stopped(deadline);
-    let evidence = unless_asked_to_stop(run.world.interrupt, confirming).await??;
+    let evidence = or_interrupted(run.world.interrupt, confirming).await??;
     run.reached(step, evidence).await;
-    run.report.traffic_after = Some(run.world.registry.read().await?);
-    run.report.next.push(run.request.release.command("registry enable", ""));
+    let now = run.world.registry.read().await?;
+    run.saw_traffic(Some(&now));
+    run.next.push(run.request.release.command("registry enable", ""));
     Ok("the model is out of traffic".to_owned())
 }
 
-async fn enable(run: &mut Run<'_>, found: TrafficState) -> Result<String, Setback> {
+async fn enable(run: &mut RunContext<'_>, found: TrafficState) -> Result<String, StepError> {
     let deadline = run.request.deadlines.registry;
     let step = run.begin(StateName::Unfenced, "putting the model into traffic", Some(deadline));
-    let wanted = match &run.memory.held {
+    let wanted = match &run.ledger.memory.held {
         _ if found.status == TrafficStatus::Enabled => found.clone(),
         Some(held) if is_way_back(&held.prior, &found) => held.prior.clone(),
         _ => run.world.registry.enabled(&found)?,
     };
-    if let Some(held) = &run.memory.held {
+    if let Some(held) = &run.ledger.memory.held {
         let line = format!(
             "run {} held the model since {}: {}",
             held.run_id, held.since, held.reason
@@ -120,21 +123,21 @@ async fn enable(run: &mut Run<'_>, found: TrafficState) -> Result<String, Setbac
     if found.status == TrafficStatus::Enabled {
         run.note("the model was enabled already");
     } else {
-        run.grip = Grip::Taken;
+        run.progress = Progress::Unfenced { restore: found };
         run.world.registry.resume_to(&wanted).await?;
     }
     let confirming = run.world.registry.confirm_resumed(&wanted, deadline);
-    let evidence = unless_asked_to_stop(run.world.interrupt, confirming).await??;
+    let evidence = or_interrupted(run.world.interrupt, confirming).await??;
     run.reached(step, evidence).await;
-    run.memory.held = None;
-    run.must_remember = true;
-    run.report.traffic_after = Some(run.world.registry.read().await?);
+    run.ledger.memory.held = None;
+    run.ledger.end_is_due();
+    let now = run.world.registry.read().await?;
+    run.saw_traffic(Some(&now));
     for line in run.world.registry.afterwards().await {
         run.note(line);
     }
     let validate = run.request.release.command("validate", "");
-    run.report
-        .next
+    run.next
         .push(format!("no check ran; to check what serves now: {validate}"));
     Ok("the model is in traffic".to_owned())
 }
@@ -145,43 +148,37 @@ fn is_way_back(prior: &TrafficState, found: &TrafficState) -> bool {
 }
 
 /// Nothing was changed, or it is looked up what was.
-async fn give_up(mut run: Run<'_>, setback: Setback) -> RunReport {
-    if let Some(failure) = setback.failure() {
-        run.say(Event::Failed {
-            failure: failure.clone(),
-        });
-    }
-    let mut exit_code = setback.exit_unchanged();
+async fn give_up(mut run: RunContext<'_>, error: StepError) -> RunReport {
+    run.say_failed(&error);
+    let mut exit_code = error.exit_unchanged();
     let mut outcome = StateName::Unchanged;
-    let is_interrupted = matches!(setback, Setback::Interrupted);
-    let mut failure = setback.into_failure("interrupted");
-    if run.grip == Grip::Untouched {
-        run.memory = run.memory_before.clone();
-    } else {
-        let before = run.report.traffic_before.clone();
-        let is_as_found = |now: &TrafficState| before.as_ref().is_some_and(|before| before.is_same(now));
+    let is_interrupted = matches!(error, StepError::Interrupted);
+    let mut failure = error.into_failure("interrupted");
+    if run.progress.has_changed_something() {
+        let found = run.found.clone();
+        let is_as_found = |now: &TrafficState| found.as_ref().is_some_and(|found| found.is_same(now));
         match run.world.registry.read().await {
             // The registry is as it was found, but a wait was cut short or a write may still come.
-            Ok(now) if is_as_found(&now) && !is_interrupted => run.report.traffic_after = Some(now),
+            Ok(now) if is_as_found(&now) && !is_interrupted => run.saw_traffic(Some(&now)),
             Ok(now) => {
                 failure = failure.because(format!("the registry says {} now", now.status.word()));
-                run.report.traffic_after = Some(now);
+                run.saw_traffic(Some(&now));
                 (outcome, exit_code) = (StateName::Unknown, ExitCode::Unknown);
             }
             Err(unread) => {
                 failure = failure.because(format!("what the registry says now is unknown: {unread}"));
-                run.report.traffic_after = None;
+                run.saw_traffic(None);
                 (outcome, exit_code) = (StateName::Unknown, ExitCode::Unknown);
             }
         }
+    } else {
+        run.ledger.take_back();
     }
     end(run, outcome, exit_code, failure).await
 }
 
-async fn end(mut run: Run<'_>, outcome: StateName, exit_code: ExitCode, mut failure: Failure) -> RunReport {
-    run.report.next = std::mem::take(&mut failure.next);
-    run.report.next.push(run.request.release.command("registry status", ""));
-    let line = failure.to_string();
-    run.report.failure = Some(failure);
-    run.close(outcome, exit_code, line).await
+async fn end(mut run: RunContext<'_>, outcome: StateName, exit_code: ExitCode, mut failure: Failure) -> RunReport {
+    run.next = std::mem::take(&mut failure.next);
+    run.next.push(run.request.release.command("registry status", ""));
+    run.close_failed(outcome, exit_code, failure).await
 }

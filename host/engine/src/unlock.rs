@@ -2,31 +2,29 @@
 
 use serde_json::json;
 
-use crate::event::Event;
+use crate::context::RunContext;
 use crate::failure::{Failure, FailureKind};
 use crate::ports::World;
 use crate::report::{ExitCode, RunReport, StateName};
 use crate::request::Request;
-use crate::run::Run;
-use crate::setback::Setback;
 use crate::states::unchanged;
+use crate::step_error::StepError;
 
 /// Removes the lock. Without `force` only one whose holder is dead. A run that is alive after all notices before its next
 /// change, and stops. Ends `done` (0) or `unchanged` (1, 12).
 pub async fn unlock(world: &World<'_>, request: &Request, force: bool) -> RunReport {
-    let mut run = Run::new(*world, request);
+    let mut run = RunContext::new(*world, request);
     match remove(&mut run, force).await {
         Ok(line) => run.close(StateName::Done, ExitCode::Success, line).await,
         Err(failure) => {
-            run.say(Event::Failed {
-                failure: failure.clone(),
-            });
-            unchanged::enter(run, Setback::Failed(failure)).await
+            let error = StepError::Failed(failure);
+            run.say_failed(&error);
+            unchanged::enter(run, error).await
         }
     }
 }
 
-async fn remove(run: &mut Run<'_>, force: bool) -> Result<String, Failure> {
+async fn remove(run: &mut RunContext<'_>, force: bool) -> Result<String, Failure> {
     let release = &run.request.release;
     if !force && let Err(failure) = run.world.lock.assert_dead().await {
         if failure.kind != FailureKind::Locked {
@@ -41,7 +39,7 @@ async fn remove(run: &mut Run<'_>, force: bool) -> Result<String, Failure> {
     run.intend(&step, key, json!({ "force": force, "reason": why })).await?;
     let held_by = run.world.lock.break_open().await?;
     let release = &run.request.release;
-    run.report.next.push(release.command("status", ""));
+    run.next.push(release.command("status", ""));
     let line = match held_by.first() {
         None => "nobody held the lock".to_owned(),
         Some(holder) => format!("the lock is removed: {holder}"),

@@ -5,43 +5,38 @@ use std::time::Duration;
 use futures::{join, try_join};
 
 use crate::check::Phase;
-use crate::event::Event;
+use crate::context::RunContext;
 use crate::failure::{Failure, FailureKind};
 use crate::ports::World;
 use crate::release::{ReleaseStatus, Revision};
 use crate::report::{ExitCode, RunReport, StateName};
 use crate::request::Request;
-use crate::run::Run;
-use crate::setback::Setback;
+use crate::run_checks::{changed_pods, checks_pass, context};
 use crate::states::ready::{equals_manifest, serving};
-use crate::states::validated::{changed_pods, checks_pass, context};
+use crate::step_error::StepError;
 use crate::traffic::TrafficStatus;
-use crate::wait::unless_asked_to_stop;
+use crate::wait::or_interrupted;
 
 /// Runs the direct checks, and the routed ones when the model is in traffic, on the current revision. Takes no lock
 /// and writes nothing. Exit 0 when the release is as its manifest says and every required check passed, else 1.
 pub async fn validate(world: &World<'_>, request: &Request) -> RunReport {
-    let mut run = Run::new(*world, request);
-    let (outcome, exit_code, failure) = match look(&mut run).await {
-        Ok(()) => (StateName::Done, ExitCode::Success, None),
-        Err(setback) => {
-            let exit_code = setback.exit_unchanged();
-            let mut failure = setback.into_failure("interrupted; nothing was changed");
-            run.report.next = std::mem::take(&mut failure.next);
-            run.say(Event::Failed {
-                failure: failure.clone(),
-            });
-            (StateName::Unchanged, exit_code, Some(failure))
+    let mut run = RunContext::new(*world, request);
+    match look(&mut run).await {
+        Ok(()) => {
+            run.close(StateName::Done, ExitCode::Success, "validated".to_owned())
+                .await
         }
-    };
-    let line = failure
-        .as_ref()
-        .map_or_else(|| "validated".to_owned(), Failure::to_string);
-    run.report.failure = failure;
-    run.close(outcome, exit_code, line).await
+        Err(error) => {
+            let exit_code = error.exit_unchanged();
+            let mut failure = error.into_failure("interrupted; nothing was changed");
+            run.next = std::mem::take(&mut failure.next);
+            run.say_failed(&StepError::Failed(failure.clone()));
+            run.close_failed(StateName::Unchanged, exit_code, failure).await
+        }
+    }
 }
 
-async fn look(run: &mut Run<'_>) -> Result<(), Setback> {
+async fn look(run: &mut RunContext<'_>) -> Result<(), StepError> {
     let (world, request) = (run.world, run.request);
     let release = &request.release;
     let history = async {
@@ -52,11 +47,10 @@ async fn look(run: &mut Run<'_>) -> Result<(), Setback> {
     };
     let (record, traffic, specs) = join!(history, world.registry.read(), world.checks.specs());
     let record = record?;
-    run.report.to_revision = Some(record.revision);
+    run.write(|report| report.to_revision = Some(record.revision));
     let (traffic, specs) = (traffic?, specs?);
-    run.report.traffic_before = Some(traffic.clone());
-    run.report.traffic_after = Some(traffic.clone());
-    run.report.checks_planned.clone_from(&specs);
+    run.found_traffic(&traffic);
+    run.write(|report| report.checks_planned.clone_from(&specs));
     let preflight = world.workloads.preflight(&record, &record).await?;
     let mut problems = Vec::new();
     problems.extend(status_problem(request, record.revision, record.status));
@@ -66,7 +60,7 @@ async fn look(run: &mut Run<'_>) -> Result<(), Setback> {
     let doing = format!("waiting until revision {} serves", record.revision);
     let step = run.begin(StateName::Ready, doing, Some(deadline));
     let ready = serving(run, &record, deadline).await?;
-    let drift = unless_asked_to_stop(world.interrupt, world.workloads.drift(&record)).await??;
+    let drift = or_interrupted(world.interrupt, world.workloads.drift(&record)).await??;
     let mut evidence = ready.evidence;
     match equals_manifest(&record, drift) {
         Ok(lines) => evidence.extend(lines),
@@ -90,14 +84,14 @@ async fn look(run: &mut Run<'_>) -> Result<(), Setback> {
         let step = run.begin(state, doing, None);
         match checks_pass(run, &specs, phase, &context).await {
             Ok(evidence) => run.mark(step, evidence),
-            Err(Setback::CheckFailed(failure)) => problems.push(failure),
+            Err(StepError::CheckFailed(failure)) => problems.push(failure),
             Err(other) => return Err(other),
         }
     }
-    let now = unless_asked_to_stop(world.interrupt, world.workloads.serving_pods(&record));
+    let now = or_interrupted(world.interrupt, world.workloads.serving_pods(&record));
     let (now, again) = try_join!(now, async { Ok(world.registry.read().await) })?;
     if let Ok(again) = again {
-        run.report.traffic_after = Some(again);
+        run.saw_traffic(Some(&again));
     }
     problems.extend(changed_pods(release, &ready.pods, &now?));
     first_of(problems)
@@ -113,7 +107,7 @@ fn status_problem(request: &Request, revision: Revision, status: ReleaseStatus) 
     })
 }
 
-fn first_of(problems: Vec<Failure>) -> Result<(), Setback> {
+fn first_of(problems: Vec<Failure>) -> Result<(), StepError> {
     let mut problems = problems.into_iter();
     let Some(mut first) = problems.next() else {
         return Ok(());
@@ -122,5 +116,5 @@ fn first_of(problems: Vec<Failure>) -> Result<(), Setback> {
         first.why.push(format!("also: {other}"));
         first.next.extend(other.next);
     }
-    Err(Setback::CheckFailed(first))
+    Err(StepError::CheckFailed(first))
 }

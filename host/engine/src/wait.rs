@@ -6,17 +6,17 @@ use std::pin::pin;
 use futures::future::{Either, select};
 
 use crate::ports::Interrupt;
-use crate::setback::Setback;
+use crate::step_error::StepError;
 
 /// Waits for `work`, unless the operator asks to stop first; then `work` is dropped. Work that is done wins.
 /// For waits only: a step that changes something is never dropped halfway.
-pub(crate) async fn unless_asked_to_stop<T>(
+pub(crate) async fn or_interrupted<T>(
     interrupt: &dyn Interrupt,
     work: impl Future<Output = T>,
-) -> Result<T, Setback> {
+) -> Result<T, StepError> {
     let work = pin!(work);
     match select(work, interrupt.asked()).await {
         Either::Left((value, _)) => Ok(value),
-        Either::Right(((), _)) => Err(Setback::Interrupted),
+        Either::Right(((), _)) => Err(StepError::Interrupted),
     }
 }

@@ -2,8 +2,7 @@
 
 use vllm_rollback_engine::failure::{Failure, FailureKind};
 use vllm_rollback_engine::release::{ReleaseRef, ReleaseStatus, Revision, RevisionSummary};
-
-use crate::source::RecordHeader;
+use vllm_rollback_objects::record::RecordHeader;
 
 /// Revisions in ascending numeric order (v9 before v10).
 ///

@@ -12,8 +12,6 @@ pub mod manifest;
 pub mod record;
 pub mod redact;
 pub mod releases;
-pub mod source;
 
 pub use child::{Connection, HelmBinary};
 pub use releases::HelmReleases;
-pub use source::{RecordHeader, RecordSource};

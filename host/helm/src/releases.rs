@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use serde_json::Value;
 use vllm_rollback_engine::failure::{Failure, FailureKind};
 use vllm_rollback_engine::plan::ObjectDiff;
-use vllm_rollback_engine::ports::Releases;
+use vllm_rollback_engine::ports::{RecordSource, Releases};
 use vllm_rollback_engine::release::{
     HelmInfo, ReleaseRecord, ReleaseRef, Revision, RevisionSummary, RollbackOrder, RolledBack,
 };
@@ -16,7 +16,6 @@ use crate::child::{Ended, HelmBinary, meaning};
 use crate::diff::{diff, stranded};
 use crate::history::{read_history, unknown_release};
 use crate::record::{Origin, decode};
-use crate::source::RecordSource;
 
 /// Pauses between attempts to read back what helm did. Not knowing is costly: the model stays out of traffic.
 const READ_BACK: [Duration; 4] = [
@@ -232,7 +231,7 @@ mod tests {
         fn kind(&self) -> &'static str {
             "Secret"
         }
-        async fn list(&self) -> Result<Vec<crate::RecordHeader>, Failure> {
+        async fn list(&self) -> Result<Vec<vllm_rollback_objects::record::RecordHeader>, Failure> {
             Ok(Vec::new())
         }
         async fn read(&self, _: &str) -> Result<Vec<u8>, Failure> {

@@ -3,7 +3,12 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::header::{CONTENT_TYPE, HeaderValue};
 use http::{HeaderMap, Method};
+use serde_json::Value;
+
+/// Bytes of an answer's body that are read where nothing else is said.
+pub const MAX_RESPONSE: usize = 64 * 1024;
 
 /// Request with an absolute path; whoever sends it knows the server.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -12,7 +17,7 @@ pub struct Request {
     pub method: Method,
     /// Absolute path, with the query.
     pub path: String,
-    /// Headers; `Host` is set by whoever sends.
+    /// Headers; `Host` where it is not the server's own name.
     pub headers: HeaderMap,
     /// Body.
     pub body: Bytes,
@@ -23,7 +28,7 @@ pub struct Request {
 }
 
 /// Answer, whatever its status. A redirect is an answer too and is not followed.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Response {
     /// Status code.
     pub status: u16,
@@ -35,4 +40,75 @@ pub struct Response {
     pub first_byte: Duration,
     /// From sending the request to the last byte of the body.
     pub total: Duration,
+}
+
+impl Request {
+    /// GET of this path.
+    pub fn get(path: impl Into<String>, timeout: Duration) -> Self {
+        Self {
+            method: Method::GET,
+            path: path.into(),
+            headers: HeaderMap::new(),
+            body: Bytes::new(),
+            timeout,
+            max_response: MAX_RESPONSE,
+        }
+    }
+
+    /// POST to this path, without a body.
+    pub fn post(path: impl Into<String>, timeout: Duration) -> Self {
+        Self {
+            method: Method::POST,
+            ..Self::get(path, timeout)
+        }
+    }
+
+    /// POST of this JSON.
+    pub fn post_json(path: impl Into<String>, body: &Value, timeout: Duration) -> Self {
+        let json = HeaderValue::from_static("application/json");
+        Self {
+            headers: HeaderMap::from_iter([(CONTENT_TYPE, json)]),
+            body: Bytes::from(body.to_string()),
+            ..Self::post(path, timeout)
+        }
+    }
+}
+
+impl Response {
+    /// Whether the status is one of success.
+    pub fn is_success(&self) -> bool {
+        (200..300).contains(&self.status)
+    }
+
+    /// Value of a header, where it is text.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+
+    /// Body as text.
+    pub fn text(&self) -> std::borrow::Cow<'_, str> {
+        String::from_utf8_lossy(&self.body)
+    }
+
+    /// Body as JSON; null when it is none.
+    pub fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or_default()
+    }
+
+    /// `HTTP 400 Worker … already exists`: status and the begin of the body, for messages.
+    pub fn line(&self) -> String {
+        let text: String = self.text().chars().filter(|c| !c.is_control()).take(200).collect();
+        format!("HTTP {} {}", self.status, text.trim()).trim_end().to_owned()
+    }
+}
+
+/// `10.0.0.7` of `http://10.0.0.7:8000`; an IPv6 address without its brackets.
+pub fn host(url: &str) -> Option<&str> {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let authority = rest.split(['/', '?']).next()?;
+    match authority.strip_prefix('[') {
+        Some(rest) => rest.split_once(']').map(|(host, _)| host),
+        None => Some(authority.rsplit_once(':').map_or(authority, |(host, _)| host)),
+    }
+    .filter(|host| !host.is_empty())
 }

@@ -3,4 +3,8 @@
 //! Below the engine: everything may use this crate, and it uses nothing of ours.
 
 pub mod http;
+pub mod pod;
+pub mod record;
 pub mod release;
+pub mod route;
+pub mod service;

@@ -3,7 +3,7 @@
 //! They run in the same sandbox as anybody's. What they are granted stands here, so that a change of it is a change of the
 //! tool and not of the component's own manifest; a test holds the two against each other.
 
-use crate::grants::Capability;
+use crate::capability::Capability;
 
 /// A component inside the binary.
 #[derive(Debug, Clone, Copy)]

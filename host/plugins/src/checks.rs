@@ -14,19 +14,19 @@ use vllm_rollback_engine::ports::Checks;
 use vllm_rollback_engine::workload::ServingPod;
 use vllm_rollback_plugin_abi::vllm_rollback::plugin::types as abi;
 
+use crate::capability::Capability;
 use crate::egress::Client;
-use crate::grants::Capability;
-use crate::host::{Importance, Loaded, PluginHost};
-use crate::manifest::Scope;
+use crate::host::{Enforcement, Loaded, PluginHost};
+use crate::instance::{CheckTarget, HostServices};
+use crate::manifest::{PHASES, Scope};
 use crate::reach::{ClusterView, Reach, RouterWay, TrafficView};
-use crate::run::{Outside, Subject};
 use crate::runtime::Runtime;
-use crate::verdict::Of;
+use crate::verdict::VerdictHeader;
 
 /// Runs the checks of a [`PluginHost`] against a release.
 pub struct CheckRunner {
     host: PluginHost,
-    outside: Outside,
+    services: HostServices,
 }
 
 /// What is to be done for one verdict.
@@ -40,7 +40,7 @@ enum Work {
 struct Job {
     check: Arc<Loaded>,
     runtime: Arc<Runtime>,
-    subject: Subject,
+    target: CheckTarget,
 }
 
 impl CheckRunner {
@@ -54,7 +54,7 @@ impl CheckRunner {
     ) -> Self {
         Self {
             host,
-            outside: Outside {
+            services: HostServices {
                 reach,
                 cluster,
                 traffic,
@@ -72,10 +72,10 @@ impl CheckRunner {
     /// Why a check will not run, when it will not. A built-in check or an advisory one is left out, and said to be; a check
     /// that the operator requires is not left out silently.
     fn skipped(&self, check: &Loaded) -> Result<Option<String>, Failure> {
-        if self.outside.router.is_some() || !check.manifest.needs.contains(&Capability::Router) {
+        if self.services.router.is_some() || !check.manifest.needs.contains(&Capability::Router) {
             return Ok(None);
         }
-        if check.builtin || check.importance == Importance::Advisory {
+        if check.builtin || check.enforcement == Enforcement::Advisory {
             return Ok(Some("no router is known".to_owned()));
         }
         let what = format!(
@@ -97,8 +97,8 @@ impl CheckRunner {
             let job = |pod: Option<ServingPod>| Job {
                 check: Arc::clone(check),
                 runtime: Arc::clone(&self.host.runtime),
-                subject: Subject {
-                    outside: self.outside.clone(),
+                target: CheckTarget {
+                    services: self.services.clone(),
                     context: Arc::clone(&context),
                     pod,
                 },
@@ -107,7 +107,9 @@ impl CheckRunner {
                 Scope::PerRelease => work.push(Work::Run(Box::new(job(None)))),
                 Scope::PerPod if context.pods.is_empty() => {
                     // Nothing looked at is nothing proven.
-                    let verdict = job(None).of().error("there is no serving pod to look at".to_owned());
+                    let verdict = job(None)
+                        .header()
+                        .error("there is no serving pod to look at".to_owned());
                     work.push(Work::Known(Box::new(verdict)));
                 }
                 Scope::PerPod => {
@@ -134,7 +136,7 @@ impl Checks for CheckRunner {
                 version: check.manifest.version.clone(),
                 digest: check.digest.clone(),
                 phase: check.manifest.phase,
-                required: check.importance == Importance::Required,
+                required: check.enforcement == Enforcement::Required,
                 grants: check.grants.words(),
                 skipped: self.skipped(check)?,
             })
@@ -146,14 +148,14 @@ impl Checks for CheckRunner {
         let work = match self.work(phase, context).await {
             Ok(work) => work,
             Err(failure) => {
-                let of = Of {
+                let header = VerdictHeader {
                     check: "plugins".to_owned(),
                     phase,
                     required: true,
                     pod: None,
                 };
                 vec![Work::Known(Box::new(
-                    of.error(format!("the checks cannot be loaded: {failure}")),
+                    header.error(format!("the checks cannot be loaded: {failure}")),
                 ))]
             }
         };
@@ -178,64 +180,61 @@ impl Checks for CheckRunner {
 }
 
 impl Job {
-    fn of(&self) -> Of {
-        Of {
+    fn header(&self) -> VerdictHeader {
+        VerdictHeader {
             check: self.check.manifest.name.clone(),
             phase: self.check.manifest.phase,
-            required: self.check.importance == Importance::Required,
-            pod: self.subject.pod.as_ref().map(|pod| pod.name.clone()),
+            required: self.check.enforcement == Enforcement::Required,
+            pod: self.target.pod.as_ref().map(|pod| pod.name.clone()),
         }
     }
 
     /// Runs in a task of its own: a defect of this host in one check is that check's error. Ends with its caller.
     async fn guarded(self) -> Verdict {
-        let of = self.of();
+        let header = self.header();
         let mut task = JoinSet::new();
         task.spawn(self.run());
         match task.join_next().await {
             Some(Ok(verdict)) => verdict,
-            Some(Err(error)) => of.error(format!("the tool itself failed in this check: {error}")),
-            None => of.error("the check was not started".to_owned()),
+            Some(Err(error)) => header.error(format!("the tool itself failed in this check: {error}")),
+            None => header.error("the check was not started".to_owned()),
         }
     }
 
     async fn run(self) -> Verdict {
-        let (of, start) = (self.of(), Instant::now());
-        let Self {
-            check,
-            runtime,
-            subject,
-        } = self;
-        let context = context(&check, &subject);
+        let (header, start) = (self.header(), Instant::now());
+        let Self { check, runtime, target } = self;
+        let context = context(&check, &target);
         let grants = Arc::clone(&check.grants);
         let ended = runtime
-            .validate(&check.linked, subject, grants, &context, check.manifest.timeout)
+            .validate(&check.linked, target, grants, &context, check.manifest.timeout)
             .await;
-        of.ended(ended, start.elapsed().as_secs_f64())
+        header.ended(ended, start.elapsed().as_secs_f64())
     }
 }
 
 /// What a run is about, in the contract's words.
-fn context(check: &Loaded, subject: &Subject) -> abi::Context {
-    let context = &subject.context;
+fn context(check: &Loaded, target: &CheckTarget) -> abi::Context {
+    let context = &target.context;
     abi::Context {
         run_id: context.run_id.clone(),
         release: context.release.clone(),
         namespace: context.namespace.clone(),
         revision: context.revision,
-        phase: match check.manifest.phase {
-            Phase::Direct => abi::Phase::Direct,
-            Phase::Routed => abi::Phase::Routed,
-            Phase::Observe => abi::Phase::Observe,
-        },
+        phase: phase_word(check.manifest.phase).to_owned(),
         model: context.model.clone(),
         environment: context.environment.clone(),
-        pod: subject.pod.as_ref().map(pod),
+        pod: target.pod.as_ref().map(pod),
         pods: context.pods.iter().map(pod).collect(),
-        has_router: subject.outside.router.is_some(),
+        has_router: target.services.router.is_some(),
         parameters: check.parameters.clone(),
         extra: Vec::new(),
     }
+}
+
+fn phase_word(phase: Phase) -> &'static str {
+    let found = PHASES.iter().find(|(_, one)| *one == phase);
+    found.map_or("", |(word, _)| word)
 }
 
 fn pod(pod: &ServingPod) -> abi::Pod {
@@ -247,5 +246,6 @@ fn pod(pod: &ServingPod) -> abi::Pod {
         restarts: pod.restarts,
         port: pod.port,
         images: pod.images.clone(),
+        extra: Vec::new(),
     }
 }

@@ -6,7 +6,7 @@ use wasmtime::Trap;
 use wasmtime_wasi::I32Exit;
 
 use crate::budget::TooManyCalls;
-use crate::run::Run;
+use crate::instance::CheckInstance;
 use crate::untrusted;
 
 /// The run's time is over. Raised inside the component, so that the text comes with a backtrace.
@@ -36,7 +36,7 @@ impl Fault {
     }
 
     /// Explains an error of wasmtime; its own text is mostly "error while executing at wasm backtrace".
-    pub(crate) fn of(error: &wasmtime::Error, run: &Run) -> Self {
+    pub(crate) fn of(error: &wasmtime::Error, run: &CheckInstance) -> Self {
         let stderr = run.stderr.text();
         let panic = panic_text(&stderr);
         let root = untrusted::line(&error.root_cause().to_string(), 300);

@@ -8,43 +8,46 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use vllm_rollback_engine::failure::{Failure, FailureKind};
 
-pub use crate::capability::Capability;
-use crate::egress::Endpoint;
+use crate::capability::Capability;
 
-/// What one check is granted.
+/// Grants of one check.
 #[derive(Debug, Clone, Default)]
 pub struct Grants {
     capabilities: BTreeSet<Capability>,
-    hosts: BTreeMap<String, Endpoint>,
+    /// What `host:NAME=URL` and its like name, with their values.
+    named: BTreeMap<Capability, BTreeMap<String, String>>,
 }
 
 impl Grants {
-    /// Exactly these, no hosts.
-    pub fn of(capabilities: &[Capability]) -> Self {
+    /// Exactly these, none by name.
+    pub(crate) fn from_capabilities(capabilities: &[Capability]) -> Self {
         Self {
             capabilities: capabilities.iter().copied().collect(),
-            hosts: BTreeMap::new(),
+            named: BTreeMap::new(),
         }
-    }
-
-    /// Adds a host under a name.
-    pub fn add_host(&mut self, name: &str, endpoint: Endpoint) {
-        self.capabilities.insert(Capability::Host);
-        self.hosts.insert(name.to_owned(), endpoint);
     }
 
     fn add(&mut self, grant: &str) -> Result<(), Failure> {
-        if let Some(host) = grant.strip_prefix("host:") {
-            let Some((name, url)) = host.split_once('=').filter(|(name, _)| is_name(name)) else {
-                return Err(Failure::new(FailureKind::Usage, "a host is granted as host:NAME=URL"));
+        let by_name = grant.split_once(':').and_then(|(word, rest)| {
+            let capability = Capability::from_word(word)?;
+            Some((capability, capability.named()?, rest))
+        });
+        if let Some((capability, read_value, rest)) = by_name {
+            let (name, value) = match rest.split_once('=') {
+                Some((name, value)) => (name, Some(value)),
+                None => (rest, None),
             };
-            self.add_host(name, Endpoint::parse(url, None)?);
+            if !is_name(name) {
+                let what = format!("`{capability}` is granted as {}", capability.grant_form());
+                return Err(Failure::new(FailureKind::Usage, what));
+            }
+            let value = read_value(value)?;
+            self.capabilities.insert(capability);
+            self.named.entry(capability).or_default().insert(name.to_owned(), value);
             return Ok(());
         }
         for word in grant.split(',') {
-            let known = Capability::ALL
-                .into_iter()
-                .find(|one| *one != Capability::Host && one.word() == word);
+            let known = Capability::from_word(word).filter(|one| one.named().is_none());
             let capability = known.ok_or_else(|| {
                 let all = Capability::ALL.map(Capability::grant_form).join(", ");
                 Failure::new(FailureKind::Usage, format!("{word:?} cannot be granted"))
@@ -85,13 +88,13 @@ impl GrantTable {
         Ok(table)
     }
 
-    /// What the check of this name is granted: nothing, unless the operator said otherwise.
-    pub(crate) fn of(&self, name: &str) -> Grants {
+    /// Grants of the check of this name: none, unless the operator said otherwise.
+    pub(crate) fn for_check(&self, name: &str) -> Grants {
         self.by_check.get(name).cloned().unwrap_or_default()
     }
 
     /// The first name that none of these checks has.
-    pub(crate) fn stray<'a>(&'a self, known: &[&str]) -> Option<&'a str> {
+    pub(crate) fn unknown_check<'a>(&'a self, known: &[&str]) -> Option<&'a str> {
         self.by_check
             .keys()
             .map(String::as_str)
@@ -108,13 +111,13 @@ fn is_name(name: &str) -> bool {
 
 /// Declared and granted: what a run may use.
 #[derive(Debug, Clone)]
-pub(crate) struct Effective {
+pub(crate) struct EffectiveGrants {
     check: String,
     declared: BTreeSet<Capability>,
     granted: Grants,
 }
 
-impl Effective {
+impl EffectiveGrants {
     pub(crate) fn new(check: &str, declared: &BTreeSet<Capability>, granted: Grants) -> Self {
         Self {
             check: check.to_owned(),
@@ -163,29 +166,28 @@ impl Effective {
         Ok(())
     }
 
-    /// The host of this name, or what would grant it.
-    pub(crate) fn host(&self, name: &str) -> Result<&Endpoint, String> {
-        let endpoint = self.granted.hosts.get(name).ok_or_else(|| {
-            let check = &self.check;
-            format!("`host:{name}` was not granted to {check}; --grant {check}=host:{name}=URL would")
+    /// The value that was granted under this name, or what would grant it.
+    pub(crate) fn named(&self, capability: Capability, name: &str) -> Result<&str, String> {
+        let of_capability = self.granted.named.get(&capability);
+        let value = of_capability.and_then(|named| named.get(name)).ok_or_else(|| {
+            let (check, form) = (&self.check, capability.grant_form().replace("NAME", name));
+            format!("`{capability}:{name}` was not granted to {check}; --grant {check}={form} would")
         })?;
-        self.allow(Capability::Host).map(|()| endpoint)
+        self.allow(capability).map(|()| value.as_str())
     }
 
     /// Words for the report: `pod`, `host:prometheus=https://…`.
     pub(crate) fn words(&self) -> Vec<String> {
         let usable = self.declared.intersection(&self.granted.capabilities);
-        let (hosts, words): (Vec<_>, Vec<_>) = usable.partition(|one| **one == Capability::Host);
-        let mut out: Vec<String> = words.into_iter().map(ToString::to_string).collect();
-        if !hosts.is_empty() {
-            out.extend(
-                self.granted
-                    .hosts
-                    .iter()
-                    .map(|(name, endpoint)| format!("host:{name}={endpoint}")),
-            );
-        }
-        out
+        let (by_name, by_word): (Vec<_>, Vec<_>) = usable.partition(|one| one.named().is_some());
+        let named = by_name.into_iter().flat_map(|capability| {
+            let named = self.granted.named.get(capability).into_iter().flatten();
+            named.map(move |(name, value)| match value.as_str() {
+                "" => format!("{capability}:{name}"),
+                value => format!("{capability}:{name}={value}"),
+            })
+        });
+        by_word.into_iter().map(ToString::to_string).chain(named).collect()
     }
 }
 
@@ -195,9 +197,9 @@ mod tests {
 
     use super::*;
 
-    fn effective(declared: &[Capability], flags: &[&str]) -> Effective {
+    fn effective(declared: &[Capability], flags: &[&str]) -> EffectiveGrants {
         let table = GrantTable::parse(flags).unwrap();
-        Effective::new("probe", &declared.iter().copied().collect(), table.of("probe"))
+        EffectiveGrants::new("probe", &declared.iter().copied().collect(), table.for_check("probe"))
     }
 
     #[test]
@@ -226,12 +228,17 @@ mod tests {
     #[test]
     fn a_host_is_granted_by_name_and_url() {
         let probe = effective(&[Capability::Host], &["probe=host:prom=https://prometheus.example/api"]);
-        assert!(probe.complete().is_ok() && probe.host("prom").is_ok());
-        assert!(probe.host("evil").unwrap_err().contains("--grant probe=host:evil=URL"));
+        assert!(probe.complete().is_ok() && probe.named(Capability::Host, "prom").is_ok());
+        assert!(
+            probe
+                .named(Capability::Host, "evil")
+                .unwrap_err()
+                .contains("--grant probe=host:evil=URL")
+        );
         assert_eq!(probe.words(), ["host:prom=https://prometheus.example/api"]);
         assert!(
             effective(&[], &["probe=host:prom=https://p.example"])
-                .host("prom")
+                .named(Capability::Host, "prom")
                 .is_err()
         );
     }
@@ -264,8 +271,8 @@ mod tests {
     #[test]
     fn a_grant_for_a_check_that_is_not_there_is_noticed() {
         let table = GrantTable::parse(["prob=pod"]).unwrap();
-        assert_eq!(table.stray(&["probe"]), Some("prob"));
-        assert_eq!(table.stray(&["prob"]), None);
+        assert_eq!(table.unknown_check(&["probe"]), Some("prob"));
+        assert_eq!(table.unknown_check(&["prob"]), None);
     }
 
     proptest! {
@@ -276,13 +283,13 @@ mod tests {
             match GrantTable::parse([&flag]) {
                 Ok(table) => {
                     let (name, words) = flag.split_once('=').unwrap();
-                    prop_assert_eq!(table.stray(&[name]), None);
-                    let effective = Effective::new(name, &Capability::ALL.into_iter().collect(), table.of(name));
+                    prop_assert_eq!(table.unknown_check(&[name]), None);
+                    let effective = EffectiveGrants::new(name, &Capability::ALL.into_iter().collect(), table.for_check(name));
                     let is_host = words.starts_with("host:");
                     for capability in Capability::ALL {
                         let named = match capability {
                             Capability::Host => is_host,
-                            other => !is_host && words.split(',').any(|word| word == other.word()),
+                            other => !is_host && words.split(',').any(|word| word == other.as_str()),
                         };
                         prop_assert_eq!(effective.allow(capability).is_ok(), named, "{}", capability);
                     }

@@ -9,27 +9,29 @@ use futures::future::join_all;
 use serde_json::Value;
 use tokio::sync::OnceCell;
 use vllm_rollback_engine::failure::{Failure, FailureKind};
+use vllm_rollback_plugin_abi::vllm_rollback::plugin::types as abi;
 
 use crate::builtin::{self, BUILTINS};
+use crate::capability;
 use crate::compile::Compiler;
-use crate::grants::{Effective, GrantTable, Grants};
+use crate::grants::{EffectiveGrants, GrantTable, Grants};
 use crate::limits::Limits;
 use crate::load::Loader;
 use crate::manifest::{self, Manifest};
-use crate::precheck::{self, Outside};
-use crate::runtime::{Linked, Runtime};
+use crate::precheck::{self, ComponentInterface};
+use crate::runtime::{DescribeError, Linked, Runtime};
 use crate::store::Store;
 
 /// Whether a verdict other than pass keeps the model out of traffic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Importance {
+pub enum Enforcement {
     /// It does.
     Required,
     /// It is reported and nothing else.
     Advisory,
 }
 
-/// What a host is set up with.
+/// Set-up of a host.
 #[derive(Debug, Clone)]
 pub struct HostOptions {
     /// Where compiled components are kept, such as `~/.cache/vllm-rollback`.
@@ -65,8 +67,8 @@ pub(crate) struct Source {
     pub(crate) builtin: bool,
     pub(crate) wasm: Cow<'static, [u8]>,
     pub(crate) digest: String,
-    pub(crate) outside: Outside,
-    importance: Importance,
+    pub(crate) interface: ComponentInterface,
+    enforcement: Enforcement,
     parameters: Value,
 }
 
@@ -75,8 +77,8 @@ pub(crate) struct Loaded {
     pub(crate) manifest: Manifest,
     pub(crate) digest: String,
     pub(crate) builtin: bool,
-    pub(crate) importance: Importance,
-    pub(crate) grants: Arc<Effective>,
+    pub(crate) enforcement: Enforcement,
+    pub(crate) grants: Arc<EffectiveGrants>,
     pub(crate) linked: Linked,
     /// A JSON object.
     pub(crate) parameters: String,
@@ -95,7 +97,7 @@ pub struct Loading {
     pub describe: Duration,
 }
 
-/// What a component file is, for people who decide whether to grant it anything.
+/// Description of a component file, for people who decide whether to grant it anything.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Inspection {
     /// SHA-256, hex.
@@ -103,8 +105,8 @@ pub struct Inspection {
     /// Size of the file, bytes.
     pub bytes: usize,
     /// Contract version and imported interfaces, read from the binary.
-    pub outside: Outside,
-    /// What it says of itself.
+    pub interface: ComponentInterface,
+    /// Its own description.
     pub manifest: Manifest,
 }
 
@@ -151,46 +153,50 @@ impl PluginHost {
     ///
     /// # Errors
     /// `Usage` for a name that does not exist.
-    pub fn add_builtin(&mut self, name: &str, importance: Importance, parameters: Value) -> Result<(), Failure> {
+    pub fn add_builtin(&mut self, name: &str, enforcement: Enforcement, parameters: Value) -> Result<(), Failure> {
         let embedded = builtin::find(name).ok_or_else(|| {
             Failure::new(FailureKind::Usage, format!("there is no built-in check {name:?}"))
                 .next(format!("use one of: {}", BUILTINS.join(", ")))
         })?;
-        let outside = precheck::look(name, embedded.wasm, self.runtime.limits.component)?;
+        let interface = self.interface(name, embedded.wasm)?;
         self.add(Source {
             origin: name.to_owned(),
             builtin: true,
             wasm: Cow::Borrowed(embedded.wasm),
             digest: embedded.digest.to_owned(),
-            outside,
-            importance,
+            interface,
+            enforcement,
             parameters,
         })
     }
 
-    /// Adds a check from a component file. Reads it and looks at its outside; it is compiled by [`PluginHost::load`].
+    /// Adds a check from a component file. Reads it and at its interface; it is compiled by [`PluginHost::load`].
     ///
     /// # Errors
     /// `NotFound`, `Invalid` or `Usage`, with what to do about it.
-    pub fn add_file(&mut self, path: &Path, importance: Importance, parameters: Value) -> Result<(), Failure> {
-        let source = self.read(path, importance, parameters)?;
+    pub fn add_file(&mut self, path: &Path, enforcement: Enforcement, parameters: Value) -> Result<(), Failure> {
+        let source = self.read(path, enforcement, parameters)?;
         self.add(source)
     }
 
-    fn read(&self, path: &Path, importance: Importance, parameters: Value) -> Result<Source, Failure> {
+    fn read(&self, path: &Path, enforcement: Enforcement, parameters: Value) -> Result<Source, Failure> {
         let (origin, max) = (path.display().to_string(), self.runtime.limits.component);
         let wasm = crate::load::read_file(path, max)?;
-        let outside = precheck::look(&origin, &wasm, max)?;
+        let interface = self.interface(&origin, &wasm)?;
         let digest = crate::store::digest(&wasm);
         Ok(Source {
             origin,
             builtin: false,
             wasm: Cow::Owned(wasm),
             digest,
-            outside,
-            importance,
+            interface,
+            enforcement,
             parameters,
         })
+    }
+
+    fn interface(&self, name: &str, wasm: &[u8]) -> Result<ComponentInterface, Failure> {
+        precheck::inspect(name, wasm, self.runtime.limits.component, &capability::interfaces())
     }
 
     fn add(&mut self, source: Source) -> Result<(), Failure> {
@@ -227,7 +233,7 @@ impl PluginHost {
         let describe = start.elapsed().saturating_sub(load);
         let mut loaded: Vec<Arc<Loaded>> = Vec::new();
         for ((source, linked), manifest) in self.sources.iter().zip(linked).zip(manifests) {
-            let manifest = manifest.map_err(|fault| crate::load::broken(&source.origin, &fault))?;
+            let manifest = self.read_manifest(&source.origin, manifest)?;
             if let Some(same) = loaded.iter().find(|other| other.manifest.name == manifest.name) {
                 let what = format!(
                     "{} has the same name as another check: {}",
@@ -238,8 +244,8 @@ impl PluginHost {
             loaded.push(Arc::new(self.admit(source, linked, manifest)?));
         }
         let names: Vec<_> = loaded.iter().map(|check| check.manifest.name.as_str()).collect();
-        if let Some(stray) = self.grants.stray(&names) {
-            let what = format!("--grant {stray}=… is for no check of this run");
+        if let Some(unknown) = self.grants.unknown_check(&names) {
+            let what = format!("--grant {unknown}=… is for no check of this run");
             return Err(Failure::new(FailureKind::Usage, what).next(format!("the checks are: {}", names.join(", "))));
         }
         let kept = loaded.len() - compiled;
@@ -254,11 +260,16 @@ impl PluginHost {
         ))
     }
 
+    fn read_manifest(&self, origin: &str, said: Result<abi::Manifest, DescribeError>) -> Result<Manifest, Failure> {
+        let said = said.map_err(|error| crate::load::broken(origin, error))?;
+        Manifest::read(origin, said, &self.runtime.limits)
+    }
+
     /// Holds a check against its grants and parameters.
     fn admit(&self, source: &Source, linked: Linked, manifest: Manifest) -> Result<Loaded, Failure> {
-        let operator = self.grants.of(&manifest.name);
+        let operator = self.grants.for_check(&manifest.name);
         let granted = match (source.builtin, BUILTINS.contains(&manifest.name.as_str())) {
-            (true, _) => Grants::of(builtin::grants(&source.origin)),
+            (true, _) => Grants::from_capabilities(builtin::grants(&source.origin)),
             (false, false) => operator,
             (false, true) => {
                 let what = format!(
@@ -268,7 +279,7 @@ impl PluginHost {
                 return Err(Failure::new(FailureKind::Refused, what).next("give the plugin a name of its own"));
             }
         };
-        let grants = Effective::new(&manifest.name, &manifest.needs, granted);
+        let grants = EffectiveGrants::new(&manifest.name, &manifest.needs, granted);
         grants.complete()?;
         manifest::check_parameters(&manifest, &source.parameters)?;
         let parameters = if source.parameters.is_null() {
@@ -279,7 +290,7 @@ impl PluginHost {
         Ok(Loaded {
             digest: source.digest.clone(),
             builtin: source.builtin,
-            importance: source.importance,
+            enforcement: source.enforcement,
             grants: Arc::new(grants),
             manifest,
             linked,
@@ -292,7 +303,7 @@ impl PluginHost {
     /// # Errors
     /// As [`PluginHost::add_file`] and [`PluginHost::load`].
     pub async fn inspect(&self, path: &Path) -> Result<Inspection, Failure> {
-        let source = self.read(path, Importance::Advisory, Value::Null)?;
+        let source = self.read(path, Enforcement::Advisory, Value::Null)?;
         let (linked, _) = self.loader().link_all(std::slice::from_ref(&source)).await?;
         let Some(linked) = linked.first() else {
             return Err(Failure::new(
@@ -300,15 +311,11 @@ impl PluginHost {
                 format!("{} was not loaded", source.origin),
             ));
         };
-        let manifest = self
-            .runtime
-            .describe(linked)
-            .await
-            .map_err(|fault| crate::load::broken(&source.origin, &fault))?;
+        let manifest = self.read_manifest(&source.origin, self.runtime.describe(linked).await)?;
         Ok(Inspection {
             digest: source.digest,
             bytes: source.wasm.len(),
-            outside: source.outside,
+            interface: source.interface,
             manifest,
         })
     }

@@ -5,7 +5,7 @@
 //!                                  └──────────────── hit ───────────────┴→ link → describe → grants
 //!                                                                                             │
 //! verdict ← sanitise ← fault or answer ← runtime (fresh store, deadline, limits) ← one run ───┘
-//!                                           │ imports: log, clock, http, cluster, registry, metrics
+//!                                           │ capabilities: log, clock, http, cluster, registry, metrics
 //!                                           └→ egress policy → Reach (pods) · router · granted hosts
 //! ```
 //!
@@ -22,14 +22,13 @@ mod egress;
 mod fault;
 mod grants;
 mod host;
-mod imports;
+mod instance;
 mod limits;
 mod load;
 mod manifest;
 mod output;
 mod precheck;
 mod reach;
-mod run;
 mod runtime;
 mod sandbox;
 mod store;
@@ -37,14 +36,15 @@ mod untrusted;
 mod verdict;
 
 pub use builtin::BUILTINS;
+pub use capability::Capability;
 pub use checks::CheckRunner;
 pub use compile::{CHILD_ARGUMENT, Compiler, run_compile_child};
 pub use egress::Endpoint;
-pub use grants::{Capability, GrantTable, Grants};
-pub use host::{HostOptions, Importance, Inspection, Loading, PluginHost};
+pub use grants::{GrantTable, Grants};
+pub use host::{Enforcement, HostOptions, Inspection, Loading, PluginHost};
 pub use limits::Limits;
 pub use manifest::{Manifest, Scope};
-pub use precheck::{CONTRACT, Outside};
+pub use precheck::{CONTRACT, ComponentInterface};
 pub use reach::{
     Bearer, ClusterView, ContainerView, EventView, HttpRequest, HttpResponse, LogOf, PodAddress, PodView, Reach,
     ReachError, RouterReach, RouterWay, TrafficView,

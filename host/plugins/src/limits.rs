@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use wasmtime::ResourceLimiter;
-
 const MIB: usize = 1024 * 1024;
 
 /// Bounds for one run of one check. The defaults are far above what an honest check needs: measured, a Rust component
@@ -82,7 +80,7 @@ impl Default for Limits {
 /// A refused growth is an ordinary failure for the component, which may cope with it. The refusal is remembered, because
 /// what follows is mostly an `unreachable` that says nothing.
 #[derive(Debug)]
-pub(crate) struct Growth {
+pub(crate) struct ResourceLimiter {
     limits: Limits,
     memory: usize,
     elements: usize,
@@ -90,7 +88,7 @@ pub(crate) struct Growth {
     refusal: Option<String>,
 }
 
-impl Growth {
+impl ResourceLimiter {
     pub(crate) fn new(limits: &Limits) -> Self {
         Self {
             limits: limits.clone(),
@@ -107,7 +105,7 @@ impl Growth {
     }
 }
 
-impl ResourceLimiter for Growth {
+impl wasmtime::ResourceLimiter for ResourceLimiter {
     fn memory_growing(&mut self, current: usize, desired: usize, _maximum: Option<usize>) -> wasmtime::Result<bool> {
         self.last = desired.saturating_sub(current);
         let total = self.memory.saturating_add(self.last);
@@ -153,10 +151,12 @@ impl ResourceLimiter for Growth {
 
 #[cfg(test)]
 mod tests {
+    use wasmtime::ResourceLimiter as _;
+
     use super::*;
 
-    fn growth() -> Growth {
-        Growth::new(&Limits {
+    fn growth() -> ResourceLimiter {
+        ResourceLimiter::new(&Limits {
             memory: 10 * MIB,
             table_elements: 100,
             ..Limits::default()

@@ -9,9 +9,8 @@ use vllm_rollback_engine::failure::{Failure, FailureKind};
 use wasmtime::component::Component;
 
 use crate::compile::Compiler;
-use crate::fault::Fault;
 use crate::host::Source;
-use crate::runtime::{Linked, Runtime};
+use crate::runtime::{DescribeError, Linked, Runtime};
 use crate::store::{self, Store, StoreError};
 
 /// What loading needs.
@@ -34,7 +33,7 @@ impl Loader<'_> {
                 let what = format!("plugin {} does not fit this tool", source.origin);
                 Failure::new(FailureKind::Invalid, what)
                     .because(why)
-                    .next("build it against this tool's `wit/plugin.wit`")
+                    .next(if source.interface.is_newer() { NEWER } else { REBUILD })
             })
         });
         Ok((linked.collect::<Result<_, _>>()?, missing.len()))
@@ -84,16 +83,23 @@ impl Loader<'_> {
     }
 }
 
+const REBUILD: &str = "build it against this tool's `wit/plugin.wit`";
+const NEWER: &str = "use a newer kubectl vllm-rollback: the plugin was built for a later contract";
+
 /// A component that could not even say what it is.
-pub(crate) fn broken(origin: &str, fault: &Fault) -> Failure {
-    let failure = Failure::new(
-        FailureKind::Invalid,
-        format!("plugin {origin} cannot be used: {}", fault.what),
-    );
-    fault
-        .evidence
-        .iter()
-        .fold(failure, |failure, line| failure.because(line.as_str()))
+pub(crate) fn broken(origin: &str, error: DescribeError) -> Failure {
+    let cannot = |what: &str| Failure::new(FailureKind::Invalid, format!("plugin {origin} cannot be used: {what}"));
+    match error {
+        DescribeError::OtherTypes(why) => {
+            cannot("it was built against a draft of the contract; its functions have other types")
+                .because(why)
+                .next(REBUILD)
+        }
+        DescribeError::Fault(fault) => fault
+            .evidence
+            .iter()
+            .fold(cannot(&fault.what), |failure, line| failure.because(line.as_str())),
+    }
 }
 
 /// Reads an ordinary file of at most `max` bytes.

@@ -1,4 +1,7 @@
-//! What a check says of itself, checked before any of it is believed.
+//! A check's description of itself, checked before any of it is believed.
+//!
+//! Words that this tool does not know are refused, never passed over: a need that is not understood is not granted, and a check
+//! that would run at another time or on something else proves nothing.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -8,7 +11,7 @@ use vllm_rollback_engine::check::Phase;
 use vllm_rollback_engine::failure::{Failure, FailureKind};
 use vllm_rollback_plugin_abi::vllm_rollback::plugin::types as abi;
 
-use crate::grants::Capability;
+use crate::capability::Capability;
 use crate::limits::Limits;
 use crate::untrusted;
 
@@ -27,6 +30,17 @@ pub enum Scope {
     /// Once for the release.
     PerRelease,
 }
+
+/// Words of the contract.
+pub(crate) const PHASES: [(&str, Phase); 3] = [
+    ("direct", Phase::Direct),
+    ("routed", Phase::Routed),
+    ("observe", Phase::Observe),
+];
+const SCOPES: [(&str, Scope); 2] = [("per-pod", Scope::PerPod), ("per-release", Scope::PerRelease)];
+
+/// Key of the manifest's `extra` under which stands the oldest version of the tool that knows all needs.
+const TOOL_VERSION: &str = "tool-version";
 
 /// A check's own description, validated.
 #[derive(Debug, Clone, PartialEq)]
@@ -52,32 +66,54 @@ pub struct Manifest {
 }
 
 impl Manifest {
-    /// Checks what a component said; the text of an error continues "its manifest …".
-    pub(crate) fn read(said: abi::Manifest, limits: &Limits) -> Result<Self, String> {
+    /// Checks what the component of this origin said.
+    ///
+    /// # Errors
+    /// `Invalid` for a manifest that makes no sense; `Refused` for a word that this tool does not know, with the version of the
+    /// tool that does, as far as the manifest tells.
+    pub(crate) fn read(origin: &str, said: abi::Manifest, limits: &Limits) -> Result<Self, Failure> {
+        let parsed = Self::parse(&said, limits);
+        parsed.map_err(|error| match error {
+            Unusable::Nonsense(what) => Failure::new(
+                FailureKind::Invalid,
+                format!("plugin {origin} cannot be used: its manifest {what}"),
+            ),
+            Unusable::Unknown { check, asks, known } => {
+                let tool = env!("CARGO_PKG_VERSION");
+                let what =
+                    format!("plugin {origin} cannot be used: check {check} {asks}, which this tool does not know");
+                Failure::new(FailureKind::Refused, what)
+                    .because(format!("kubectl vllm-rollback {tool} knows {known}"))
+                    .next(match newer_tool(&said.extra, tool) {
+                        Some(version) => format!("use kubectl vllm-rollback {version} or newer"),
+                        None => format!("use a newer kubectl vllm-rollback, or a version of {check} that does without"),
+                    })
+            }
+        })
+    }
+
+    fn parse(said: &abi::Manifest, limits: &Limits) -> Result<Self, Unusable> {
         let timeout = Duration::from_millis(said.default_timeout_ms.into());
         if timeout < SHORTEST_RUN || timeout > limits.longest_run {
             let (shortest, longest) = (SHORTEST_RUN.as_millis(), limits.longest_run.as_millis());
-            return Err(format!(
-                "wants a deadline of {} ms; {shortest} to {longest} ms are possible",
-                timeout.as_millis()
-            ));
+            let wanted = timeout.as_millis();
+            return Err(format!("wants a deadline of {wanted} ms; {shortest} to {longest} ms are possible").into());
         }
-        let mut needs = BTreeSet::new();
-        for need in said.needs {
-            if !needs.insert(capability(need)) {
-                return Err(format!("names the need `{}` twice", capability(need)));
-            }
-        }
+        let name = name(&said.name)?;
+        let unknown = |asks: String, known: String| Unusable::Unknown {
+            check: name.clone(),
+            asks,
+            known,
+        };
         Ok(Self {
-            name: name(&said.name)?,
             version: version(&said.version)?,
             description: untrusted::line(untrusted::head(&said.description, 4096), 200),
-            phase: phase(said.phase),
-            scope: match said.scope {
-                abi::Scope::PerPod => Scope::PerPod,
-                abi::Scope::PerRelease => Scope::PerRelease,
-            },
-            needs,
+            phase: find(&PHASES, &said.phase)
+                .map_err(|known| unknown(format!("runs in phase `{}`", short(&said.phase)), known))?,
+            scope: find(&SCOPES, &said.scope)
+                .map_err(|known| unknown(format!("runs `{}`", short(&said.scope)), known))?,
+            needs: needs(&said.needs)?
+                .map_err(|need| unknown(format!("needs `{}`", short(need)), Capability::words()))?,
             parameters_schema: schema(&said.parameters_schema)?,
             timeout,
             extra: said
@@ -86,8 +122,56 @@ impl Manifest {
                 .take(32)
                 .map(|(key, value)| (short(key), short(value)))
                 .collect(),
+            name,
         })
     }
+}
+
+/// Why a manifest is not taken.
+enum Unusable {
+    /// Continues "its manifest …".
+    Nonsense(String),
+    /// It has a word that a newer tool may know.
+    Unknown {
+        check: String,
+        /// Continues the check's name, with the word: "needs `x`".
+        asks: String,
+        known: String,
+    },
+}
+
+impl From<String> for Unusable {
+    fn from(what: String) -> Self {
+        Self::Nonsense(what)
+    }
+}
+
+/// Meaning of a word, or the words that there are.
+fn find<T: Copy>(known: &[(&str, T)], word: &str) -> Result<T, String> {
+    let found = known.iter().find(|(one, _)| *one == word);
+    let words = || known.iter().map(|(one, _)| *one).collect::<Vec<_>>().join(", ");
+    found.map(|(_, meaning)| *meaning).ok_or_else(words)
+}
+
+/// The capabilities, or the first word that is none.
+fn needs(words: &[String]) -> Result<Result<BTreeSet<Capability>, &String>, String> {
+    let mut needs = BTreeSet::new();
+    for word in words {
+        let Some(capability) = Capability::from_word(word) else {
+            return Ok(Err(word));
+        };
+        if !needs.insert(capability) {
+            return Err(format!("names the need `{capability}` twice"));
+        }
+    }
+    Ok(Ok(needs))
+}
+
+/// The version that the manifest names as the oldest for its needs, if that is newer than this tool.
+fn newer_tool(extra: &[(String, String)], tool: &str) -> Option<semver::Version> {
+    let (_, version) = extra.iter().find(|(key, _)| key == TOOL_VERSION)?;
+    let version = semver::Version::parse(version).ok()?;
+    (version > semver::Version::parse(tool).ok()?).then_some(version)
 }
 
 fn short(text: &str) -> String {
@@ -126,25 +210,6 @@ fn schema(schema: &str) -> Result<Value, String> {
         Ok(value @ Value::Object(_)) => Ok(value),
         Ok(_) => Err("has a parameter schema that is no JSON object".to_owned()),
         Err(error) => Err(format!("has a parameter schema that is not JSON: {error}")),
-    }
-}
-
-fn phase(phase: abi::Phase) -> Phase {
-    match phase {
-        abi::Phase::Direct => Phase::Direct,
-        abi::Phase::Routed => Phase::Routed,
-        abi::Phase::Observe => Phase::Observe,
-    }
-}
-
-fn capability(capability: abi::Capability) -> Capability {
-    match capability {
-        abi::Capability::Pod => Capability::Pod,
-        abi::Capability::Router => Capability::Router,
-        abi::Capability::Cluster => Capability::Cluster,
-        abi::Capability::Registry => Capability::Registry,
-        abi::Capability::Metrics => Capability::Metrics,
-        abi::Capability::Host => Capability::Host,
     }
 }
 
@@ -208,24 +273,28 @@ mod tests {
             name: "probe".to_owned(),
             version: "1.0.0".to_owned(),
             description: "Asks.\nTwice.".to_owned(),
-            phase: abi::Phase::Direct,
-            scope: abi::Scope::PerPod,
-            needs: vec![abi::Capability::Pod],
+            phase: "direct".to_owned(),
+            scope: "per-pod".to_owned(),
+            needs: vec!["pod".to_owned()],
             parameters_schema: "{}".to_owned(),
             default_timeout_ms: 2000,
             extra: vec![],
         }
     }
 
-    fn refusal(change: impl FnOnce(&mut abi::Manifest)) -> String {
+    fn failure(change: impl FnOnce(&mut abi::Manifest)) -> Failure {
         let mut said = said();
         change(&mut said);
-        Manifest::read(said, &Limits::default()).unwrap_err()
+        Manifest::read("probe.wasm", said, &Limits::default()).unwrap_err()
+    }
+
+    fn refusal(change: impl FnOnce(&mut abi::Manifest)) -> String {
+        failure(change).what
     }
 
     #[test]
     fn a_good_manifest_is_taken_as_it_is_but_its_text_is_cleaned() {
-        let manifest = Manifest::read(said(), &Limits::default()).unwrap();
+        let manifest = Manifest::read("probe.wasm", said(), &Limits::default()).unwrap();
         assert_eq!(manifest.description, "Asks. Twice.");
         assert_eq!(
             (manifest.scope, manifest.timeout),
@@ -281,13 +350,61 @@ mod tests {
 
     #[test]
     fn a_need_is_named_once() {
-        assert!(refusal(|said| said.needs.push(abi::Capability::Pod)).contains("`pod` twice"));
+        assert!(refusal(|said| said.needs.push("pod".to_owned())).contains("`pod` twice"));
+    }
+
+    #[test]
+    fn a_need_that_is_not_known_is_refused_by_name_with_the_version_that_knows_it() {
+        let refused = failure(|said| {
+            said.needs.push("tomorrow".to_owned());
+            said.extra = vec![("tool-version".to_owned(), "99.1.0".to_owned())];
+        });
+        assert_eq!(refused.kind, FailureKind::Refused);
+        assert_eq!(
+            refused.what,
+            "plugin probe.wasm cannot be used: check probe needs `tomorrow`, which this tool does not know"
+        );
+        assert!(
+            refused.why[0].ends_with("knows pod, router, cluster, registry, metrics, host"),
+            "{refused}"
+        );
+        assert_eq!(refused.next, ["use kubectl vllm-rollback 99.1.0 or newer"]);
+    }
+
+    #[test]
+    fn a_version_that_is_not_newer_or_is_none_is_not_repeated() {
+        for version in ["0.0.1", env!("CARGO_PKG_VERSION"), "\u{1b}[31m"] {
+            let refused = failure(|said| {
+                said.needs = vec!["tomorrow".to_owned()];
+                said.extra = vec![("tool-version".to_owned(), version.to_owned())];
+            });
+            assert_eq!(
+                refused.next,
+                ["use a newer kubectl vllm-rollback, or a version of probe that does without"]
+            );
+        }
+    }
+
+    #[test]
+    fn words_that_are_not_known_are_refused_whatever_they_look_like() {
+        for word in ["", "Direct", "direct ", "direct\u{1b}[8m", "per-pod", "soak"] {
+            let refused = failure(|said| said.phase = word.to_owned());
+            assert_eq!(refused.kind, FailureKind::Refused, "{word:?}");
+            assert!(refused.what.contains("runs in phase `"), "{refused}");
+            assert!(!refused.what.contains('\u{1b}'), "{refused}");
+            assert_eq!(
+                failure(|said| said.needs = vec![word.to_owned()]).kind,
+                FailureKind::Refused
+            );
+        }
+        assert!(refusal(|said| said.scope = "per-node".to_owned()).contains("check probe runs `per-node`, which"));
     }
 
     #[test]
     fn a_wrong_parameter_is_found_before_the_check_runs() {
         let schema = json!({"properties": {"prompt": {"type": "string"}}, "additionalProperties": false});
         let manifest = Manifest::read(
+            "probe.wasm",
             abi::Manifest {
                 parameters_schema: schema.to_string(),
                 ..said()

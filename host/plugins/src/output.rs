@@ -63,7 +63,7 @@ impl LogLines {
 /// Takes a stream of any length and keeps its start and its end: the end is where a panic tells why. The rest is swallowed,
 /// because wasmtime's own `MemoryOutputPipe` fails when it is full, and then the component panics for having printed.
 #[derive(Debug, Clone)]
-pub(crate) struct Captured {
+pub(crate) struct BoundedOutput {
     kept: Arc<Mutex<Kept>>,
 }
 
@@ -75,7 +75,7 @@ struct Kept {
     swallowed: bool,
 }
 
-impl Captured {
+impl BoundedOutput {
     pub(crate) fn new(bytes: usize) -> Self {
         let kept = Kept {
             each: bytes / 2,
@@ -112,13 +112,13 @@ impl Captured {
     }
 }
 
-impl IsTerminal for Captured {
+impl IsTerminal for BoundedOutput {
     fn is_terminal(&self) -> bool {
         false
     }
 }
 
-impl StdoutStream for Captured {
+impl StdoutStream for BoundedOutput {
     fn async_stream(&self) -> Box<dyn AsyncWrite + Send + Sync> {
         Box::new(self.clone())
     }
@@ -128,7 +128,7 @@ impl StdoutStream for Captured {
     }
 }
 
-impl OutputStream for Captured {
+impl OutputStream for BoundedOutput {
     fn write(&mut self, bytes: Bytes) -> StreamResult<()> {
         self.take(&bytes);
         Ok(())
@@ -144,11 +144,11 @@ impl OutputStream for Captured {
 }
 
 #[async_trait::async_trait]
-impl Pollable for Captured {
+impl Pollable for BoundedOutput {
     async fn ready(&mut self) {}
 }
 
-impl AsyncWrite for Captured {
+impl AsyncWrite for BoundedOutput {
     fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         self.take(bytes);
         Poll::Ready(Ok(bytes.len()))
@@ -187,7 +187,7 @@ mod tests {
 
     #[test]
     fn start_and_end_of_a_flood_are_kept() {
-        let stream = Captured::new(20);
+        let stream = BoundedOutput::new(20);
         stream.take(b"start ");
         for _ in 0..1000 {
             stream.take(b"middle middle ");
@@ -203,7 +203,7 @@ mod tests {
 
     #[test]
     fn what_fits_is_kept_whole() {
-        let stream = Captured::new(20);
+        let stream = BoundedOutput::new(20);
         stream.take(b"0123456789");
         stream.take(b"abcdef");
         assert_eq!(stream.text(), "0123456789abcdef");

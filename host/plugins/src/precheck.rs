@@ -1,18 +1,17 @@
-//! A look at a component's outside before anything of it is compiled.
+//! The interface of a component, read before anything of it is compiled.
 //!
 //! Compiling costs seconds and cannot be stopped from within, so what can be told from the first few sections is told first,
 //! in words: that a file is no component, for which contract it was built, which interfaces it wants. What a check *can* use
 //! is read here from its imports; what it *may* use is decided by grants.
 
-use std::collections::BTreeSet;
-
 use vllm_rollback_engine::failure::{Failure, FailureKind};
 use wasmparser::{Parser, Payload};
 
-use crate::capability::Capability;
-
 /// The contract that this host speaks; the patch level adds only functions and interfaces.
 pub const CONTRACT: &str = "0.1";
+
+/// The same with its patch level.
+const VERSION: semver::Version = semver::Version::new(0, 1, 0);
 
 const PACKAGE: &str = "vllm-rollback:plugin";
 const PREVIEW: &str = "0.2";
@@ -20,37 +19,34 @@ const PREVIEW: &str = "0.2";
 /// Longest name of an import, bytes.
 const MAX_NAME: usize = 120;
 
-/// What the outside of a component shows.
+/// Imports and exports of a component.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Outside {
+pub struct ComponentInterface {
     /// Interfaces it imports: `vllm-rollback:plugin/http@0.1.0`.
     pub imports: Vec<String>,
     /// The version of the contract that it exports `check` of.
     pub contract: String,
 }
 
-impl Outside {
-    /// The capabilities whose interfaces it imports; `http` alone could be for a pod, the router or a host.
-    pub fn could_use(&self) -> BTreeSet<Capability> {
-        let mut found = BTreeSet::new();
-        for import in &self.imports {
-            match interface_of(import, PACKAGE).map(|(interface, _)| interface) {
-                Some("http") => found.extend([Capability::Pod, Capability::Router, Capability::Host]),
-                Some("cluster") => found.extend([Capability::Cluster]),
-                Some("registry") => found.extend([Capability::Registry]),
-                Some("metrics") => found.extend([Capability::Metrics]),
-                _ => {}
-            }
-        }
-        found
+impl ComponentInterface {
+    /// The interfaces of the contract among its imports.
+    pub(crate) fn interfaces(&self) -> impl Iterator<Item = &str> {
+        let ours = self.imports.iter().filter_map(|import| interface_of(import, PACKAGE));
+        ours.map(|(interface, _)| interface)
+    }
+
+    /// Built for a later patch level of the contract, which may have interfaces and functions that this tool does not have.
+    pub(crate) fn is_newer(&self) -> bool {
+        semver::Version::parse(&self.contract).is_ok_and(|built_for| built_for > VERSION)
     }
 }
 
-/// Looks at a component of at most `max` bytes; `name` is for texts.
+/// Reads the interface of a component of at most `max` bytes; `name` is for texts, `known` are the contract's interfaces that
+/// this tool has.
 ///
 /// # Errors
 /// `Invalid`, and what to do: not a component, truncated, built for another contract, imports of something unknown.
-pub(crate) fn look(name: &str, wasm: &[u8], max: usize) -> Result<Outside, Failure> {
+pub(crate) fn inspect(name: &str, wasm: &[u8], max: usize, known: &[&str]) -> Result<ComponentInterface, Failure> {
     let invalid = |what: String| Failure::new(FailureKind::Invalid, format!("{name} {what}"));
     if wasm.len() > max {
         return Err(invalid(format!("has {} bytes; a component may have {max}", wasm.len())));
@@ -62,7 +58,7 @@ pub(crate) fn look(name: &str, wasm: &[u8], max: usize) -> Result<Outside, Failu
         return Err(invalid("is a core WebAssembly module, not a component".to_owned())
             .next("build it for wasm32-wasip2, or wrap it with `wasm-tools component new`"));
     }
-    let (imports, exports) = outside(wasm).map_err(|error| {
+    let (imports, exports) = names(wasm).map_err(|error| {
         let what = if error.message().contains("unexpected end") {
             "is truncated"
         } else {
@@ -73,14 +69,14 @@ pub(crate) fn look(name: &str, wasm: &[u8], max: usize) -> Result<Outside, Failu
             .next("build or download it again")
     })?;
     for import in &imports {
-        check_import(import).map_err(&invalid)?;
+        check_import(import, known).map_err(&invalid)?;
     }
     let contract = contract(&exports).map_err(|what| {
         invalid(what).next(format!(
             "build it against {PACKAGE}@{CONTRACT} (`wit/plugin.wit` of this tool)"
         ))
     })?;
-    Ok(Outside { imports, contract })
+    Ok(ComponentInterface { imports, contract })
 }
 
 fn not_wasm(wasm: &[u8]) -> Option<&'static str> {
@@ -97,7 +93,7 @@ fn not_wasm(wasm: &[u8]) -> Option<&'static str> {
 }
 
 /// Names of imports and exports of the outermost component.
-fn outside(wasm: &[u8]) -> wasmparser::Result<(Vec<String>, Vec<String>)> {
+fn names(wasm: &[u8]) -> wasmparser::Result<(Vec<String>, Vec<String>)> {
     let (mut imports, mut exports, mut depth) = (Vec::new(), Vec::new(), 0_u32);
     for payload in Parser::new(0).parse_all(wasm) {
         match payload? {
@@ -132,8 +128,7 @@ fn is_of(version: &str, track: &str) -> bool {
         .is_some_and(|patch| !patch.is_empty() && patch.bytes().all(|b| b.is_ascii_digit()))
 }
 
-fn check_import(import: &str) -> Result<(), String> {
-    const OURS: [&str; 7] = ["types", "log", "clock", "http", "cluster", "registry", "metrics"];
+fn check_import(import: &str, known: &[&str]) -> Result<(), String> {
     const WASI: [&str; 6] = [
         "wasi:cli",
         "wasi:clocks",
@@ -148,9 +143,11 @@ fn check_import(import: &str) -> Result<(), String> {
         return Err(format!("imports {shown}, which this tool does not have"));
     }
     if let Some((interface, version)) = interface_of(import, PACKAGE) {
-        return match (is_of(version, CONTRACT), OURS.contains(&interface)) {
+        return match (is_of(version, CONTRACT), known.contains(&interface)) {
             (true, true) => Ok(()),
-            (true, false) => Err(format!("imports {shown}, which this tool does not have")),
+            (true, false) => Err(format!(
+                "imports {shown}, which this tool does not have; a newer one may"
+            )),
             (false, _) => Err(built_for(version)),
         };
     }
@@ -197,6 +194,7 @@ mod tests {
     use super::*;
 
     const MAX: usize = 1024 * 1024;
+    const KNOWN: [&str; 4] = ["types", "log", "http", "metrics"];
 
     fn wat(text: &str) -> Vec<u8> {
         wat::parse_str(text).unwrap()
@@ -213,7 +211,7 @@ mod tests {
     }
 
     fn refusal(wasm: &[u8]) -> String {
-        look("x.wasm", wasm, MAX).unwrap_err().to_string()
+        inspect("x.wasm", wasm, MAX, &KNOWN).unwrap_err().to_string()
     }
 
     #[test]
@@ -256,35 +254,48 @@ mod tests {
     }
 
     #[test]
-    fn what_a_component_could_use_is_read_from_its_imports() {
+    fn imports_and_the_contracts_version_are_read() {
         let imports = [
             "vllm-rollback:plugin/log@0.1.0",
             "vllm-rollback:plugin/metrics@0.1.4",
             "wasi:io/streams@0.2.3",
         ];
-        let outside = look("x.wasm", &component(&imports, "vllm-rollback:plugin/check@0.1.7"), MAX).unwrap();
-        assert_eq!(outside.could_use(), BTreeSet::from([Capability::Metrics]));
-        assert_eq!(outside.contract, "0.1.7");
-        assert_eq!(outside.imports, imports);
+        let wasm = component(&imports, "vllm-rollback:plugin/check@0.1.7");
+        let interface = inspect("x.wasm", &wasm, MAX, &KNOWN).unwrap();
+        assert_eq!(interface.contract, "0.1.7");
+        assert!(interface.is_newer());
+        assert_eq!(interface.imports, imports);
+        assert_eq!(interface.interfaces().collect::<Vec<_>>(), ["log", "metrics"]);
+    }
+
+    #[test]
+    fn the_version_is_that_of_the_contract() {
+        let contract = include_str!("../../../wit/plugin.wit");
+        assert!(contract.contains(&format!("package {PACKAGE}@{VERSION};")));
     }
 
     #[test]
     fn imports_of_nested_components_are_not_its_own() {
         let text = "(component (component (import \"wasi:http/types@0.2.0\" (instance)))
             (instance $i) (export \"vllm-rollback:plugin/check@0.1.0\" (instance $i)))";
-        assert!(look("x.wasm", &wat(text), MAX).unwrap().imports.is_empty());
+        assert!(inspect("x.wasm", &wat(text), MAX, &KNOWN).unwrap().imports.is_empty());
     }
 
     #[test]
     fn a_file_that_is_too_large_is_not_even_parsed() {
-        assert!(look("x.wasm", b"0123456789", 9).unwrap_err().what.contains("10 bytes"));
+        assert!(
+            inspect("x.wasm", b"0123456789", 9, &KNOWN)
+                .unwrap_err()
+                .what
+                .contains("10 bytes")
+        );
     }
 
     proptest! {
         #[test]
         fn any_bytes_are_judged_without_a_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
-            let _ = look("x", &bytes, MAX);
-            let _ = look("x", &[b"\0asm\x0d\0\x01\0".as_slice(), &bytes].concat(), MAX);
+            let _ = inspect("x", &bytes, MAX, &KNOWN);
+            let _ = inspect("x", &[b"\0asm\x0d\0\x01\0".as_slice(), &bytes].concat(), MAX, &KNOWN);
         }
 
         #[test]
@@ -292,7 +303,7 @@ mod tests {
             let mut wasm = component(&["vllm-rollback:plugin/log@0.1.0"], "vllm-rollback:plugin/check@0.1.0");
             let at = at % wasm.len();
             wasm[at] = to;
-            let _ = look("x", &wasm, MAX);
+            let _ = inspect("x", &wasm, MAX, &KNOWN);
         }
     }
 }

@@ -9,17 +9,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use vllm_rollback_engine::failure::{Failure, FailureKind};
-use vllm_rollback_plugin_abi::PluginPre;
 use vllm_rollback_plugin_abi::vllm_rollback::plugin::types as abi;
-use wasmtime::component::{Component, Linker};
+use vllm_rollback_plugin_abi::{Plugin, PluginIndices, PluginPre};
+use wasmtime::component::{Component, HasSelf, Linker};
 use wasmtime::{Engine, Store, UpdateDeadline};
 
 use crate::fault::{DeadlinePassed, Fault};
-use crate::grants::Effective;
-use crate::imports;
+use crate::grants::EffectiveGrants;
+use crate::instance::{CheckInstance, CheckTarget};
 use crate::limits::Limits;
-use crate::manifest::Manifest;
-use crate::run::{Run, Subject};
 use crate::sandbox::{TICK, Ticker, engine};
 
 /// How much longer the outer timer is.
@@ -29,15 +27,29 @@ const GRACE: Duration = Duration::from_millis(250);
 pub(crate) struct Runtime {
     pub(crate) engine: Engine,
     pub(crate) limits: Limits,
-    linker: Linker<Run>,
+    linker: Linker<CheckInstance>,
     _ticker: Ticker,
 }
 
 /// A component that is linked and can be instantiated at once.
-pub(crate) type Linked = PluginPre<Run>;
+pub(crate) type Linked = PluginPre<CheckInstance>;
 
-/// What a run ended with.
-pub(crate) struct Ended {
+/// Why a component does not say what it is.
+pub(crate) enum DescribeError {
+    /// What it exports has the contract's names and other types; wasmtime's text.
+    OtherTypes(String),
+    Fault(Fault),
+}
+
+/// All interfaces of the contract, and all of WASI 0.2: leaving parts of it out keeps the standard libraries of Rust, Python
+/// and JavaScript from linking. What it can reach is nothing; see [`CheckInstance::new`].
+fn link_imports(linker: &mut Linker<CheckInstance>) -> wasmtime::Result<()> {
+    wasmtime_wasi::p2::add_to_linker_async(linker)?;
+    Plugin::add_to_linker::<_, HasSelf<CheckInstance>>(linker, |instance| instance)
+}
+
+/// End of a run.
+pub(crate) struct CheckExit {
     pub(crate) result: Result<abi::Verdict, Fault>,
     pub(crate) log: Vec<String>,
     pub(crate) denial: Option<String>,
@@ -47,7 +59,7 @@ impl Runtime {
     pub(crate) fn new(limits: Limits) -> Result<Self, Failure> {
         let engine = engine()?;
         let mut linker = Linker::new(&engine);
-        imports::link(&mut linker).map_err(|error| {
+        link_imports(&mut linker).map_err(|error| {
             Failure::new(FailureKind::Internal, "the interfaces for checks do not fit together")
                 .because(error.to_string())
         })?;
@@ -67,33 +79,41 @@ impl Runtime {
     }
 
     /// Asks a component what it is.
-    pub(crate) async fn describe(&self, linked: &Linked) -> Result<Manifest, Fault> {
+    pub(crate) async fn describe(&self, linked: &Linked) -> Result<abi::Manifest, DescribeError> {
         let deadline = self.limits.describe;
-        let mut store = self.store(None, Arc::new(Effective::nothing()), deadline);
+        let mut store = self.store(None, Arc::new(EffectiveGrants::nothing()), deadline);
         let said = within(deadline, async {
-            let plugin = linked.instantiate_async(&mut store).await?;
-            plugin.vllm_rollback_plugin_check().call_describe(&mut store).await
+            let pre = linked.instance_pre();
+            let instance = pre.instantiate_async(&mut store).await?;
+            // Types are compared here and not when it is linked; with a difference, nothing of it has run that it exports.
+            match PluginIndices::new(pre)?.load(&mut store, &instance) {
+                Err(error) => Ok(Err(error)),
+                Ok(plugin) => Ok(Ok(plugin
+                    .vllm_rollback_plugin_check()
+                    .call_describe(&mut store)
+                    .await?)),
+            }
         });
-        let said = match said.await {
-            Ok(said) => said,
-            Err(error) => return Err(explain(error, deadline, store.data())),
-        };
-        Manifest::read(said, &self.limits).map_err(|what| Fault {
-            what: format!("its manifest {what}"),
-            evidence: Vec::new(),
-        })
+        match said.await {
+            Ok(Ok(said)) => Ok(said),
+            Ok(Err(error)) => Err(DescribeError::OtherTypes(crate::untrusted::line(
+                &format!("{error:#}"),
+                400,
+            ))),
+            Err(error) => Err(DescribeError::Fault(explain(error, deadline, store.data()))),
+        }
     }
 
     /// Runs a check once.
     pub(crate) async fn validate(
         &self,
         linked: &Linked,
-        subject: Subject,
-        grants: Arc<Effective>,
+        target: CheckTarget,
+        grants: Arc<EffectiveGrants>,
         context: &abi::Context,
         deadline: Duration,
-    ) -> Ended {
-        let mut store = self.store(Some(subject), grants, deadline);
+    ) -> CheckExit {
+        let mut store = self.store(Some(target), grants, deadline);
         let verdict = within(deadline, async {
             let plugin = linked.instantiate_async(&mut store).await?;
             plugin
@@ -106,15 +126,20 @@ impl Runtime {
             Err(error) => Err(explain(error, deadline, store.data())),
         };
         let run = store.into_data();
-        Ended {
+        CheckExit {
             result,
             log: run.log.into_lines(),
             denial: run.denial,
         }
     }
 
-    fn store(&self, subject: Option<Subject>, grants: Arc<Effective>, deadline: Duration) -> Store<Run> {
-        let mut store = Store::new(&self.engine, Run::new(subject, grants, &self.limits, deadline));
+    fn store(
+        &self,
+        target: Option<CheckTarget>,
+        grants: Arc<EffectiveGrants>,
+        deadline: Duration,
+    ) -> Store<CheckInstance> {
+        let mut store = Store::new(&self.engine, CheckInstance::new(target, grants, &self.limits, deadline));
         store.limiter(|run| &mut run.growth);
         store.set_hostcall_fuel(self.limits.bytes_per_call);
         store.set_max_component_handles(self.limits.handles);
@@ -142,6 +167,6 @@ async fn within<T>(
     }
 }
 
-fn explain(error: Option<wasmtime::Error>, deadline: Duration, run: &Run) -> Fault {
+fn explain(error: Option<wasmtime::Error>, deadline: Duration, run: &CheckInstance) -> Fault {
     error.map_or_else(|| Fault::late(deadline), |error| Fault::of(&error, run))
 }

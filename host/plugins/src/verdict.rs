@@ -3,7 +3,7 @@
 use vllm_rollback_engine::check::{Measurement, Outcome, Phase, Verdict};
 use vllm_rollback_plugin_abi::vllm_rollback::plugin::types as abi;
 
-use crate::runtime::Ended;
+use crate::runtime::CheckExit;
 use crate::untrusted;
 
 /// Bounds of what a verdict holds.
@@ -14,16 +14,16 @@ const MEASUREMENTS: usize = 32;
 const NAME: usize = 64;
 const UNIT: usize = 16;
 
-/// Who ran, for a verdict.
+/// Check and pod that a verdict is of.
 #[derive(Debug, Clone)]
-pub(crate) struct Of {
+pub(crate) struct VerdictHeader {
     pub(crate) check: String,
     pub(crate) phase: Phase,
     pub(crate) required: bool,
     pub(crate) pod: Option<String>,
 }
 
-impl Of {
+impl VerdictHeader {
     /// The verdict of a check that could not run.
     pub(crate) fn error(self, summary: String) -> Verdict {
         Verdict {
@@ -41,7 +41,7 @@ impl Of {
     }
 
     /// The verdict of a run that ended.
-    pub(crate) fn ended(self, ended: Ended, seconds: f64) -> Verdict {
+    pub(crate) fn ended(self, ended: CheckExit, seconds: f64) -> Verdict {
         let mut verdict = match ended.result {
             Ok(answer) => self.answered(answer),
             Err(fault) => Verdict {
@@ -64,13 +64,16 @@ impl Of {
     }
 
     fn answered(self, answer: abi::Verdict) -> Verdict {
-        let outcome = match answer.outcome {
-            abi::Outcome::Pass => Outcome::Pass,
-            abi::Outcome::Fail => Outcome::Fail,
-            abi::Outcome::Inconclusive => Outcome::Inconclusive,
-            abi::Outcome::Error => Outcome::Error,
+        let known = OUTCOMES.iter().find(|(word, _)| *word == answer.outcome);
+        let (outcome, summary) = match known {
+            Some((_, outcome)) => (*outcome, bounded(&answer.summary, SUMMARY)),
+            // It may mean anything, so it lets nothing pass.
+            None => {
+                let said = bounded(&answer.outcome, NAME);
+                let summary = format!("no verdict: it answered {said:?}, which is no outcome that this tool knows");
+                (Outcome::Error, summary)
+            }
         };
-        let summary = bounded(&answer.summary, SUMMARY);
         let evidence = answer.evidence.iter().map(|line| bounded(line, EVIDENCE_LINE));
         Verdict {
             outcome,
@@ -105,13 +108,17 @@ fn measurement(said: abi::Measurement) -> Option<Measurement> {
     })
 }
 
+/// The contract's words.
+const OUTCOMES: [(&str, Outcome); 4] = [
+    ("pass", Outcome::Pass),
+    ("fail", Outcome::Fail),
+    ("inconclusive", Outcome::Inconclusive),
+    ("error", Outcome::Error),
+];
+
 fn word(outcome: Outcome) -> &'static str {
-    match outcome {
-        Outcome::Pass => "pass",
-        Outcome::Fail => "fail",
-        Outcome::Inconclusive => "inconclusive",
-        Outcome::Error => "error",
-    }
+    let found = OUTCOMES.iter().find(|(_, one)| *one == outcome);
+    found.map_or("error", |(word, _)| word)
 }
 
 #[cfg(test)]
@@ -119,8 +126,8 @@ mod tests {
     use super::*;
     use crate::fault::Fault;
 
-    fn of() -> Of {
-        Of {
+    fn header() -> VerdictHeader {
+        VerdictHeader {
             check: "probe".to_owned(),
             phase: Phase::Direct,
             required: true,
@@ -130,15 +137,16 @@ mod tests {
 
     fn answer() -> abi::Verdict {
         abi::Verdict {
-            outcome: abi::Outcome::Pass,
+            outcome: "pass".to_owned(),
             summary: "fine".to_owned(),
             measurements: vec![],
             evidence: vec![],
+            extra: vec![],
         }
     }
 
-    fn ended(answer: abi::Verdict) -> Ended {
-        Ended {
+    fn ended(answer: abi::Verdict) -> CheckExit {
+        CheckExit {
             result: Ok(answer),
             log: vec!["info: x".to_owned()],
             denial: None,
@@ -147,7 +155,7 @@ mod tests {
 
     #[test]
     fn an_answer_becomes_a_verdict() {
-        let verdict = of().ended(ended(answer()), 1.5);
+        let verdict = header().ended(ended(answer()), 1.5);
         assert_eq!(
             (verdict.outcome, verdict.summary.as_str(), verdict.seconds),
             (Outcome::Pass, "fine", 1.5)
@@ -165,14 +173,16 @@ mod tests {
             value: 1.0,
             unit: "ms".to_owned(),
             limit: Some(f64::NAN),
+            extra: vec![],
         };
         let huge = abi::Verdict {
-            outcome: abi::Outcome::Fail,
+            outcome: "fail".to_owned(),
             summary: "\u{1b}[31mx\n".repeat(10_000_000),
             measurements: vec![measurement; 1000],
             evidence: vec!["line\u{7}".repeat(1000); 1000],
+            extra: vec![("key".to_owned(), "value".repeat(1000)); 1000],
         };
-        let verdict = of().ended(ended(huge), 0.0);
+        let verdict = header().ended(ended(huge), 0.0);
         assert!(verdict.summary.chars().count() <= 300 && !verdict.summary.contains('\u{1b}'));
         assert_eq!((verdict.evidence.len(), verdict.measurements.len()), (10, 32));
         assert!(
@@ -191,18 +201,35 @@ mod tests {
     }
 
     #[test]
+    fn an_outcome_that_is_not_known_is_an_error_and_never_a_pass() {
+        for word in ["", "Pass", "passed", "pass ", "pass\u{1b}[8m", "ok"] {
+            let said = abi::Verdict {
+                outcome: word.to_owned(),
+                ..answer()
+            };
+            let verdict = header().ended(ended(said), 0.0);
+            assert_eq!(verdict.outcome, Outcome::Error, "{word:?}");
+            assert!(
+                verdict.summary.contains("is no outcome that this tool knows"),
+                "{verdict:?}"
+            );
+        }
+    }
+
+    #[test]
     fn what_is_no_number_is_left_out() {
         let measure = |value| abi::Measurement {
             name: "m".to_owned(),
             value,
             unit: "1".to_owned(),
             limit: None,
+            extra: vec![],
         };
         let odd = abi::Verdict {
             measurements: [f64::NAN, f64::INFINITY, 2.0].map(measure).to_vec(),
             ..answer()
         };
-        let verdict = of().ended(ended(odd), 0.0);
+        let verdict = header().ended(ended(odd), 0.0);
         assert_eq!(
             verdict.measurements.iter().map(|one| one.value).collect::<Vec<_>>(),
             [2.0]
@@ -215,8 +242,8 @@ mod tests {
             what: "it panicked: boom".to_owned(),
             evidence: vec!["in run".to_owned()],
         };
-        let verdict = of().ended(
-            Ended {
+        let verdict = header().ended(
+            CheckExit {
                 result: Err(fault),
                 log: vec![],
                 denial: None,
@@ -232,11 +259,11 @@ mod tests {
 
     #[test]
     fn a_check_that_was_denied_something_cannot_pass() {
-        let denied = Ended {
+        let denied = CheckExit {
             denial: Some("`host:x` was not granted to probe".to_owned()),
             ..ended(answer())
         };
-        let verdict = of().ended(denied, 0.0);
+        let verdict = header().ended(denied, 0.0);
         assert_eq!(
             (verdict.outcome, verdict.summary.as_str()),
             (Outcome::Error, "`host:x` was not granted to probe")

@@ -2,29 +2,10 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use async_trait::async_trait;
 use vllm_rollback_engine::failure::{Failure, FailureKind};
+use vllm_rollback_engine::ports::drivers::PodLabels;
 use vllm_rollback_engine::traffic::TrafficStatus;
 use vllm_rollback_engine::workload::ServingPod;
-
-/// Value of the mark; of the gate's selector key, too, while such pods stay in traffic.
-pub const CHECKED: &str = "checked";
-
-/// The marks on the release's pods. All calls are safe to repeat.
-#[async_trait]
-pub trait Marks: Send + Sync {
-    /// Marks these pods with [`CHECKED`], and takes the mark from all others of the release.
-    ///
-    /// # Errors
-    /// `NotFound`, `Conflict` when one is gone; `Forbidden`, `Unreachable`.
-    async fn mark(&self, pods: &[ServingPod]) -> Result<(), Failure>;
-
-    /// The release's pods that are marked: name and UID.
-    ///
-    /// # Errors
-    /// `Forbidden`, `Unreachable`.
-    async fn marked(&self) -> Result<Vec<(String, String)>, Failure>;
-}
 
 /// What a driver knows of the pods that it spares.
 #[derive(Debug, Default)]
@@ -39,8 +20,8 @@ pub(crate) struct Spared {
 
 impl Spared {
     /// Marks them: the next stop keeps them. Evidence lines.
-    pub(crate) async fn mark(&self, marks: &dyn Marks, pods: &[ServingPod]) -> Result<Vec<String>, Failure> {
-        marks.mark(pods).await?;
+    pub(crate) async fn mark(&self, labels: &dyn PodLabels, pods: &[ServingPod]) -> Result<Vec<String>, Failure> {
+        labels.retain(pods).await?;
         self.found();
         let line = |pod: &ServingPod| format!("Pod/{}: passed the direct checks, stays in traffic", pod.name);
         Ok(pods.iter().map(line).collect())
@@ -87,25 +68,25 @@ impl Spared {
     }
 
     /// Takes the marks away.
-    pub(crate) async fn forget(&self, marks: &dyn Marks) -> Result<(), Failure> {
+    pub(crate) async fn forget(&self, labels: &dyn PodLabels) -> Result<(), Failure> {
         self.are_marked.store(false, Ordering::Relaxed);
-        marks.mark(&[]).await
+        labels.retain(&[]).await
     }
 
     /// Takes the marks away once nothing is spared any more. They do no harm where that fails: whoever finds them checks those
     /// pods again.
-    pub(crate) async fn try_forget(&self, marks: &dyn Marks) {
-        if let Err(failure) = self.forget(marks).await {
+    pub(crate) async fn try_forget(&self, labels: &dyn PodLabels) {
+        if let Err(failure) = self.forget(labels).await {
             tracing::debug!("pods keep a label: {failure}");
         }
     }
 
     /// Takes the marks away once the run is over, and says when it could not.
-    pub(crate) async fn afterwards(&self, marks: &dyn Marks) -> Option<String> {
+    pub(crate) async fn afterwards(&self, labels: &dyn PodLabels) -> Option<String> {
         if !self.are_marked() && !self.is_given_back.load(Ordering::Relaxed) {
             return None;
         }
-        let failure = self.forget(marks).await.err()?;
+        let failure = self.forget(labels).await.err()?;
         Some(format!(
             "the good pods keep a label; the next run checks them again and takes it off: {failure}"
         ))

@@ -129,9 +129,9 @@ impl<'a, W: World> Answers<'a, W> {
     }
 
     /// No answer: says whether the server still calls itself healthy, which is how a hung engine looks.
-    fn unanswered(&self, error: &HttpError) -> Verdict {
+    fn unanswered(&self, error: &CallError) -> Verdict {
         let action = format!("POST {}", self.form.path());
-        if !matches!(error, HttpError::Timeout(_)) {
+        if !matches!(error, CallError::Timeout(_)) {
             let verdict = error.fails(&action);
             return Verdict {
                 evidence: self.seen.evidence.clone(),

@@ -9,7 +9,7 @@ use super::*;
 const COMPLETIONS: &str = "POST /v1/completions";
 const CHAT: &str = "POST /v1/chat/completions";
 
-type Answered = Result<Response, HttpError>;
+type Answered = Result<Response, CallError>;
 
 fn text(words: &str) -> Answered {
     FakeWorld::answer(
@@ -115,10 +115,10 @@ fn garbage_and_repetition_fail_with_the_text() {
 
 #[test]
 fn a_hung_engine_behind_a_healthy_server_is_named_as_such() {
-    let hung = server([Err(HttpError::Timeout("10 s passed".to_owned()))])
+    let hung = server([Err(CallError::Timeout("10 s passed".to_owned()))])
         .answers("GET /health", [FakeWorld::answer(200, "")]);
     assert_eq!(failure(&hung), "answered /health but no completion within 10 s");
-    let dead = server([Err(HttpError::Timeout("10 s passed".to_owned()))]);
+    let dead = server([Err(CallError::Timeout("10 s passed".to_owned()))]);
     assert!(failure(&dead).starts_with("GET /health got no answer"));
 }
 
@@ -153,7 +153,7 @@ fn a_counter_that_lags_is_waited_for() {
 
 #[test]
 fn metrics_that_vanish_after_the_answers_fail() {
-    let gone = Err(HttpError::Unreachable("refused".to_owned()));
+    let gone = Err(CallError::Unreachable("refused".to_owned()));
     let world = server([text(" fine words here")]).scrapes("", [FakeWorld::page(GENERATION_TOKENS, 100.0), gone]);
     assert_eq!(
         failure(&world),
@@ -181,7 +181,7 @@ fn without_metrics_two_good_answers_stand_and_that_is_said() {
         verdict.evidence[2].starts_with("counters were not watched: reading /metrics was not allowed"),
         "{verdict:?}"
     );
-    let bare: Result<Vec<Sample>, HttpError> = Ok(Vec::new());
+    let bare: Result<Vec<Sample>, CallError> = Ok(Vec::new());
     let verdict = run(&server([text(" I am fine, thanks")]).scrapes("", [bare]));
     assert!(verdict.evidence[2].contains("has no counter"), "{verdict:?}");
 }
@@ -294,7 +294,7 @@ fn errors_of_the_server_fail_and_a_wanted_key_tells_nothing() {
 #[test]
 fn a_call_that_is_not_granted_is_an_error_of_the_check() {
     assert_eq!(
-        run(&server([Err(HttpError::Denied("not granted".to_owned()))])).outcome,
+        run(&server([Err(CallError::Denied("not granted".to_owned()))])).outcome,
         Outcome::Error
     );
 }

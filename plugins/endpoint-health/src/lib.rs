@@ -184,7 +184,7 @@ mod tests {
 
     #[test]
     fn a_call_that_is_not_granted_is_an_error_of_the_check() {
-        let denied = HttpError::Denied("target pod is not granted".to_owned());
+        let denied = CallError::Denied("target pod is not granted".to_owned());
         assert_eq!(
             run(FakeWorld::new().answers("GET /health", [Err(denied)]), None).outcome,
             Outcome::Error

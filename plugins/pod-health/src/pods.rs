@@ -191,8 +191,10 @@ pub(crate) mod tests {
                 state: "running".to_owned(),
                 reason: String::new(),
                 exit_code: None,
+                extra: Vec::new(),
             }],
             age_seconds: 30,
+            extra: Vec::new(),
         }
     }
 

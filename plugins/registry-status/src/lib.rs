@@ -32,6 +32,7 @@ fn judge(state: &RegistryState) -> Verdict {
         expected,
         endpoint,
         evidence,
+        ..
     } = state;
     let verdict = match (status == expected, driver.as_str()) {
         (true, "none") => Verdict::pass("no registry is configured: nothing was verified here"),
@@ -61,6 +62,7 @@ mod tests {
             expected: expected.to_owned(),
             endpoint: Some("demo.default:8000".to_owned()),
             evidence: vec!["row m/production".to_owned()],
+            extra: Vec::new(),
         }
     }
 

@@ -6,7 +6,7 @@ use vllm_rollback_plugin::testing::FakeWorld;
 
 use super::*;
 
-type Answered = Result<Response, HttpError>;
+type Answered = Result<Response, CallError>;
 
 const ASK: &str = "POST /v1/completions";
 
@@ -139,7 +139,7 @@ fn a_refusal_of_the_caller_is_not_held_against_the_model() {
 fn a_router_that_does_not_answer_fails() {
     let verdict = run(&FakeWorld::new());
     assert_eq!(verdict.outcome, Outcome::Fail);
-    let denied = HttpError::Denied("router is not granted".to_owned());
+    let denied = CallError::Denied("router is not granted".to_owned());
     assert_eq!(run(&router([Err(denied)])).outcome, Outcome::Error);
 }
 

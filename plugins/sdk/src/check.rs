@@ -1,6 +1,6 @@
 //! From a type that implements [`Check`] to the two functions that the component exports.
 
-use crate::{Context, Host, Manifest, Parameters, Verdict, World};
+use crate::{Context, Host, Manifest, Parameters, Verdict, World, contract};
 
 /// What a run ends in. Both sides are verdicts: `Err` is there so that `?` can leave early with one.
 pub type Finding = Result<Verdict, Verdict>;
@@ -18,11 +18,12 @@ pub trait Check {
 }
 
 /// The exported `describe`.
-pub fn describe<C: Check>() -> Manifest {
-    Manifest {
+pub fn describe<C: Check>() -> contract::Manifest {
+    let manifest = Manifest {
         parameters_schema: crate::schema::<C::Parameters>(),
         ..C::manifest()
-    }
+    };
+    manifest.into()
 }
 
 /// The exported `validate`: parameters that cannot be read end as `error`, and what goes out is short and printable.
@@ -43,12 +44,12 @@ macro_rules! export_check {
             struct Component;
 
             impl $crate::bindings::exports::vllm_rollback::plugin::check::Guest for Component {
-                fn describe() -> $crate::Manifest {
+                fn describe() -> $crate::contract::Manifest {
                     $crate::describe::<$check>()
                 }
 
-                fn validate(context: $crate::Context) -> $crate::Verdict {
-                    $crate::validate::<$check>(&context)
+                fn validate(context: $crate::Context) -> $crate::contract::Verdict {
+                    $crate::validate::<$check>(&context).into()
                 }
             }
 
@@ -69,7 +70,10 @@ macro_rules! export_guest {
     $crate::bindings::export_component!($guest with_types_in $crate::bindings);
         };
         #[cfg(not(target_arch = "wasm32"))]
-        const _: (fn() -> $crate::Manifest, fn($crate::Context) -> $crate::Verdict) = (
+        const _: (
+            fn() -> $crate::contract::Manifest,
+            fn($crate::Context) -> $crate::contract::Verdict,
+        ) = (
             <$guest as $crate::bindings::exports::vllm_rollback::plugin::check::Guest>::describe,
             <$guest as $crate::bindings::exports::vllm_rollback::plugin::check::Guest>::validate,
         );

@@ -1,7 +1,7 @@
-//! Requests, answers, and what to make of none.
+//! Requests and answers.
 
 use crate::text::{LINE, body};
-use crate::{HttpError, Request, Response, Verdict};
+use crate::{Request, Response};
 
 /// Milliseconds for one exchange unless the request says otherwise.
 const DEFAULT_TIMEOUT_MS: u32 = 5_000;
@@ -37,6 +37,7 @@ impl Request {
             headers: Vec::new(),
             body: Vec::new(),
             timeout_ms: DEFAULT_TIMEOUT_MS,
+            options: Vec::new(),
         }
     }
 
@@ -75,89 +76,9 @@ impl Response {
     }
 }
 
-impl HttpError {
-    /// The server did not answer, or not in time: `unreachable` and `timeout`. Anything else is about the check.
-    pub fn is_no_answer(&self) -> bool {
-        matches!(self, Self::Unreachable(_) | Self::Timeout(_))
-    }
-
-    /// What happened, in the host's words.
-    pub fn detail(&self) -> &str {
-        match self {
-            Self::Denied(text)
-            | Self::Invalid(text)
-            | Self::Unreachable(text)
-            | Self::Timeout(text)
-            | Self::TooLarge(text)
-            | Self::Budget(text) => text,
-        }
-    }
-
-    /// The verdict where no answer counts against the server: `fail` for none, `error` when the check could not ask.
-    ///
-    /// `action` names the call: `GET /health`.
-    pub fn fails(&self, action: &str) -> Verdict {
-        let said = self.said(action);
-        if self.is_no_answer() {
-            Verdict::fail(said)
-        } else {
-            Verdict::error(said)
-        }
-    }
-
-    /// The verdict where no answer tells nothing: `inconclusive` for none, `error` when the check could not ask.
-    pub fn tells_nothing(&self, action: &str) -> Verdict {
-        let said = self.said(action);
-        if self.is_no_answer() {
-            Verdict::inconclusive(said)
-        } else {
-            Verdict::error(said)
-        }
-    }
-
-    /// One line: the call and why it has no answer.
-    pub fn said(&self, action: &str) -> String {
-        let kind = match self {
-            Self::Denied(_) => "was not allowed",
-            Self::Invalid(_) => "is malformed",
-            Self::Unreachable(_) => "got no answer",
-            Self::Timeout(_) => "timed out",
-            Self::TooLarge(_) => "got an answer that is too large",
-            Self::Budget(_) => "went past the check's limits",
-        };
-        format!("{action} {kind}: {}", self.detail())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Outcome;
-
-    #[test]
-    fn only_a_missing_answer_counts_against_the_server() {
-        let outcome = |error: HttpError| error.fails("GET /health").outcome;
-        assert_eq!(outcome(HttpError::Unreachable("refused".to_owned())), Outcome::Fail);
-        assert_eq!(outcome(HttpError::Timeout("5 s".to_owned())), Outcome::Fail);
-        for error in [
-            HttpError::Denied,
-            HttpError::Invalid,
-            HttpError::TooLarge,
-            HttpError::Budget,
-        ] {
-            assert_eq!(outcome(error(String::new())), Outcome::Error);
-        }
-    }
-
-    #[test]
-    fn a_denial_says_what_was_asked_and_why_not() {
-        let verdict = HttpError::Denied("grant it with --grant x=host:y".to_owned()).tells_nothing("GET /secret");
-        assert_eq!(verdict.outcome, Outcome::Error);
-        assert_eq!(
-            verdict.summary,
-            "GET /secret was not allowed: grant it with --grant x=host:y"
-        );
-    }
 
     #[test]
     fn headers_are_found_whatever_their_case() {
@@ -168,6 +89,7 @@ mod tests {
             body: Vec::new(),
             first_byte_ms: 1.0,
             total_ms: 1.0,
+            extra: Vec::new(),
         };
         assert_eq!(response.header("x-routing-backend"), Some("pod-1"));
         assert_eq!(response.header("x-other"), None);

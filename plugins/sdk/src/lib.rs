@@ -48,6 +48,7 @@
 // The macros name this crate by its public name, here too.
 extern crate self as vllm_rollback_plugin;
 
+mod call_error;
 mod check;
 mod http;
 mod manifest;
@@ -60,7 +61,7 @@ pub mod text;
 mod verdict;
 mod world;
 
-/// What `wit-bindgen` makes of `wit/plugin.wit`. Its records are this crate's types; the rest is for [`export_check!`].
+/// Output of `wit-bindgen` for `wit/plugin.wit`. Records without words are this crate's types; the rest is for [`export_check!`].
 #[allow(
     missing_docs,
     unsafe_code,
@@ -81,17 +82,18 @@ pub mod bindings {
 }
 
 pub use bindings::vllm_rollback::plugin::cluster::{Container, Event, PodStatus};
-pub use bindings::vllm_rollback::plugin::http::{HttpError, Request, Response};
-pub use bindings::vllm_rollback::plugin::log::Level;
+pub use bindings::vllm_rollback::plugin::http::{Request, Response};
 pub use bindings::vllm_rollback::plugin::metrics::Sample;
 pub use bindings::vllm_rollback::plugin::registry::RegistryState;
-pub use bindings::vllm_rollback::plugin::types::{
-    Capability, Context, Manifest, Measurement, Outcome, Phase, Pod, Scope, Verdict,
-};
+pub use bindings::vllm_rollback::plugin::types as contract;
+pub use bindings::vllm_rollback::plugin::types::{Context, Measurement, Pod};
+pub use call_error::CallError;
 pub use check::{Check, Finding, describe, validate};
 pub use http::Target;
+pub use manifest::{Manifest, Phase, Scope};
 pub use parameters::{NoParameters, ParameterType, Parameters, property, read, schema};
-pub use world::{Host, LogOf, World};
+pub use verdict::{Outcome, Verdict};
+pub use world::{Capability, Host, Level, LogOf, World};
 
 #[doc(hidden)]
 pub use serde;
@@ -101,7 +103,7 @@ pub use serde_json;
 /// Everything that a check usually names.
 pub mod prelude {
     pub use crate::{
-        Capability, Check, Context, Finding, HttpError, Manifest, Measurement, NoParameters, Phase, Pod, Request,
+        CallError, Capability, Check, Context, Finding, Manifest, Measurement, NoParameters, Phase, Pod, Request,
         Response, Target, Verdict, World, export_check, parameters,
     };
 }

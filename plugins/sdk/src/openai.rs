@@ -212,6 +212,7 @@ mod tests {
             body: body.into(),
             first_byte_ms: 1.0,
             total_ms: 1.0,
+            extra: Vec::new(),
         }
     }
 

@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use crate::{
-    Context, Event, HttpError, Level, LogOf, Phase, Pod, PodStatus, RegistryState, Request, Response, Sample, World,
+    CallError, Context, Event, Level, LogOf, Phase, Pod, PodStatus, RegistryState, Request, Response, Sample, World,
 };
 
 /// Answers by call, in order.
@@ -22,11 +22,11 @@ type Script<T> = RefCell<BTreeMap<String, VecDeque<T>>>;
 /// See the page of this module.
 #[derive(Debug, Default)]
 pub struct FakeWorld {
-    answers: Script<Result<Response, HttpError>>,
-    scrapes: Script<Result<Vec<Sample>, HttpError>>,
-    pods: RefCell<VecDeque<Result<Vec<PodStatus>, String>>>,
-    logs: BTreeMap<String, Result<String, String>>,
-    registry: Option<Result<RegistryState, String>>,
+    answers: Script<Result<Response, CallError>>,
+    scrapes: Script<Result<Vec<Sample>, CallError>>,
+    pods: RefCell<VecDeque<Result<Vec<PodStatus>, CallError>>>,
+    logs: BTreeMap<String, Result<String, CallError>>,
+    registry: Option<Result<RegistryState, CallError>>,
     clock: Cell<Duration>,
     requests: RefCell<Vec<Request>>,
 }
@@ -39,7 +39,7 @@ impl FakeWorld {
 
     /// Answers to `METHOD /path`, in order; the last one repeats.
     #[must_use]
-    pub fn answers(self, call: &str, answers: impl IntoIterator<Item = Result<Response, HttpError>>) -> Self {
+    pub fn answers(self, call: &str, answers: impl IntoIterator<Item = Result<Response, CallError>>) -> Self {
         self.answers
             .borrow_mut()
             .insert(call.to_owned(), answers.into_iter().collect());
@@ -48,7 +48,7 @@ impl FakeWorld {
 
     /// Pages of metrics of the pod named (empty: the pod under check), in order; the last one repeats.
     #[must_use]
-    pub fn scrapes(self, pod: &str, pages: impl IntoIterator<Item = Result<Vec<Sample>, HttpError>>) -> Self {
+    pub fn scrapes(self, pod: &str, pages: impl IntoIterator<Item = Result<Vec<Sample>, CallError>>) -> Self {
         self.scrapes
             .borrow_mut()
             .insert(pod.to_owned(), pages.into_iter().collect());
@@ -58,6 +58,7 @@ impl FakeWorld {
     /// Pictures of the pods, in order; the last one repeats.
     #[must_use]
     pub fn pods(self, pictures: impl IntoIterator<Item = Result<Vec<PodStatus>, String>>) -> Self {
+        let pictures = pictures.into_iter().map(|picture| picture.map_err(CallError::Failed));
         self.pods.borrow_mut().extend(pictures);
         self
     }
@@ -65,8 +66,10 @@ impl FakeWorld {
     /// The current log of a pod, whatever the container.
     #[must_use]
     pub fn log_of(mut self, pod: &str, log: Result<&str, &str>) -> Self {
-        self.logs
-            .insert(pod.to_owned(), log.map(str::to_owned).map_err(str::to_owned));
+        self.logs.insert(
+            pod.to_owned(),
+            log.map(str::to_owned).map_err(|why| CallError::Failed(why.to_owned())),
+        );
         self
     }
 
@@ -74,7 +77,7 @@ impl FakeWorld {
     #[must_use]
     pub fn registry(self, state: Result<RegistryState, String>) -> Self {
         Self {
-            registry: Some(state),
+            registry: Some(state.map_err(CallError::Failed)),
             ..self
         }
     }
@@ -85,18 +88,19 @@ impl FakeWorld {
     }
 
     /// An answer that took 10 ms.
-    pub fn answer(status: u16, body: &str) -> Result<Response, HttpError> {
+    pub fn answer(status: u16, body: &str) -> Result<Response, CallError> {
         Ok(Response {
             status,
             headers: Vec::new(),
             body: body.into(),
             first_byte_ms: 5.0,
             total_ms: 10.0,
+            extra: Vec::new(),
         })
     }
 
     /// A metrics page of one unlabelled counter.
-    pub fn page(counter: &str, value: f64) -> Result<Vec<Sample>, HttpError> {
+    pub fn page(counter: &str, value: f64) -> Result<Vec<Sample>, CallError> {
         Ok(vec![Sample {
             name: counter.to_owned(),
             labels: Vec::new(),
@@ -114,13 +118,14 @@ impl FakeWorld {
             restarts: 0,
             port: 8000,
             images: Vec::new(),
+            extra: Vec::new(),
         };
         Context {
             run_id: "run".to_owned(),
             release: "demo".to_owned(),
             namespace: "default".to_owned(),
             revision: 3,
-            phase,
+            phase: phase.as_str().to_owned(),
             model: None,
             environment: None,
             pod: Some(pod.clone()),
@@ -142,15 +147,15 @@ fn next<T: Clone>(queue: Option<&mut VecDeque<T>>) -> Option<T> {
 }
 
 impl World for FakeWorld {
-    fn send(&self, request: Request) -> Result<Response, HttpError> {
+    fn send(&self, request: Request) -> Result<Response, CallError> {
         let call = format!("{} {}", request.method, request.path);
         self.requests.borrow_mut().push(request);
-        let nothing = || Err(HttpError::Unreachable(format!("nothing answers {call}")));
+        let nothing = || Err(CallError::Unreachable(format!("nothing answers {call}")));
         next(self.answers.borrow_mut().get_mut(&call)).unwrap_or_else(nothing)
     }
 
-    fn scrape(&self, pod: &str) -> Result<Vec<Sample>, HttpError> {
-        let nothing = || Err(HttpError::Denied("metrics are not granted".to_owned()));
+    fn scrape(&self, pod: &str) -> Result<Vec<Sample>, CallError> {
+        let nothing = || Err(CallError::Denied("metrics are not granted".to_owned()));
         next(self.scrapes.borrow_mut().get_mut(pod)).unwrap_or_else(nothing)
     }
 
@@ -162,20 +167,23 @@ impl World for FakeWorld {
         self.clock.set(self.clock.get() + pause);
     }
 
-    fn pods(&self) -> Result<Vec<PodStatus>, String> {
-        next(Some(&mut *self.pods.borrow_mut())).unwrap_or_else(|| Err("no picture of the pods".to_owned()))
+    fn pods(&self) -> Result<Vec<PodStatus>, CallError> {
+        next(Some(&mut *self.pods.borrow_mut()))
+            .unwrap_or_else(|| Err(CallError::Failed("no picture of the pods".to_owned())))
     }
 
-    fn events(&self) -> Result<Vec<Event>, String> {
+    fn events(&self) -> Result<Vec<Event>, CallError> {
         Ok(Vec::new())
     }
 
-    fn log_tail(&self, pod: &str, _container: &str, _which: LogOf, _lines: u32) -> Result<String, String> {
+    fn log_tail(&self, pod: &str, _container: &str, _which: LogOf, _lines: u32) -> Result<String, CallError> {
         self.logs.get(pod).cloned().unwrap_or_else(|| Ok(String::new()))
     }
 
-    fn registry(&self) -> Result<RegistryState, String> {
-        self.registry.clone().unwrap_or_else(|| Err("no registry".to_owned()))
+    fn registry(&self) -> Result<RegistryState, CallError> {
+        self.registry
+            .clone()
+            .unwrap_or_else(|| Err(CallError::Failed("no registry".to_owned())))
     }
 
     fn log(&self, _level: Level, _message: &str) {}

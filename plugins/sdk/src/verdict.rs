@@ -1,10 +1,61 @@
 //! Building a [`Verdict`], and keeping it short and printable.
 
 use crate::text::line;
-use crate::{Measurement, Outcome, Verdict};
+use crate::{Measurement, contract};
 
 /// Lines of evidence that leave the check; further ones are counted, not shown.
 const MOST_EVIDENCE: usize = 40;
+
+/// Outcome of a run. The contract has no others, and the tool takes any other word for `error`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// In order.
+    Pass,
+    /// Not in order.
+    Fail,
+    /// The check ran and could not tell.
+    Inconclusive,
+    /// The check itself could not run.
+    Error,
+}
+
+impl Outcome {
+    /// The word in the contract.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pass => "pass",
+            Self::Fail => "fail",
+            Self::Inconclusive => "inconclusive",
+            Self::Error => "error",
+        }
+    }
+}
+
+/// Finding of a check.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Verdict {
+    /// Outcome.
+    pub outcome: Outcome,
+    /// One line for people: what was seen, not what to think of it.
+    pub summary: String,
+    /// Numbers that were measured.
+    pub measurements: Vec<Measurement>,
+    /// Short excerpts of what was observed: a status line, the start of an answer.
+    pub evidence: Vec<String>,
+}
+
+/// In the contract's words.
+impl From<Verdict> for contract::Verdict {
+    fn from(verdict: Verdict) -> Self {
+        Self {
+            outcome: verdict.outcome.as_str().to_owned(),
+            summary: verdict.summary,
+            measurements: verdict.measurements,
+            evidence: verdict.evidence,
+            extra: Vec::new(),
+        }
+    }
+}
 
 impl Verdict {
     /// The model does what the check is about. `summary` is one line of what was seen.
@@ -80,6 +131,7 @@ impl Measurement {
             value,
             unit: unit.to_owned(),
             limit: None,
+            extra: Vec::new(),
         }
     }
 

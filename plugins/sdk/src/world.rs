@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::bindings::vllm_rollback::plugin as imports;
-use crate::{Event, HttpError, Level, PodStatus, RegistryState, Request, Response, Sample};
+use crate::{CallError, Event, PodStatus, RegistryState, Request, Response, Sample};
 
 /// What a check can ask and do. [`Host`] asks the real thing; tests use a fake.
 ///
@@ -12,14 +12,14 @@ pub trait World {
     /// Sends a request to a named target. Needs the capability of that target.
     ///
     /// # Errors
-    /// Why there was no answer; see [`HttpError::fails`] for making a verdict of it.
-    fn send(&self, request: Request) -> Result<Response, HttpError>;
+    /// Why there was no answer; see [`CallError::fails`] for making a verdict of it.
+    fn send(&self, request: Request) -> Result<Response, CallError>;
 
     /// Reads `/metrics` of the pod named, or of the pod under check when the name is empty. Needs `metrics`.
     ///
     /// # Errors
     /// As [`World::send`].
-    fn scrape(&self, pod: &str) -> Result<Vec<Sample>, HttpError>;
+    fn scrape(&self, pod: &str) -> Result<Vec<Sample>, CallError>;
 
     /// Time on a monotonic clock with an unspecified start.
     fn now(&self) -> Duration;
@@ -31,28 +31,94 @@ pub trait World {
     ///
     /// # Errors
     /// Why they cannot be read.
-    fn pods(&self) -> Result<Vec<PodStatus>, String>;
+    fn pods(&self) -> Result<Vec<PodStatus>, CallError>;
 
     /// Recent events of the release's objects. Needs `cluster`.
     ///
     /// # Errors
     /// Why they cannot be read.
-    fn events(&self) -> Result<Vec<Event>, String>;
+    fn events(&self) -> Result<Vec<Event>, CallError>;
 
     /// The last lines (at most 500) of a container's log. Needs `cluster`.
     ///
     /// # Errors
     /// Why it cannot be read.
-    fn log_tail(&self, pod: &str, container: &str, which: LogOf, lines: u32) -> Result<String, String>;
+    fn log_tail(&self, pod: &str, container: &str, which: LogOf, lines: u32) -> Result<String, CallError>;
 
     /// The model's state in the traffic registry. Needs `registry`.
     ///
     /// # Errors
     /// Why it cannot be read.
-    fn registry(&self) -> Result<RegistryState, String>;
+    fn registry(&self) -> Result<RegistryState, CallError>;
 
     /// A line for the operator's log.
     fn log(&self, level: Level, message: &str);
+}
+
+/// Something that a check can ask to be granted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Capability {
+    /// HTTP to the pod under check.
+    Pod,
+    /// HTTP to the configured router.
+    Router,
+    /// The read-only snapshot of the release's pods, events and logs.
+    Cluster,
+    /// The model's state in the traffic registry, read-only.
+    Registry,
+    /// Parsed Prometheus samples of a pod.
+    Metrics,
+    /// HTTP to another host, which the grant names.
+    Host,
+}
+
+impl Capability {
+    /// The word in the contract.
+    pub fn as_str(self) -> &'static str {
+        self.row().0
+    }
+
+    /// The first version of the tool that knows it: major, minor, patch.
+    pub fn since(self) -> [u32; 3] {
+        self.row().1
+    }
+
+    fn row(self) -> (&'static str, [u32; 3]) {
+        match self {
+            Self::Pod => ("pod", [0, 1, 0]),
+            Self::Router => ("router", [0, 1, 0]),
+            Self::Cluster => ("cluster", [0, 1, 0]),
+            Self::Registry => ("registry", [0, 1, 0]),
+            Self::Metrics => ("metrics", [0, 1, 0]),
+            Self::Host => ("host", [0, 1, 0]),
+        }
+    }
+}
+
+/// Weight of a log line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    /// For the author of the check.
+    Debug,
+    /// For the curious.
+    Info,
+    /// Something that an operator should know.
+    Warn,
+    /// Something that went wrong.
+    Error,
+}
+
+impl Level {
+    /// The word in the contract.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Debug => "debug",
+            Self::Info => "info",
+            Self::Warn => "warn",
+            Self::Error => "error",
+        }
+    }
 }
 
 /// Which run of a container a log is of.
@@ -69,12 +135,12 @@ pub enum LogOf {
 pub struct Host;
 
 impl World for Host {
-    fn send(&self, request: Request) -> Result<Response, HttpError> {
-        imports::http::send(&request)
+    fn send(&self, request: Request) -> Result<Response, CallError> {
+        imports::http::send(&request).map_err(Into::into)
     }
 
-    fn scrape(&self, pod: &str) -> Result<Vec<Sample>, HttpError> {
-        imports::metrics::scrape(pod)
+    fn scrape(&self, pod: &str) -> Result<Vec<Sample>, CallError> {
+        imports::metrics::scrape(pod).map_err(Into::into)
     }
 
     fn now(&self) -> Duration {
@@ -85,23 +151,23 @@ impl World for Host {
         imports::clock::sleep(u32::try_from(pause.as_millis()).unwrap_or(u32::MAX));
     }
 
-    fn pods(&self) -> Result<Vec<PodStatus>, String> {
-        imports::cluster::pods()
+    fn pods(&self) -> Result<Vec<PodStatus>, CallError> {
+        imports::cluster::pods().map_err(Into::into)
     }
 
-    fn events(&self) -> Result<Vec<Event>, String> {
-        imports::cluster::events()
+    fn events(&self) -> Result<Vec<Event>, CallError> {
+        imports::cluster::events().map_err(Into::into)
     }
 
-    fn log_tail(&self, pod: &str, container: &str, which: LogOf, lines: u32) -> Result<String, String> {
-        imports::cluster::log_tail(pod, container, which == LogOf::Previous, lines)
+    fn log_tail(&self, pod: &str, container: &str, which: LogOf, lines: u32) -> Result<String, CallError> {
+        imports::cluster::log_tail(pod, container, which == LogOf::Previous, lines).map_err(Into::into)
     }
 
-    fn registry(&self) -> Result<RegistryState, String> {
-        imports::registry::read()
+    fn registry(&self) -> Result<RegistryState, CallError> {
+        imports::registry::read().map_err(Into::into)
     }
 
     fn log(&self, level: Level, message: &str) {
-        imports::log::write(level, message);
+        imports::log::write(level.as_str(), message);
     }
 }

@@ -22,8 +22,8 @@ mod exit;
 #[path = "../../../host/cli/src/journal/line.rs"]
 mod line;
 
-/// Borrowed from `host/registry`, under whose name the configuration knows it: commands with placeholders, names of routes, and the
-/// names and words of a table.
+/// Borrowed from `host/registry`, under whose name the configuration knows it: commands with placeholders, and the names
+/// and words of a table.
 extern crate self as vllm_rollback_registry;
 #[allow(dead_code, unreachable_pub)]
 #[path = "../../../host/registry/src/postgres/columns.rs"]
@@ -41,13 +41,6 @@ mod token;
 pub mod exec {
     pub use crate::template::Template;
 }
-#[allow(dead_code, unreachable_pub)]
-#[path = "../../../host/registry/src/route/id.rs"]
-mod route_id;
-#[allow(missing_docs)]
-pub mod route {
-    pub use crate::route_id::{RouteId, RouteKind};
-}
 #[allow(missing_docs)]
 pub mod postgres {
     pub use crate::columns::{Column, Columns};
@@ -55,9 +48,6 @@ pub mod postgres {
 pub use status::Statuses;
 
 /// Borrowed from `host/plugins`: the look at a component before it is compiled, and the form of a check's requests.
-#[allow(dead_code, unreachable_pub)]
-#[path = "../../../host/plugins/src/capability.rs"]
-mod capability;
 #[allow(dead_code, unreachable_pub)]
 #[path = "../../../host/plugins/src/precheck.rs"]
 mod precheck;

@@ -22,4 +22,6 @@ pub(crate) struct Response {
     pub(crate) first_byte_ms: f64,
     #[allow(dead_code)]
     pub(crate) total_ms: f64,
+    #[allow(dead_code)]
+    pub(crate) extra: Vec<(String, String)>,
 }

@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use vllm_rollback_registry::route::{RouteId, RouteKind};
+use vllm_rollback_objects::route::{RouteId, RouteKind};
 
 /// A route, as a user names it.
 #[derive(Debug, Clone, PartialEq, Eq)]

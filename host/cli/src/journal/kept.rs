@@ -5,33 +5,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use async_trait::async_trait;
 use vllm_rollback_engine::failure::{Failure, FailureKind};
 use vllm_rollback_engine::journal::{Entry, Memory};
-use vllm_rollback_engine::ports::Journal;
+use vllm_rollback_engine::ports::{Journal, SharedStore};
 use vllm_rollback_engine::workload::EvidenceItem;
 
 use crate::journal::line;
 use crate::journal::local::LocalJournal;
-
-/// A text that all machines see, and the version it was read at.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Shared {
-    /// The text; none when there is none yet.
-    pub(crate) text: Option<String>,
-    /// Its version, for compare-and-set; none when there is none yet.
-    pub(crate) version: Option<String>,
-}
-
-/// Keeps one text for a release where all machines see it.
-#[async_trait]
-pub(crate) trait Mirror: Send + Sync {
-    /// Reads it.
-    async fn read(&self) -> Result<Shared, Failure>;
-
-    /// Writes it over the version it was read at. The new version.
-    async fn write(&self, text: &str, over: Option<&str>) -> Result<Option<String>, Failure>;
-
-    /// A command that shows it, for people.
-    fn shown_by(&self) -> String;
-}
 
 /// Tells the operator something.
 pub(crate) type Warn = Arc<dyn Fn(&str) + Send + Sync>;
@@ -57,7 +35,7 @@ enum MirrorState {
     Forbidden,
 }
 
-impl<M: Mirror> KeptJournal<M> {
+impl<M: SharedStore> KeptJournal<M> {
     /// Both places.
     pub(crate) fn new(local: LocalJournal, mirror: M, warn: Warn) -> Self {
         Self {
@@ -118,7 +96,7 @@ impl<M: Mirror> KeptJournal<M> {
 }
 
 #[async_trait]
-impl<M: Mirror> Journal for KeptJournal<M> {
+impl<M: SharedStore> Journal for KeptJournal<M> {
     async fn memory(&self) -> Result<Memory, Failure> {
         match self.mirror.read().await {
             Ok(shared) => {
@@ -193,21 +171,22 @@ mod tests {
     use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
     use vllm_rollback_engine::journal::Rejected;
+    use vllm_rollback_engine::ports::Versioned;
 
     use super::*;
     use crate::journal::place::Place;
 
     #[derive(Default)]
     struct FakeMirror {
-        shared: Mutex<Shared>,
+        shared: Mutex<Versioned>,
         forbidden: AtomicBool,
         /// The next answer to a write is lost.
         loses_answer: AtomicBool,
     }
 
     #[async_trait]
-    impl Mirror for FakeMirror {
-        async fn read(&self) -> Result<Shared, Failure> {
+    impl SharedStore for FakeMirror {
+        async fn read(&self) -> Result<Versioned, Failure> {
             self.allowed()?;
             Ok(self.shared.lock().unwrap().clone())
         }
@@ -218,7 +197,7 @@ mod tests {
                 return Err(Failure::new(FailureKind::Conflict, "changed"));
             }
             let next = over.map_or(1, |version| version.parse::<u64>().unwrap() + 1);
-            *shared = Shared {
+            *shared = Versioned {
                 text: Some(text.into()),
                 version: Some(next.to_string()),
             };

@@ -9,7 +9,9 @@ mod plan;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use vllm_rollback_cluster::journal_mirror::SharedConfigMap;
 use vllm_rollback_cluster::{Cluster, ReleaseLock};
+use vllm_rollback_engine::CurrentRecord;
 use vllm_rollback_engine::failure::Failure;
 use vllm_rollback_engine::ports::{Clock, Interrupt, Journal, Registry, Releases, Workloads, World};
 use vllm_rollback_engine::release::{ReleaseRef, Revision};
@@ -24,8 +26,6 @@ use crate::config::settings::Settings;
 use crate::journal::kept::KeptJournal;
 use crate::program;
 use crate::shell::Shell;
-use crate::wiring::mirror::ClusterMirror;
-use crate::wiring::newest::Newest;
 
 /// A release in its cluster, with everything that a verb needs.
 pub(crate) struct Session {
@@ -38,10 +38,10 @@ pub(crate) struct Session {
     /// Traffic.
     pub(crate) registry: Arc<dyn Registry>,
     /// What earlier runs left, and what this one writes.
-    pub(crate) journal: KeptJournal<ClusterMirror>,
+    pub(crate) journal: KeptJournal<SharedConfigMap>,
     checks: CheckRunner,
     cluster: Cluster,
-    newest: Newest,
+    current: CurrentRecord,
     lock: ReleaseLock,
     clock: SystemClock,
     settings: Settings,
@@ -106,7 +106,7 @@ impl Session {
 
     /// What seems to send the release traffic, for people: nothing is done with it.
     async fn routing(&self) -> Vec<Finding> {
-        let looking = async { self.cluster.routing(&*self.newest.record().await?).await };
+        let looking = async { self.cluster.routing(&*self.current.record().await?).await };
         looking.await.unwrap_or_else(|failure| {
             vec![Finding {
                 severity: Severity::Unknown,
@@ -122,7 +122,7 @@ impl Session {
     /// # Errors
     /// Forbidden, Unreachable; as reading release records.
     pub(crate) async fn closed_gates(&self) -> Result<Vec<(String, String)>, Failure> {
-        let (record, services) = tokio::try_join!(self.newest.record(), self.cluster.services())?;
+        let (record, services) = tokio::try_join!(self.current.record(), self.cluster.services())?;
         let own = services.of(&record)?.into_iter();
         Ok(own.filter_map(|service| Some((service.name, service.gate?))).collect())
     }

@@ -3,8 +3,11 @@
 use std::sync::Arc;
 
 use ulid::Ulid;
+use vllm_rollback_cluster::journal_mirror::SharedConfigMap;
 use vllm_rollback_cluster::pod_http::PodHttp;
+use vllm_rollback_cluster::records::ReleaseRecords;
 use vllm_rollback_cluster::{Cluster, ReleaseLock, ReleaseWorkloads};
+use vllm_rollback_engine::CurrentRecord;
 use vllm_rollback_engine::failure::Failure;
 use vllm_rollback_engine::ports::{Interrupt, Releases};
 use vllm_rollback_engine::release::ReleaseRef;
@@ -27,10 +30,7 @@ use crate::shell::Shell;
 use crate::signals::{Never, Signals, or_interrupted};
 use crate::wiring::cluster_view::SiteView;
 use crate::wiring::helm::HelmUse;
-use crate::wiring::mirror::ClusterMirror;
-use crate::wiring::newest::Newest;
 use crate::wiring::reach::PodReach;
-use crate::wiring::records::ClusterRecords;
 use crate::wiring::{connect, helm, plugins, registry, router};
 
 impl Session {
@@ -88,25 +88,25 @@ impl Session {
             namespace: cluster.namespace().to_owned(),
             name: release.to_owned(),
         };
-        let records = ClusterRecords::new(cluster.clone(), &shell.env, &release.name)?;
+        let records = ReleaseRecords::new(cluster.clone(), helm::record_store(&shell.env)?, &release.name);
         let releases: Arc<dyn Releases> = Arc::new(HelmReleases::new(release.clone(), records, binary));
-        let newest = Newest::new(Arc::clone(&releases));
-        let registry = registry::driver(&settings, &cluster, &release, &newest).await?;
+        let current = CurrentRecord::new(Arc::clone(&releases));
+        let registry = registry::driver(&settings, &cluster, &release, &current).await?;
         let pods = PodHttp::new(cluster.clone());
         let checks = CheckRunner::new(
             host,
             Arc::new(PodReach(pods.clone())),
-            Arc::new(SiteView::new(cluster.clone(), newest.clone())),
+            Arc::new(SiteView::new(cluster.clone(), current.clone())),
             Arc::new(registry::View(Arc::clone(&registry))),
             router::way(&settings, &cluster)?,
         );
         let local = LocalJournal::new(Place::find(&shell.env, cluster.uid(), &release));
-        let mirror = ClusterMirror::new(cluster.clone(), release.clone());
+        let mirror = SharedConfigMap::new(cluster.clone(), &release.name);
         Ok(Self {
             workloads: Arc::new(workloads(&settings, &cluster)),
             lock: ReleaseLock::new(cluster.clone(), release.name.clone()),
             cluster,
-            newest,
+            current,
             journal: KeptJournal::new(local, mirror, warn),
             clock: SystemClock::start(),
             release,

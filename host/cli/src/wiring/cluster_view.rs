@@ -3,25 +3,24 @@
 use async_trait::async_trait;
 use vllm_rollback_cluster::Cluster;
 use vllm_rollback_cluster::snapshot::{ContainerSnapshot, EventSnapshot, PodSnapshot, ReleaseView};
+use vllm_rollback_engine::CurrentRecord;
 use vllm_rollback_engine::failure::Failure;
 use vllm_rollback_plugins::{ClusterView, ContainerView, EventView, LogOf, PodView};
-
-use crate::wiring::newest::Newest;
 
 /// The release's pods, events and logs. Its workloads are those of the newest revision.
 pub(crate) struct SiteView {
     cluster: Cluster,
-    newest: Newest,
+    current: CurrentRecord,
 }
 
 impl SiteView {
     /// A view of the release whose newest revision this is.
-    pub(crate) fn new(cluster: Cluster, newest: Newest) -> Self {
-        Self { cluster, newest }
+    pub(crate) fn new(cluster: Cluster, current: CurrentRecord) -> Self {
+        Self { cluster, current }
     }
 
     async fn view(&self) -> Result<ReleaseView, Failure> {
-        ReleaseView::new(self.cluster.clone(), &*self.newest.record().await?)
+        ReleaseView::new(self.cluster.clone(), &*self.current.record().await?)
     }
 }
 

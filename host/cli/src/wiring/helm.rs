@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
+use vllm_rollback_cluster::records::RecordStore;
 use vllm_rollback_engine::failure::{Failure, FailureKind};
 use vllm_rollback_helm::{Connection, HelmBinary};
 
 use crate::args::connection::ConnectionArgs;
+use crate::env::Env;
 
 /// Whether a verb asks Helm what it offers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,6 +59,22 @@ pub(crate) fn assert_same_cluster(args: &ConnectionArgs) -> Result<(), Failure> 
         )
         .next("make a context of it and name that: kubectl config set-context NAME --cluster … --user …, then --context NAME")),
     }
+}
+
+/// Where `HELM_DRIVER` says that Helm keeps its records.
+///
+/// # Errors
+/// Refused, for a driver whose records are not in the cluster.
+pub(crate) fn record_store(env: &Env) -> Result<RecordStore, Failure> {
+    let driver = env.get("HELM_DRIVER").unwrap_or_default();
+    RecordStore::from_driver(driver).ok_or_else(|| {
+        Failure::new(
+            FailureKind::Refused,
+            format!("release records of HELM_DRIVER={driver} cannot be read"),
+        )
+        .because("only records in Secrets and ConfigMaps of the cluster are supported")
+        .next("unset HELM_DRIVER, or set it to secret or configmap")
+    })
 }
 
 #[cfg(test)]

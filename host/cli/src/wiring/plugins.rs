@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use serde_json::Value;
 use vllm_rollback_engine::failure::Failure;
-use vllm_rollback_plugins::{BUILTINS, CHILD_ARGUMENT, GrantTable, HostOptions, Importance, PluginHost};
+use vllm_rollback_plugins::{BUILTINS, CHILD_ARGUMENT, Enforcement, GrantTable, HostOptions, PluginHost};
 
 use crate::config::settings::{Plugin, Settings};
 use crate::env::Env;
@@ -41,7 +41,7 @@ pub(crate) fn is_load_checks(args: &[OsString]) -> bool {
 pub(crate) async fn load_checks(env: &Env) -> Result<f64, Failure> {
     let mut host = PluginHost::new(HostOptions::new(cache(env))?)?;
     for name in BUILTINS {
-        host.add_builtin(name, Importance::Required, Value::Null)?;
+        host.add_builtin(name, Enforcement::Required, Value::Null)?;
     }
     let loading = host.load().await?;
     Ok((loading.load + loading.describe).as_secs_f64() * 1000.0)
@@ -66,15 +66,15 @@ pub(crate) async fn host(settings: &Settings, env: &Env) -> Result<PluginHost, F
     options.grants = GrantTable::parse(grants(settings, &names))?;
     let mut host = PluginHost::new(options)?;
     for name in BUILTINS {
-        host.add_builtin(name, Importance::Required, parameters(&settings.params, name))?;
+        host.add_builtin(name, Enforcement::Required, parameters(&settings.params, name))?;
     }
     for (plugin, name) in settings.plugins.iter().zip(&names) {
-        let importance = if plugin.required {
-            Importance::Required
+        let enforcement = if plugin.required {
+            Enforcement::Required
         } else {
-            Importance::Advisory
+            Enforcement::Advisory
         };
-        host.add_file(&plugin.file, importance, parameters(&settings.params, name))?;
+        host.add_file(&plugin.file, enforcement, parameters(&settings.params, name))?;
     }
     Ok(host)
 }

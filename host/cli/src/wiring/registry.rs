@@ -4,9 +4,13 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use vllm_rollback_cluster::Cluster;
+use vllm_rollback_cluster::endpoints::ReleaseServices;
+use vllm_rollback_cluster::routes::ReleaseRoutes;
 use vllm_rollback_cluster::services::model_of;
+use vllm_rollback_engine::CurrentRecord;
 use vllm_rollback_engine::failure::{Failure, FailureKind};
 use vllm_rollback_engine::ports::Registry;
+use vllm_rollback_engine::ports::drivers::RouterClient;
 use vllm_rollback_engine::release::ReleaseRef;
 use vllm_rollback_engine::traffic::TrafficState;
 use vllm_rollback_plugins::TrafficView;
@@ -16,16 +20,13 @@ use vllm_rollback_registry::postgres::{Cache, CacheMode, PostgresConfig};
 use vllm_rollback_registry::route::RouteConfig;
 use vllm_rollback_registry::vllm_router::VllmRouterConfig;
 use vllm_rollback_registry::{
-    ExecRegistry, LiteLlm, PostgresRegistry, RouteWeights, RouterLink, ServiceGate, Several, Unmanaged, VllmRouter,
+    ExecRegistry, LiteLlm, PostgresRegistry, RouteWeights, ServiceGate, Several, Unmanaged, VllmRouter,
 };
 
 use crate::args::traffic::RedisMode;
 use crate::config::registry as chosen;
 use crate::config::settings::Settings;
-use crate::wiring::newest::Newest;
 use crate::wiring::router;
-use crate::wiring::routes::SiteRoutes;
-use crate::wiring::services::SiteServices;
 
 /// The driver, or several as one, which has not yet asked anybody anything.
 ///
@@ -35,11 +36,11 @@ pub(crate) async fn driver(
     settings: &Settings,
     cluster: &Cluster,
     release: &ReleaseRef,
-    newest: &Newest,
+    current: &CurrentRecord,
 ) -> Result<Arc<dyn Registry>, Failure> {
     let mut drivers = Vec::new();
     for registry in &settings.registries {
-        drivers.push(one(registry, settings, cluster, release, newest).await?);
+        drivers.push(one(registry, settings, cluster, release, current).await?);
     }
     match drivers.pop() {
         Some(only) if drivers.is_empty() => Ok(Arc::from(only)),
@@ -55,9 +56,9 @@ async fn one(
     settings: &Settings,
     cluster: &Cluster,
     release: &ReleaseRef,
-    newest: &Newest,
+    current: &CurrentRecord,
 ) -> Result<Box<dyn Registry>, Failure> {
-    let services = SiteServices::new(cluster.clone(), newest.clone());
+    let services = ReleaseServices::new(cluster.clone(), current.clone());
     match registry {
         chosen::Registry::Service => Ok(Box::new(ServiceGate::new(release.clone(), services))),
         chosen::Registry::None => Ok(Box::new(Unmanaged)),
@@ -72,7 +73,7 @@ async fn one(
             table: table.clone(),
             columns: columns.clone(),
             statuses: statuses.clone(),
-            model: model(settings, newest).await?,
+            model: model(settings, current).await?,
             environment: settings.environment.clone().unwrap_or_default(),
             owner: Arc::new(services),
             cache: redis.as_ref().map(cache).transpose()?,
@@ -81,7 +82,7 @@ async fn one(
         chosen::Registry::Exec(exec) => Ok(Box::new(ExecRegistry::new(ExecConfig {
             commands: exec.commands.clone(),
             values: Values {
-                model: model(settings, newest).await?,
+                model: model(settings, current).await?,
                 environment: settings.environment.clone(),
                 release: release.name.clone(),
                 namespace: release.namespace.clone(),
@@ -100,28 +101,29 @@ async fn one(
             link: needed(router::link(settings, cluster)?)?,
             owner: Arc::new(services.clone()),
             marks: Arc::new(services),
-            model: model(settings, newest).await?,
+            model: model(settings, current).await?,
         }))),
         chosen::Registry::Route { named } => Ok(Box::new(RouteWeights::new(RouteConfig {
             release: release.clone(),
-            routes: Arc::new(SiteRoutes::new(cluster.clone(), newest.clone(), named)),
+            routes: Arc::new(ReleaseRoutes::new(cluster.clone(), current.clone())),
+            named: named.iter().map(|name| name.seen_from(&release.namespace)).collect(),
             owner: Arc::new(services),
             link: needed(router::link(settings, cluster)?)?,
-            model: model(settings, newest).await?,
+            model: model(settings, current).await?,
         }))),
     }
 }
 
 /// The settings have a place for a driver that is a router.
-fn needed(link: Option<Arc<dyn RouterLink>>) -> Result<Arc<dyn RouterLink>, Failure> {
+fn needed(link: Option<Arc<dyn RouterClient>>) -> Result<Arc<dyn RouterClient>, Failure> {
     link.ok_or_else(|| Failure::new(FailureKind::Internal, "a router without a place"))
 }
 
 /// What clients ask for: as set, else as the release says.
-async fn model(settings: &Settings, newest: &Newest) -> Result<String, Failure> {
+async fn model(settings: &Settings, current: &CurrentRecord) -> Result<String, Failure> {
     match &settings.model {
         Some(model) => Ok(model.clone()),
-        None => Ok(model_of(&*newest.record().await?)?.unwrap_or_default()),
+        None => Ok(model_of(&*current.record().await?)?.unwrap_or_default()),
     }
 }
 

@@ -4,12 +4,13 @@
 //! (both tried with helm 3.22.0 and 4.3.1).
 
 mod endpoints;
-mod marks;
+mod pod_labels;
 
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 use vllm_rollback_engine::failure::{Failure, FailureKind};
+use vllm_rollback_objects::service::Gate;
 
 pub use endpoints::Endpoint;
 
@@ -29,31 +30,15 @@ const SELECTOR: Borrowed = Borrowed {
 /// How often an open is tried again when somebody else writes the Service at the same time.
 const TRIES: usize = 10;
 
-/// A Service, as the gate sees it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct GateState {
-    /// Its selector, without the gate's key.
-    pub selector: BTreeMap<String, String>,
-    /// Value of the gate's key; none means open.
-    pub gate_value: Option<String>,
-    /// Who wrote fields of it: `helm/Apply`.
-    pub managers: Vec<String>,
-    /// Its version.
-    pub resource_version: String,
-    /// `meta.helm.sh/release-name` and `-namespace`: the release that owns it.
-    pub release: Option<(String, String)>,
-}
-
 impl Cluster {
-    /// Reads a Service's gate.
+    /// Reads a Service's gate; none when there is no such Service.
     ///
     /// # Errors
-    /// `NotFound`, `Forbidden`, `Unreachable`.
-    pub async fn read_gate(&self, service: &str, key: &str) -> Result<GateState, Failure> {
-        self.wire()
-            .get(&self.service_path(service))
-            .await
-            .map(|object| state(&object, key))
+    /// `Forbidden`, `Unreachable`.
+    pub(crate) async fn read_gate(&self, service: &str) -> Result<Option<Gate>, Failure> {
+        let found = self.wire().find(&self.service_path(service)).await;
+        found
+            .map(|object| object.as_ref().map(gate))
             .map_err(|e| e.into_failure(format!("cannot read Service/{service}")))
     }
 
@@ -62,25 +47,21 @@ impl Cluster {
     /// # Errors
     /// `Refused` for a Service without selector, which a key would turn into one that owns its endpoints; `NotFound`,
     /// `Forbidden`, `Unreachable`.
-    pub async fn close_gate(&self, service: &str, key: &str, value: &str) -> Result<GateState, Failure> {
+    pub(crate) async fn close_gate(&self, service: &str, value: &str) -> Result<(), Failure> {
         let path = self.service_path(service);
         let what = || format!("cannot close the gate of Service/{service}");
         let now = self.wire().get(&path).await.map_err(|e| e.into_failure(what()))?;
-        if state(&now, key).selector.is_empty() {
+        if gate(&now).selector.is_empty() {
             return Err(Failure::new(FailureKind::Refused, what())
                 .because("it has no selector, so its endpoints are managed by somebody else")
                 .next("use another registry driver: --registry postgres or --registry none"));
         }
-        if now["spec"]["selector"][key] == value {
-            return Ok(state(&now, key));
+        if now["spec"]["selector"][GATE_KEY] == value {
+            return Ok(());
         }
-        let patch = json!({ "spec": { "selector": { key: value } } });
-        let closed = self
-            .wire()
-            .patch(&path, Patch::Merge, &patch)
-            .await
-            .map_err(|e| e.into_failure(what()))?;
-        Ok(state(&closed, key))
+        let patch = json!({ "spec": { "selector": { GATE_KEY: value } } });
+        let closed = self.wire().patch(&path, Patch::Merge, &patch).await;
+        closed.map(drop).map_err(|e| e.into_failure(what()))
     }
 
     /// Opens a gate: removes the key and our managedFields entry, so that the managers are as before. Harmless when it
@@ -88,16 +69,16 @@ impl Cluster {
     ///
     /// # Errors
     /// `Conflict` when others keep writing the Service; `NotFound`, `Forbidden`, `Unreachable`.
-    pub async fn open_gate(&self, service: &str, key: &str) -> Result<GateState, Failure> {
+    pub(crate) async fn open_gate(&self, service: &str) -> Result<(), Failure> {
         let path = self.service_path(service);
         let what = || format!("cannot open the gate of Service/{service}");
         for _ in 0..TRIES {
             let now = self.wire().get(&path).await.map_err(|e| e.into_failure(what()))?;
-            let is_closed = now["spec"]["selector"].get(key).is_some();
+            let is_closed = now["spec"]["selector"].get(GATE_KEY).is_some();
             let opening =
-                is_closed.then(|| json!({ "op": "remove", "path": format!("/spec/selector/{}", pointer(key)) }));
+                is_closed.then(|| json!({ "op": "remove", "path": format!("/spec/selector/{}", pointer(GATE_KEY)) }));
             let Some(patch) = returning_patch(&now, SELECTOR, Vec::from_iter(opening)) else {
-                return Ok(state(&now, key));
+                return Ok(());
             };
             // The write itself may add an entry of ours anew, so the next turn looks again. A failed test is 422.
             match self.wire().patch(&path, Patch::Json, &patch).await {
@@ -121,22 +102,18 @@ impl Cluster {
     }
 }
 
-fn state(service: &Value, key: &str) -> GateState {
+fn gate(service: &Value) -> Gate {
     let mut selector: BTreeMap<String, String> = service["spec"]["selector"]
         .as_object()
         .into_iter()
         .flatten()
         .filter_map(|(k, v)| Some((k.clone(), v.as_str()?.to_owned())))
         .collect();
-    let gate_value = selector.remove(key);
-    GateState {
+    let value = selector.remove(GATE_KEY);
+    Gate {
         selector,
-        gate_value,
+        value,
         managers: managers(service),
-        resource_version: service["metadata"]["resourceVersion"]
-            .as_str()
-            .unwrap_or_default()
-            .into(),
         release: helm_owner(service),
     }
 }
@@ -160,9 +137,9 @@ mod tests {
         let service = json!({"metadata": {"resourceVersion": "9", "annotations": {
             "meta.helm.sh/release-name": "r", "meta.helm.sh/release-namespace": "ml"}},
             "spec": {"selector": {"app": "x", GATE_KEY: "run-1"}}});
-        let state = state(&service, GATE_KEY);
-        assert_eq!(state.gate_value.as_deref(), Some("run-1"));
-        assert_eq!(state.selector, BTreeMap::from([("app".to_owned(), "x".to_owned())]));
-        assert_eq!(state.release, Some(("r".to_owned(), "ml".to_owned())));
+        let gate = gate(&service);
+        assert_eq!(gate.value.as_deref(), Some("run-1"));
+        assert_eq!(gate.selector, BTreeMap::from([("app".to_owned(), "x".to_owned())]));
+        assert_eq!(gate.release.unwrap().to_string(), "ml/r");
     }
 }

@@ -3,47 +3,14 @@
 use serde_json::Value;
 use vllm_rollback_engine::failure::Failure;
 use vllm_rollback_engine::release::ReleaseRecord;
+use vllm_rollback_objects::route::{Backend, LeadsTo, RouteKind};
 
-use super::RouteKind;
 use super::status::list;
 use crate::connect::Cluster;
 use crate::manifest::{Manifest, selects};
 
 /// Its groups: since it is stable, and before.
 const POOL_GROUPS: [&str; 2] = ["inference.networking.k8s.io", "inference.networking.x-k8s.io"];
-
-/// A backend of a rule.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RouteBackend {
-    /// Index of the rule.
-    pub rule: usize,
-    /// Index in the rule's backends.
-    pub index: usize,
-    /// `Service ml/llama:8000`, `InferencePool ml/llama`.
-    pub name: String,
-    /// Its share of the rule's traffic; none is 1.
-    pub weight: Option<u32>,
-    /// Where it leads.
-    pub leads_to: LeadsTo,
-}
-
-/// Where a backend leads.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum LeadsTo {
-    /// A Service.
-    Service {
-        /// Its namespace.
-        namespace: String,
-        /// Its name.
-        name: String,
-    },
-    /// Hosts, as `host:port`.
-    Hosts(Vec<String>),
-    /// Pods of the release, by their labels.
-    OwnPods,
-    /// Something else.
-    Elsewhere,
-}
 
 /// Follows references.
 pub(super) struct Resolver<'a> {
@@ -71,12 +38,12 @@ impl<'a> Resolver<'a> {
         kind: RouteKind,
         namespace: &str,
         route: &Value,
-    ) -> Result<Vec<RouteBackend>, Failure> {
+    ) -> Result<Vec<Backend>, Failure> {
         let mut found = Vec::new();
         for (rule_index, rule) in list(&route["spec"]["rules"]).iter().enumerate() {
             for (index, reference) in list(&rule["backendRefs"]).iter().enumerate() {
                 let reference = Reference::read(kind, namespace, reference);
-                found.push(RouteBackend {
+                found.push(Backend {
                     rule: rule_index,
                     index,
                     name: reference.label(),

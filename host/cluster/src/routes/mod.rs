@@ -7,13 +7,15 @@ mod backends;
 mod requests;
 mod status;
 
-use serde_json::{Value, json};
-use vllm_rollback_engine::failure::{Failure, FailureKind};
-use vllm_rollback_engine::release::ReleaseRecord;
+use std::collections::BTreeMap;
 
-pub use backends::{LeadsTo, RouteBackend};
-pub use requests::{RoutePath, RouteRequest};
-pub use status::Observed;
+use async_trait::async_trait;
+use serde_json::{Value, json};
+use vllm_rollback_engine::CurrentRecord;
+use vllm_rollback_engine::failure::{Failure, FailureKind};
+use vllm_rollback_engine::ports::drivers::Routes;
+use vllm_rollback_engine::release::ReleaseRecord;
+use vllm_rollback_objects::route::{Observed, Route, RouteId, RouteKind, Weight};
 
 use crate::connect::Cluster;
 use crate::managed_fields::{Borrowed, guarded, helm_owner, managers, returning_patch};
@@ -26,71 +28,52 @@ const RULES: Borrowed = Borrowed {
     beside: "parentRefs",
 };
 
-/// A kind of route.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum RouteKind {
-    /// `gateway.networking.k8s.io`, served by every Gateway API implementation.
-    Http,
-    /// `aigateway.envoyproxy.io`: Envoy AI Gateway makes an HTTPRoute of the same name from it, and keeps that as it is.
-    AiGateway,
+/// Routes that may lead to a release.
+#[derive(Clone)]
+pub struct ReleaseRoutes {
+    cluster: Cluster,
+    current: CurrentRecord,
 }
 
-impl RouteKind {
-    /// Every kind.
-    pub const ALL: [Self; 2] = [Self::Http, Self::AiGateway];
-
-    /// `HTTPRoute`.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Http => "HTTPRoute",
-            Self::AiGateway => "AIGatewayRoute",
-        }
-    }
-
-    fn group(self) -> &'static str {
-        match self {
-            Self::Http => "gateway.networking.k8s.io",
-            Self::AiGateway => "aigateway.envoyproxy.io",
-        }
+impl ReleaseRoutes {
+    /// Of the release whose newest revision this is.
+    pub fn new(cluster: Cluster, current: CurrentRecord) -> Self {
+        Self { cluster, current }
     }
 }
 
-/// A route as it is now.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RouteState {
-    /// Kind.
-    pub kind: RouteKind,
-    /// Namespace.
-    pub namespace: String,
-    /// Name.
-    pub name: String,
-    /// Its version.
-    pub resource_version: String,
-    /// The backends of all its rules.
-    pub backends: Vec<RouteBackend>,
-    /// Requests that its rules take.
-    pub requests: Vec<RouteRequest>,
-    /// Where its filters send copies of requests.
-    pub mirrors: Vec<LeadsTo>,
-    /// `InferenceService/llama`: who controls it and writes it anew.
-    pub controller: Option<String>,
-    /// `meta.helm.sh/release-name` and `-namespace`: the release that it is part of.
-    pub release: Option<(String, String)>,
-    /// What the gateways say of it.
-    pub observed: Observed,
-    /// Who wrote fields of it: `helm/Apply`.
-    pub managers: Vec<String>,
-}
+#[async_trait]
+impl Routes for ReleaseRoutes {
+    async fn list(&self, named: &[RouteId]) -> Result<Vec<Route>, Failure> {
+        let record = self.current.record().await?;
+        self.cluster.routes(&record, named).await
+    }
 
-/// A backend's weight, to be written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Weight {
-    /// Index of the rule.
-    pub rule: usize,
-    /// Index in the rule's backends.
-    pub index: usize,
-    /// None: as the API has it by default, 1.
-    pub weight: Option<u32>,
+    async fn set(&self, route: &Route, weights: &[Weight]) -> Result<(), Failure> {
+        let steps = weights.iter().map(|Weight { rule, index, weight }| {
+            let path = format!("/spec/rules/{rule}/backendRefs/{index}/weight");
+            match weight {
+                Some(weight) => json!({ "op": "add", "path": path, "value": weight }),
+                None => json!({ "op": "remove", "path": path }),
+            }
+        });
+        let read = json!({ "metadata": { "resourceVersion": route.resource_version } });
+        let patch = guarded(&read, steps.collect());
+        self.cluster.patch_route(&route.id, &patch).await
+    }
+
+    async fn give_back(&self, route: &RouteId) -> Result<(), Failure> {
+        let now = self.cluster.route(route).await?;
+        match returning_patch(&now, RULES, Vec::new()) {
+            Some(patch) => self.cluster.patch_route(route, &patch).await,
+            None => Ok(()),
+        }
+    }
+
+    async fn answered(&self) -> Result<BTreeMap<String, Option<u64>>, Failure> {
+        let record = self.current.record().await?;
+        self.cluster.answered_requests(&record).await
+    }
 }
 
 impl Cluster {
@@ -98,11 +81,7 @@ impl Cluster {
     ///
     /// # Errors
     /// `NotFound` when a named one does not exist; `Invalid` when the manifest cannot be read; `Forbidden`, `Unreachable`.
-    pub async fn routes(
-        &self,
-        record: &ReleaseRecord,
-        named: &[(RouteKind, String, String)],
-    ) -> Result<Vec<RouteState>, Failure> {
+    pub(crate) async fn routes(&self, record: &ReleaseRecord, named: &[RouteId]) -> Result<Vec<Route>, Failure> {
         let resolver = Resolver::new(self, record)?;
         let mut found = Vec::new();
         for kind in RouteKind::ALL {
@@ -114,7 +93,7 @@ impl Cluster {
             let listed = listed.map_err(|e| {
                 e.into_failure(format!(
                     "cannot list the {}s of namespace {}",
-                    kind.word(),
+                    kind.as_str(),
                     self.namespace()
                 ))
             })?;
@@ -122,57 +101,20 @@ impl Cluster {
                 found.push(self.route_state(kind, &object, &resolver).await?);
             }
         }
-        for (kind, namespace, name) in named {
-            let is_found = |route: &RouteState| (route.kind, &route.namespace, &route.name) == (*kind, namespace, name);
-            if !found.iter().any(is_found) {
-                let object = self.route(*kind, namespace, name).await?;
-                found.push(self.route_state(*kind, &object, &resolver).await?);
+        for id in named {
+            if !found.iter().any(|route| route.id == *id) {
+                let object = self.route(id).await?;
+                found.push(self.route_state(id.kind, &object, &resolver).await?);
             }
         }
         Ok(found)
     }
 
-    /// Sets weights, if the route is still the one that was read. What is left of us in its managed fields stays until
-    /// [`Self::give_route_back`].
-    ///
-    /// # Errors
-    /// `Conflict` when it changed since; `NotFound`, `Forbidden`, `Unreachable`.
-    pub async fn set_weights(&self, route: &RouteState, weights: &[Weight]) -> Result<(), Failure> {
-        let steps = weights.iter().map(|Weight { rule, index, weight }| {
-            let path = format!("/spec/rules/{rule}/backendRefs/{index}/weight");
-            match weight {
-                Some(weight) => json!({ "op": "add", "path": path, "value": weight }),
-                None => json!({ "op": "remove", "path": path }),
-            }
-        });
-        let read = json!({ "metadata": { "resourceVersion": route.resource_version } });
-        let patch = guarded(&read, steps.collect());
-        self.patch_route(route, &patch).await.map(drop)
-    }
-
-    /// Takes us out of a route's managed fields, where we are; the rules go back to who wrote the rest of it.
-    ///
-    /// # Errors
-    /// `Conflict` when it changed meanwhile; `NotFound`, `Forbidden`, `Unreachable`.
-    pub async fn give_route_back(&self, route: &RouteState) -> Result<(), Failure> {
-        let now = self.route(route.kind, &route.namespace, &route.name).await?;
-        match returning_patch(&now, RULES, Vec::new()) {
-            Some(patch) => self.patch_route(route, &patch).await.map(drop),
-            None => Ok(()),
-        }
-    }
-
-    async fn patch_route(&self, route: &RouteState, patch: &Value) -> Result<Value, Failure> {
-        let RouteState {
-            kind, namespace, name, ..
-        } = route;
-        let what = format!("cannot change {} {namespace}/{name}", kind.word());
-        let resource = self.route_resource(*kind).await?.ok_or_else(|| not_served(*kind))?;
-        let patched = self
-            .wire()
-            .patch(&resource.object(namespace, name), Patch::Json, patch)
-            .await;
-        patched.map_err(|error| {
+    async fn patch_route(&self, route: &RouteId, patch: &Value) -> Result<(), Failure> {
+        let what = format!("cannot change {route}");
+        let path = self.route_path(route).await?;
+        let patched = self.wire().patch(&path, Patch::Json, patch).await;
+        patched.map(drop).map_err(|error| {
             // A failed test in a patch is 422.
             if error.is_conflict() || error.code == Some(422) {
                 Failure::new(FailureKind::Conflict, what)
@@ -184,18 +126,18 @@ impl Cluster {
         })
     }
 
-    async fn route(&self, kind: RouteKind, namespace: &str, name: &str) -> Result<Value, Failure> {
-        let resource = self.route_resource(kind).await?.ok_or_else(|| not_served(kind))?;
-        let read = self.wire().get(&resource.object(namespace, name)).await;
-        read.map_err(|e| e.into_failure(format!("cannot read {} {namespace}/{name}", kind.word())))
+    async fn route(&self, route: &RouteId) -> Result<Value, Failure> {
+        let read = self.wire().get(&self.route_path(route).await?).await;
+        read.map_err(|e| e.into_failure(format!("cannot read {route}")))
     }
 
-    async fn route_state(
-        &self,
-        kind: RouteKind,
-        object: &Value,
-        resolver: &Resolver<'_>,
-    ) -> Result<RouteState, Failure> {
+    async fn route_path(&self, route: &RouteId) -> Result<String, Failure> {
+        let resource = self.route_resource(route.kind).await?;
+        let resource = resource.ok_or_else(|| not_served(route.kind))?;
+        Ok(resource.object(&route.namespace, &route.name))
+    }
+
+    async fn route_state(&self, kind: RouteKind, object: &Value, resolver: &Resolver<'_>) -> Result<Route, Failure> {
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         let metadata = &object["metadata"];
         let (namespace, name) = (text(&metadata["namespace"]), text(&metadata["name"]));
@@ -209,8 +151,7 @@ impl Cluster {
                 other => other,
             },
         };
-        Ok(RouteState {
-            kind,
+        Ok(Route {
             resource_version: text(&metadata["resourceVersion"]),
             backends: resolver.backends(kind, &namespace, object).await?,
             requests: requests::of(kind, object),
@@ -219,8 +160,7 @@ impl Cluster {
             release: helm_owner(object),
             observed,
             managers: managers(object),
-            namespace,
-            name,
+            id: RouteId { kind, namespace, name },
         })
     }
 
@@ -229,14 +169,21 @@ impl Cluster {
             None => Ok(None),
             Some(resource) => {
                 let found = self.wire().find(&resource.object(namespace, name)).await;
-                found.map_err(|e| e.into_failure(format!("cannot read {} {namespace}/{name}", kind.word())))
+                found.map_err(|e| e.into_failure(format!("cannot read {} {namespace}/{name}", kind.as_str())))
             }
         }
     }
 
     async fn route_resource(&self, kind: RouteKind) -> Result<Option<Resource>, Failure> {
-        let found = self.preferred(kind.group(), kind.word()).await;
-        found.map_err(|e| e.into_failure(format!("cannot ask whether the cluster has {}s", kind.word())))
+        let found = self.preferred(group(kind), kind.as_str()).await;
+        found.map_err(|e| e.into_failure(format!("cannot ask whether the cluster has {}s", kind.as_str())))
+    }
+}
+
+fn group(kind: RouteKind) -> &'static str {
+    match kind {
+        RouteKind::Http => "gateway.networking.k8s.io",
+        RouteKind::AiGateway => "aigateway.envoyproxy.io",
     }
 }
 
@@ -248,7 +195,7 @@ fn controller(object: &Value) -> Option<String> {
 }
 
 fn not_served(kind: RouteKind) -> Failure {
-    Failure::new(FailureKind::NotFound, format!("the cluster has no {}s", kind.word()))
-        .because(format!("its API does not serve the group {}", kind.group()))
+    Failure::new(FailureKind::NotFound, format!("the cluster has no {}s", kind.as_str()))
+        .because(format!("its API does not serve the group {}", group(kind)))
         .next("kubectl api-resources | grep -i route")
 }

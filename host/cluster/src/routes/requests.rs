@@ -1,31 +1,9 @@
 //! Which requests a route takes: a probe that no rule takes proves nothing.
 
 use serde_json::Value;
+use vllm_rollback_objects::route::{RouteKind, RoutePath, RouteRequest};
 
-use super::RouteKind;
 use super::status::list;
-
-/// A request that a rule takes, unless a narrower rule does.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RouteRequest {
-    /// Index of the rule.
-    pub rule: usize,
-    /// Host of the request; none when any will do.
-    pub host: Option<String>,
-    /// What its path has to be.
-    pub path: RoutePath,
-    /// Headers that it has to have.
-    pub headers: Vec<(String, String)>,
-}
-
-/// A path to match.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum RoutePath {
-    /// This one.
-    Exact(String),
-    /// This one, or one below it.
-    Prefix(String),
-}
 
 /// One POST request for each rule; none for a rule whose matches are patterns, other methods or query parameters only.
 pub(super) fn of(kind: RouteKind, route: &Value) -> Vec<RouteRequest> {

@@ -4,17 +4,7 @@
 //! `AIGatewayRouteStatus`.
 
 use serde_json::Value;
-
-/// What the gateways say of a route.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Observed {
-    /// They route by it as it is now.
-    Accepted(String),
-    /// Some have not seen it as it is now.
-    Pending(String),
-    /// None routes by it.
-    Refused(String),
-}
+use vllm_rollback_objects::route::Observed;
 
 /// Of an HTTPRoute: each parent that it names, by each controller that tells of it.
 pub(super) fn of_http_route(route: &Value) -> Observed {

@@ -2,7 +2,7 @@
 //!
 //! | page | who asks | who answers |
 //! |---|---|---|
-//! | [`run`] | the states of a run | `helm`, `cluster`, `registry`, `plugins`, `cli`, `report` |
+//! | [`run`] | the states of a run, `helm` for its records, `cli` for the journal | `helm`, `cluster`, `registry`, `plugins`, `cli`, `report` |
 //! | [`drivers`] | registry drivers | `cluster`; `cli` for routers at a URL |
 //! | [`checks`] | the sandbox of checks | `cluster`, `registry` |
 

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
+use vllm_rollback_objects::record::RecordHeader;
 
 use crate::check::{CheckContext, CheckSpec, Phase, Verdict};
 use crate::event::Observer;
@@ -46,6 +47,28 @@ pub trait Releases: Send + Sync {
     /// Runs `helm rollback R N` and reads the new record back. `Ok` only says that a record `from + 1` exists; look
     /// at its status. An error says that no new record exists, unless its kind is `Internal` or `Unreachable`.
     async fn rollback(&self, order: &RollbackOrder) -> Result<RolledBack, Failure>;
+}
+
+/// Helm's records of one release, as they are stored in its namespace.
+#[async_trait]
+pub trait RecordSource: Send + Sync {
+    /// Kind of the objects: `Secret` or `ConfigMap`.
+    fn kind(&self) -> &'static str;
+
+    /// All objects labelled `owner=helm,name=RELEASE`, in any order, broken ones included. Empty when there is none.
+    ///
+    /// # Errors
+    /// `Forbidden`, `Unreachable`.
+    async fn list(&self) -> Result<Vec<RecordHeader>, Failure>;
+
+    /// The value of key `release`, after the API's own base64 of Secrets is undone: Helm's base64 of a gzip stream.
+    ///
+    /// # Errors
+    /// `NotFound`, `Forbidden`, `Unreachable`; `Invalid` when the object has no such key.
+    async fn read(&self, object: &str) -> Result<Vec<u8>, Failure>;
+
+    /// Other namespaces that hold a release of this name; empty when that cannot be asked.
+    async fn find_elsewhere(&self) -> Vec<String>;
 }
 
 /// Why the workloads did not get ready.
@@ -237,6 +260,35 @@ pub trait Journal: Send + Sync {
 
     /// Keeps evidence; the places where it went.
     async fn keep(&self, run_id: &str, items: &[EvidenceItem]) -> Result<Vec<String>, Failure>;
+}
+
+/// A text, and the version it was read at.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Versioned {
+    /// The text; none when there is none yet.
+    pub text: Option<String>,
+    /// Version for compare-and-set; none when there is none yet.
+    pub version: Option<String>,
+}
+
+/// One text for a release, kept where all machines see it.
+#[async_trait]
+pub trait SharedStore: Send + Sync {
+    /// Reads it.
+    ///
+    /// # Errors
+    /// `Forbidden`, `Unreachable`.
+    async fn read(&self) -> Result<Versioned, Failure>;
+
+    /// Writes it over the version it was read at (none: there is none yet). The new version.
+    ///
+    /// # Errors
+    /// `Conflict` when somebody else wrote it meanwhile: read again. `Invalid` when it is too large. `Forbidden`,
+    /// `Unreachable`.
+    async fn write(&self, text: &str, over: Option<&str>) -> Result<Option<String>, Failure>;
+
+    /// A command that shows it, for people.
+    fn shown_by(&self) -> String;
 }
 
 /// Time.

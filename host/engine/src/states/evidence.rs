@@ -4,8 +4,8 @@
 use crate::event::Event;
 use crate::ports::World;
 use crate::release::ReleaseRecord;
-use crate::setback::Setback;
-use crate::wait::unless_asked_to_stop;
+use crate::step_error::StepError;
+use crate::wait::or_interrupted;
 
 /// Where the evidence went, or why it did not get there.
 pub(crate) struct Kept {
@@ -26,9 +26,9 @@ pub(crate) async fn gather(world: World<'_>, run_id: &str, current: &ReleaseReco
         let kept = world.journal.keep(run_id, &items).await;
         kept.map_err(|failure| format!("the evidence could not be kept: {failure}"))
     };
-    let result = match unless_asked_to_stop(world.interrupt, work).await {
+    let result = match or_interrupted(world.interrupt, work).await {
         Ok(result) => result,
-        Err(Setback::Interrupted) => Err("the evidence was cut short: a stop was asked for".to_owned()),
+        Err(StepError::Interrupted) => Err("the evidence was cut short: a stop was asked for".to_owned()),
         Err(_) => Err("the evidence was cut short".to_owned()),
     };
     match result {

@@ -1,34 +1,27 @@
 //! held: the model stays out of traffic, with a reason. Says so only when it was seen to be out.
 
+use crate::context::RunContext;
 use crate::event::Event;
 use crate::failure::{Failure, FailureKind};
+use crate::progress::Progress;
 use crate::report::{RunReport, StateName};
-use crate::run::{Grip, Run};
-use crate::setback::Setback;
 use crate::states::locked::assert_held;
 use crate::states::{spare, unknown};
+use crate::step_error::StepError;
 use crate::traffic::{TrafficState, TrafficStatus};
 
 /// Makes sure that the model is out of traffic, remembers what to give back, and ends the run.
-pub(crate) async fn enter(mut run: Run<'_>, setback: Setback) -> RunReport {
-    let Some(prior) = run.prior.clone() else {
-        let failure = setback.into_failure("interrupted");
-        return unknown::enter(
-            run,
-            failure.because("what the registry said before the run was not read"),
-        )
-        .await;
-    };
-    let is_interrupted = matches!(setback, Setback::Interrupted);
-    let exit_code = setback.exit_held();
-    let mut failure = setback.into_failure("interrupted after the model was taken out of traffic");
+pub(crate) async fn enter(mut run: RunContext<'_>, prior: TrafficState, error: StepError) -> RunReport {
+    let is_interrupted = matches!(error, StepError::Interrupted);
+    let exit_code = error.exit_held();
+    let mut failure = error.into_failure("interrupted after the model was taken out of traffic");
     let step = run.begin(
         StateName::Held,
         "keeping the model out of traffic",
         Some(run.request.deadlines.registry),
     );
-    let evidence = match keep_out(&mut run, &prior).await {
-        Ok(evidence) => evidence,
+    let (evidence, now) = match keep_out(&mut run, &prior).await {
+        Ok(kept) => kept,
         Err(trouble) => {
             failure = failure.because(format!(
                 "and the model could not be proved to be out of traffic: {trouble}"
@@ -36,7 +29,7 @@ pub(crate) async fn enter(mut run: Run<'_>, setback: Setback) -> RunReport {
             return unknown::enter(run, failure).await;
         }
     };
-    spare::tell(&mut run);
+    spare::tell(&mut run, now.as_ref());
     let release = &run.request.release;
     let mut next = std::mem::take(&mut failure.next);
     next.retain(|step| *step != release.command("", ""));
@@ -53,20 +46,21 @@ pub(crate) async fn enter(mut run: Run<'_>, setback: Setback) -> RunReport {
         "let it serve as it is, unchecked: {}",
         release.command("registry enable", "")
     ));
-    run.report.next = next;
+    run.next = next;
 
-    run.memory.held = Some(run.held(&failure.to_string(), prior));
-    let line = failure.to_string();
-    run.report.failure = Some(failure);
+    run.ledger.memory.held = Some(run.held(&failure.to_string(), prior));
     run.mark(step, evidence);
-    run.close(StateName::Held, exit_code, line).await
+    run.close_failed(StateName::Held, exit_code, failure).await
 }
 
-/// The model is out of traffic: seen to be, or taken out again. Evidence lines.
-async fn keep_out(run: &mut Run<'_>, prior: &TrafficState) -> Result<Vec<String>, Failure> {
-    if run.grip == Grip::GivenBack {
+/// Evidence that the model is out of traffic, and the traffic that was read last, where it could be read.
+type KeptOut = (Vec<String>, Option<TrafficState>);
+
+/// Sees that the model is out of traffic, or takes it out again.
+async fn keep_out(run: &mut RunContext<'_>, prior: &TrafficState) -> Result<KeptOut, Failure> {
+    let Progress::Fenced { is_proved, .. } = run.progress else {
         return take_out_again(run, prior).await;
-    }
+    };
     match run.world.registry.read().await {
         Ok(now) if now.status == TrafficStatus::Enabled => {
             run.warn("the registry sends traffic to the model, although it was taken out: taking it out again");
@@ -76,26 +70,25 @@ async fn keep_out(run: &mut Run<'_>, prior: &TrafficState) -> Result<Vec<String>
             let line = format!("the registry says {} ({})", now.status.word(), now.driver);
             let mut evidence = vec![line];
             evidence.extend(now.evidence.iter().cloned());
-            if !run.is_fence_proved {
+            if !is_proved {
                 evidence.push("that routers and caches followed is not proved".to_owned());
             }
-            run.report.traffic_after = Some(now);
-            Ok(evidence)
+            run.saw_traffic(Some(&now));
+            Ok((evidence, Some(now)))
         }
-        Err(failure) if run.is_fence_proved => {
-            run.report.traffic_after = None;
+        Err(failure) if is_proved => {
+            run.saw_traffic(None);
             run.warn(format!("the registry could not be read once more: {failure}"));
-            Ok(vec![
-                "proved to be out of traffic earlier in this run, and not given back since".to_owned(),
-            ])
+            let line = "proved to be out of traffic earlier in this run, and not given back since";
+            Ok((vec![line.to_owned()], None))
         }
         Err(failure) => Err(failure),
     }
 }
 
-async fn take_out_again(run: &mut Run<'_>, prior: &TrafficState) -> Result<Vec<String>, Failure> {
+async fn take_out_again(run: &mut RunContext<'_>, prior: &TrafficState) -> Result<KeptOut, Failure> {
     let deadline = run.request.deadlines.registry;
-    if let Err(Setback::LockLost(failure)) = assert_held(run).await {
+    if let Err(StepError::LockLost(failure)) = assert_held(run).await {
         return Err(failure);
     }
     let step = run.begin(
@@ -120,16 +113,17 @@ async fn take_out_again(run: &mut Run<'_>, prior: &TrafficState) -> Result<Vec<S
         }
     };
     let now = run.world.registry.read().await?;
-    let status = now.status.clone();
-    run.report.traffic_after = Some(now);
-    if status == TrafficStatus::Enabled {
+    run.saw_traffic(Some(&now));
+    if now.status == TrafficStatus::Enabled {
         let what = "the registry still sends traffic to the model";
         return Err(Failure::new(FailureKind::Conflict, what));
     }
-    run.grip = Grip::Taken;
-    run.is_fence_proved = true;
+    run.progress = Progress::Fenced {
+        restore: prior.clone(),
+        is_proved: true,
+    };
     run.say(Event::Note {
         text: "the model is out of traffic again".to_owned(),
     });
-    Ok(evidence)
+    Ok((evidence, Some(now)))
 }

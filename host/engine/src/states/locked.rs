@@ -3,26 +3,29 @@
 use futures::{join, try_join};
 use serde_json::json;
 
+use crate::context::RunContext;
 use crate::failure::{Failure, FailureKind};
 use crate::journal::RunSummary;
+use crate::ledger::Standing;
 use crate::plan::Plan;
 use crate::ports::Claim;
 use crate::release::{ReleaseRecord, Revision};
 use crate::report::StateName;
-use crate::resume;
-use crate::run::Run;
-use crate::setback::Setback;
+use crate::resume::earlier;
+use crate::step_error::StepError;
 use crate::traffic::TrafficState;
 
 /// What the run rests on, read while the lock is held.
 #[derive(Debug)]
-pub(crate) struct Basis {
+pub(crate) struct Baseline {
     /// The newest revision.
     pub(crate) current: ReleaseRecord,
     /// Where the run goes.
     pub(crate) target: ReleaseRecord,
     /// The revision that is left: the current one, or the one that an earlier run left.
     pub(crate) left: Revision,
+    /// Traffic as it was found.
+    pub(crate) found: TrafficState,
     /// What must be restored in the end.
     pub(crate) prior: TrafficState,
     /// Where Helm goes first.
@@ -32,24 +35,23 @@ pub(crate) struct Basis {
 }
 
 /// Takes the lock and looks again at everything the plan rests on: between plan and lock, a person was asked.
-pub(crate) async fn enter(run: &mut Run<'_>, plan: &Plan) -> Result<Basis, Setback> {
+pub(crate) async fn enter(run: &mut RunContext<'_>, plan: &Plan) -> Result<Baseline, StepError> {
     let step = run.begin(StateName::Locked, "taking the lock on the release", None);
     let mut evidence = lock(run).await?;
     run.intend(&step, format!("plan {}", plan.digest), json!({ "plan": plan.digest }))
         .await?;
-    let basis = observe(run, plan).await?;
+    let baseline = observe(run, plan).await?;
     evidence.push(format!(
         "revision {} is still the newest, and {} in traffic",
         plan.current.revision,
-        basis.prior.status.word()
+        baseline.prior.status.word()
     ));
-    run.prior = Some(basis.prior.clone());
-    run.report.from_revision = Some(basis.left);
-    run.summary = Some(RunSummary {
+    run.write(|report| report.from_revision = Some(baseline.left));
+    run.ledger.summary = Some(RunSummary {
         run_id: run.request.run_id.clone(),
-        started: run.report.started.clone(),
-        from: basis.left.0,
-        to: basis.target.revision.0,
+        started: run.started.clone(),
+        from: baseline.left.0,
+        to: baseline.target.revision.0,
         step_back: plan.step_back.as_ref().map(|back| back.to.0),
         spares: !plan.spares.is_empty(),
         state: StateName::Locked,
@@ -58,11 +60,11 @@ pub(crate) async fn enter(run: &mut Run<'_>, plan: &Plan) -> Result<Basis, Setba
         by: run.request.by.clone(),
     });
     run.reached(step, evidence).await;
-    Ok(basis)
+    Ok(baseline)
 }
 
 /// Takes the lock and reads the memory that it guards.
-pub(crate) async fn lock(run: &mut Run<'_>) -> Result<Vec<String>, Failure> {
+pub(crate) async fn lock(run: &mut RunContext<'_>) -> Result<Vec<String>, Failure> {
     let claim = Claim {
         run_id: run.request.run_id.clone(),
         by: run.request.by.clone(),
@@ -82,24 +84,24 @@ pub(crate) async fn lock(run: &mut Run<'_>) -> Result<Vec<String>, Failure> {
             return Err(failure);
         }
     };
-    run.holds_lock = true;
-    run.memory = run.world.journal.memory().await?;
-    run.memory_before = run.memory.clone();
+    run.ledger.lock();
+    let memory = run.world.journal.memory().await?;
+    run.ledger.open(memory);
     Ok(evidence)
 }
 
 /// The lock is asked for before every step that changes something.
-pub(crate) async fn assert_held(run: &mut Run<'_>) -> Result<(), Setback> {
+pub(crate) async fn assert_held(run: &mut RunContext<'_>) -> Result<(), StepError> {
     match run.world.lock.assert_held().await {
         Err(failure) if failure.kind == FailureKind::Locked => {
-            run.is_lock_lost = true;
-            Err(Setback::LockLost(failure))
+            run.ledger.standing = Standing::Lost;
+            Err(StepError::LockLost(failure))
         }
         other => Ok(other?),
     }
 }
 
-async fn observe(run: &mut Run<'_>, plan: &Plan) -> Result<Basis, Setback> {
+async fn observe(run: &mut RunContext<'_>, plan: &Plan) -> Result<Baseline, StepError> {
     let world = run.world;
     let records = async {
         let history = world.releases.history().await?;
@@ -110,7 +112,7 @@ async fn observe(run: &mut Run<'_>, plan: &Plan) -> Result<Basis, Setback> {
                 || "gone".to_owned(),
                 |(r, status)| format!("at revision {r} ({status})"),
             );
-            return Err(Setback::Stale(stale(plan, &format!("the release is {now}"))));
+            return Err(StepError::Stale(stale(plan, &format!("the release is {now}"))));
         }
         let (current, target) = try_join!(
             world.releases.record(plan.current.revision),
@@ -125,24 +127,23 @@ async fn observe(run: &mut Run<'_>, plan: &Plan) -> Result<Basis, Setback> {
     let (records, found) = join!(records, world.registry.read());
     let (current, target, step_back) = records?;
     let found = found?;
-    run.report.traffic_before = Some(found.clone());
-    run.report.traffic_after = Some(found.clone());
+    run.found_traffic(&found);
     if target.manifest_sha256 != plan.target_manifest_sha256 {
         let what = format!("revision {} has another manifest", plan.target);
-        return Err(Setback::Stale(stale(plan, &what)));
+        return Err(StepError::Stale(stale(plan, &what)));
     }
-    let prior = resume::prior(&run.memory, found, world.registry)?;
+    let prior = earlier::restore_point(&run.ledger.memory, found.clone(), world.registry)?;
     let planned = (&plan.traffic.driver, &plan.traffic.status, &plan.traffic.endpoint);
     if planned != (&prior.state.driver, &prior.state.status, &prior.state.endpoint) {
         let what = format!("the model is {} in the registry", prior.state.status.word());
-        return Err(Setback::Stale(stale(plan, &what)));
+        return Err(StepError::Stale(stale(plan, &what)));
     }
     let continued =
-        resume::continued(&run.memory, &current, current.rolled_back_to).filter(|c| c.target == plan.target);
+        earlier::completed(&run.ledger.memory, &current, current.rolled_back_to).filter(|c| c.target == plan.target);
     let run_id = continued.as_ref().map(|c| c.run_id.clone());
     if run_id != plan.continues {
         let what = "another run ended meanwhile";
-        return Err(Setback::Stale(stale(plan, what)));
+        return Err(StepError::Stale(stale(plan, what)));
     }
     if let Some(taken_by) = prior.taken_by {
         let word = prior.state.status.word();
@@ -150,12 +151,13 @@ async fn observe(run: &mut Run<'_>, plan: &Plan) -> Result<Basis, Setback> {
             "run {taken_by} took the model out of traffic and held it; it was {word} before"
         ));
     }
-    Ok(Basis {
+    Ok(Baseline {
         left: continued.as_ref().map_or(current.revision, |c| c.left),
         is_continued: continued.is_some(),
         current,
         target,
         step_back,
+        found,
         prior: prior.state,
     })
 }

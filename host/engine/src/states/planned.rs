@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use futures::{join, try_join};
 
 use crate::check::{CheckSpec, Phase};
+use crate::context::RunContext;
 use crate::failure::{Failure, FailureKind};
 use crate::gitops;
 use crate::journal::Memory;
@@ -14,8 +15,8 @@ use crate::release::{ApplyMethod, ReleaseRecord, Revision};
 use crate::report::StateName;
 use crate::request::{Accept, FenceWish, Request, TargetWish};
 use crate::resume;
-use crate::run::Run;
-use crate::setback::Setback;
+use crate::resume::{decide, earlier};
+use crate::step_error::StepError;
 use crate::target::{self, Choice, Wish};
 use crate::traffic::{TrafficState, TrafficStatus};
 use crate::workload::{Finding, Preflight, ServingPod, Severity};
@@ -55,12 +56,12 @@ pub async fn plan(world: &World<'_>, request: &Request) -> Result<Plan, Failure>
     let (found, checks, helm) = (found?, checks?, helm?);
     let (current, target) = (&choice.current, &choice.target);
     let resumes = match resume::unfinished(&memory) {
-        Some(cut) if request.resumes => Some(resume::resumption(cut, &found, &choice)?),
+        Some(cut) if request.resumes => Some(decide::resumption(cut, &found, &choice)?),
         _ => None,
     };
     let resumes_sparing = request.resumes && resume::unfinished(&memory).is_some_and(|cut| cut.run.spares);
     let is_narrowed = found.status == TrafficStatus::Narrowed;
-    let prior = resume::prior(&memory, found, world.registry)?;
+    let prior = earlier::restore_point(&memory, found, world.registry)?;
     let spares = spares(
         world,
         request,
@@ -234,12 +235,12 @@ pub fn refusal(plan: &Plan) -> Option<Failure> {
 }
 
 /// The plan stands, nothing in it refuses, and nobody asked to stop.
-pub(crate) fn enter(run: &mut Run<'_>, plan: &Plan) -> Result<(), Setback> {
+pub(crate) fn enter(run: &mut RunContext<'_>, plan: &Plan) -> Result<(), StepError> {
     if let Some(failure) = refusal(plan) {
-        return Err(Setback::Failed(failure));
+        return Err(StepError::Failed(failure));
     }
     if run.world.interrupt.is_asked() {
-        return Err(Setback::Interrupted);
+        return Err(StepError::Interrupted);
     }
     let evidence = vec![
         format!(
@@ -251,7 +252,7 @@ pub(crate) fn enter(run: &mut Run<'_>, plan: &Plan) -> Result<(), Setback> {
     let gitops = plan.preflight.findings.iter();
     for finding in gitops.filter(|f| f.subject == "gitops" && f.severity == Severity::Warning) {
         run.note(finding.message.clone());
-        run.report.next.extend(finding.next.iter().cloned());
+        run.next.extend(finding.next.iter().cloned());
     }
     let seconds = run.request.planning.as_secs_f64();
     run.mark_in(StateName::Planned, seconds, evidence);

@@ -5,14 +5,14 @@ use std::time::Duration;
 use futures::join;
 use serde_json::json;
 
+use crate::context::RunContext;
 use crate::failure::{Failure, FailureKind};
 use crate::plan::Plan;
 use crate::ports::NotReady;
 use crate::release::{ReleaseRecord, ReleaseRef};
 use crate::report::StateName;
-use crate::run::Run;
-use crate::setback::Setback;
-use crate::wait::unless_asked_to_stop;
+use crate::step_error::StepError;
+use crate::wait::or_interrupted;
 use crate::workload::{Cause, Drift, Ready, ServingPod};
 
 /// Differences that a failure lists.
@@ -32,7 +32,7 @@ impl Serving {
 }
 
 /// Waits until the target serves, and looks again whether the fence held: Helm wrote to the same objects meanwhile.
-pub(crate) async fn enter(run: &mut Run<'_>, plan: &Plan, record: &ReleaseRecord) -> Result<Serving, Setback> {
+pub(crate) async fn enter(run: &mut RunContext<'_>, plan: &Plan, record: &ReleaseRecord) -> Result<Serving, StepError> {
     let deadlines = run.request.deadlines;
     let budget = Duration::from_secs(plan.preflight.startup_budget_seconds);
     let deadline = deadlines.readiness.unwrap_or(budget);
@@ -43,14 +43,14 @@ pub(crate) async fn enter(run: &mut Run<'_>, plan: &Plan, record: &ReleaseRecord
     let ready = serving(run, record, deadline).await?;
     let (world, registry) = (run.world, deadlines.registry);
     let checked = async { join!(world.workloads.drift(record), world.registry.confirm_stopped(registry)) };
-    let (drift, stopped) = unless_asked_to_stop(world.interrupt, checked).await?;
+    let (drift, stopped) = or_interrupted(world.interrupt, checked).await?;
     let mut evidence = ready.evidence;
     evidence.extend(equals_manifest(record, drift?)?);
     match stopped {
         Ok(lines) => evidence.extend(lines.into_iter().map(|line| format!("still fenced: {line}"))),
         Err(failure) => {
-            run.is_fence_proved = false;
-            return Err(Setback::Failed(
+            run.progress.note_fence(false);
+            return Err(StepError::Failed(
                 failure.because("the fence did not hold through the rollback"),
             ));
         }
@@ -60,16 +60,20 @@ pub(crate) async fn enter(run: &mut Run<'_>, plan: &Plan, record: &ReleaseRecord
 }
 
 /// Waits until the pods of this record serve.
-pub(crate) async fn serving(run: &mut Run<'_>, record: &ReleaseRecord, deadline: Duration) -> Result<Ready, Setback> {
+pub(crate) async fn serving(
+    run: &mut RunContext<'_>,
+    record: &ReleaseRecord,
+    deadline: Duration,
+) -> Result<Ready, StepError> {
     let world = run.world;
     let watching = world.workloads.watch_ready(record, deadline, world.observer);
-    let ready = match unless_asked_to_stop(world.interrupt, watching).await? {
+    let ready = match or_interrupted(world.interrupt, watching).await? {
         Ok(ready) => ready,
-        Err(NotReady::Failed(failure)) => return Err(Setback::Failed(failure)),
+        Err(NotReady::Failed(failure)) => return Err(StepError::Failed(failure)),
         Err(NotReady::Caused(causes)) => {
             let failure = not_ready(record, &causes, deadline);
-            run.report.causes.extend(causes);
-            return Err(Setback::Failed(failure));
+            run.write(|report| report.causes.extend(causes));
+            return Err(StepError::Failed(failure));
         }
     };
     if ready.pods.is_empty() {
@@ -77,11 +81,11 @@ pub(crate) async fn serving(run: &mut Run<'_>, record: &ReleaseRecord, deadline:
         let failure = Failure::new(FailureKind::Invalid, what)
             .because("the manifest asks for none, or for nothing that serves a model")
             .next(record.release.command("status", ""));
-        return Err(Setback::Failed(failure));
+        return Err(StepError::Failed(failure));
     }
     if let Some(pod) = ready.pods.iter().find(|pod| !pod.ready) {
         let what = format!("pod {} of revision {} is not ready", pod.name, record.revision);
-        return Err(Setback::Failed(
+        return Err(StepError::Failed(
             Failure::new(FailureKind::Invalid, what).next(record.release.command("status", "")),
         ));
     }
@@ -90,7 +94,7 @@ pub(crate) async fn serving(run: &mut Run<'_>, record: &ReleaseRecord, deadline:
 
 /// No other helm wrote the release since: else what was seen may be its work, and what it wrote was not looked at. Helm
 /// has no lock of its own.
-pub(crate) async fn assert_newest(run: &Run<'_>, record: &ReleaseRecord) -> Result<String, Failure> {
+pub(crate) async fn assert_newest(run: &RunContext<'_>, record: &ReleaseRecord) -> Result<String, Failure> {
     let release = &record.release;
     let history = run.world.releases.history().await?;
     let newest = history.iter().max_by_key(|summary| summary.revision);
@@ -116,16 +120,20 @@ pub(crate) async fn assert_newest(run: &Run<'_>, record: &ReleaseRecord) -> Resu
     }
 }
 
-/// A setback on the way to the proof, explained by another helm where there was one.
-pub(crate) async fn blame_another_helm(run: &Run<'_>, record: &ReleaseRecord, setback: Setback) -> Setback {
-    let (Setback::Failed(failure) | Setback::CheckFailed(failure)) = &setback else {
-        return setback;
+/// An error on the way to the proof, explained by another helm where there was one.
+pub(crate) async fn attribute_to_concurrent_helm(
+    run: &RunContext<'_>,
+    record: &ReleaseRecord,
+    error: StepError,
+) -> StepError {
+    let (StepError::Failed(failure) | StepError::CheckFailed(failure)) = &error else {
+        return error;
     };
     match assert_newest(run, record).await {
         Err(other) if other.kind == FailureKind::Conflict && other != *failure => {
-            Setback::Failed(other.because(failure.to_string()))
+            StepError::Failed(other.because(failure.to_string()))
         }
-        _ => setback,
+        _ => error,
     }
 }
 

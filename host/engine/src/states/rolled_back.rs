@@ -3,33 +3,34 @@
 
 use serde_json::json;
 
+use crate::context::{RunContext, Step};
 use crate::failure::{Failure, FailureKind};
 use crate::journal::Rejected;
-use crate::journalling::{one_line, reject};
 use crate::plan::Plan;
+use crate::progress::Progress;
 use crate::release::{Hook, ReleaseRecord, ReleaseStatus, Revision, RollbackOrder, RolledBack};
 use crate::report::StateName;
-use crate::run::{Grip, Run, Step};
-use crate::setback::Setback;
-use crate::states::fenced::Fence;
-use crate::states::locked::{Basis, assert_held};
+use crate::states::fenced::Fenced;
+use crate::states::locked::{Baseline, assert_held};
+use crate::step_error::StepError;
+use crate::write_ahead::one_line;
 
 /// Longest description that Helm takes (helm v4.3 `pkg/cmd/rollback.go`).
 const DESCRIPTION_CHARS: usize = 256;
 
 /// Runs Helm, unless an earlier run did, and reads the new record back. The helm process is never cut short.
 pub(crate) async fn enter(
-    run: &mut Run<'_>,
+    run: &mut RunContext<'_>,
     plan: &Plan,
-    basis: &Basis,
-    _fence: &Fence,
-) -> Result<ReleaseRecord, Setback> {
+    baseline: &Baseline,
+    _fenced: &Fenced,
+) -> Result<ReleaseRecord, StepError> {
     let deadline = run.request.deadlines.helm;
-    if basis.is_continued {
+    if baseline.is_continued {
         let step = run.begin(StateName::RolledBack, "reading the earlier run's rollback back", None);
-        run.report.new_revision = Some(basis.current.revision);
-        let record = basis.current.clone();
-        let evidence = read_back(&record, record.revision, &basis.target)?;
+        run.write(|report| report.new_revision = Some(baseline.current.revision));
+        let record = baseline.current.clone();
+        let evidence = read_back(&record, record.revision, &baseline.target)?;
         run.reached(step, evidence).await;
         return Ok(record);
     }
@@ -37,7 +38,7 @@ pub(crate) async fn enter(
     let back = format!("helm rollback {name} {}", plan.target);
     let mut from = plan.current.revision;
     let mut evidence = Vec::new();
-    let step = match &basis.step_back {
+    let step = match &baseline.step_back {
         None => run.begin(StateName::RolledBack, back, Some(deadline)),
         Some(applied) => {
             let doing = format!(
@@ -45,32 +46,32 @@ pub(crate) async fn enter(
                 applied.revision
             );
             let step = run.begin(StateName::RolledBack, doing, Some(deadline));
-            let (record, seen) = helm(run, &step, &step_back(run, plan, applied), basis, applied).await?;
+            let (record, seen) = helm(run, &step, &step_back(run, plan, applied), baseline, applied).await?;
             evidence.extend(seen);
             from = record.revision;
             run.announce(StateName::RolledBack, back, Some(deadline));
             step
         }
     };
-    let (record, seen) = helm(run, &step, &order(run, plan, from), basis, &basis.target).await?;
+    let (record, seen) = helm(run, &step, &order(run, plan, from), baseline, &baseline.target).await?;
     evidence.extend(seen);
     run.reached(step, evidence).await;
     if run.world.interrupt.is_asked() {
-        return Err(Setback::Interrupted);
+        return Err(StepError::Interrupted);
     }
     Ok(record)
 }
 
 /// Runs Helm once: written down before, read back afterwards. The record that it made, which is `wanted` again.
 async fn helm(
-    run: &mut Run<'_>,
+    run: &mut RunContext<'_>,
     step: &Step,
     order: &RollbackOrder,
-    basis: &Basis,
+    baseline: &Baseline,
     wanted: &ReleaseRecord,
-) -> Result<(ReleaseRecord, Vec<String>), Setback> {
+) -> Result<(ReleaseRecord, Vec<String>), StepError> {
     if run.world.interrupt.is_asked() {
-        return Err(Setback::Interrupted);
+        return Err(StepError::Interrupted);
     }
     assert_held(run).await?;
     let made = Revision(order.from.0 + 1);
@@ -79,22 +80,26 @@ async fn helm(
         order.from, order.to, wanted.manifest_sha256
     );
     run.intend(step, key, json!({ "order": order })).await?;
-    reject_what_is_left(run, basis);
+    reject_what_is_left(run, baseline);
     // Before Helm runs: a failed rollback may leave the bad revision `superseded`, which looks like a good one.
-    run.remember().await?;
+    run.save_state().await?;
 
-    run.grip = Grip::Taken;
+    // The model is proved to be out: else there were no `Fenced`.
+    run.progress = Progress::Fenced {
+        restore: baseline.prior.clone(),
+        is_proved: true,
+    };
     let record = match run.world.releases.rollback(order).await {
         Ok(done) => judged(run, done, made, wanted)?,
         Err(failure) => found_after_all(run, failure, made, wanted).await?,
     };
-    run.report.new_revision = Some(record.revision);
+    run.write(|report| report.new_revision = Some(record.revision));
     let evidence = read_back(&record, made, wanted)?;
     Ok((record, evidence))
 }
 
 /// The order that makes what is live known to Helm again ([`crate::plan::StepBack`]).
-fn step_back(run: &Run<'_>, plan: &Plan, applied: &ReleaseRecord) -> RollbackOrder {
+fn step_back(run: &RunContext<'_>, plan: &Plan, applied: &ReleaseRecord) -> RollbackOrder {
     RollbackOrder {
         to: applied.revision,
         skips_hooks: true,
@@ -106,7 +111,7 @@ fn step_back(run: &Run<'_>, plan: &Plan, applied: &ReleaseRecord) -> RollbackOrd
     }
 }
 
-fn order(run: &Run<'_>, plan: &Plan, from: Revision) -> RollbackOrder {
+fn order(run: &RunContext<'_>, plan: &Plan, from: Revision) -> RollbackOrder {
     // Helm's own words come first: tools read the target from them.
     let mut description = format!("Rollback to {}", plan.target);
     if let Some(reason) = &run.request.reason {
@@ -123,31 +128,31 @@ fn order(run: &Run<'_>, plan: &Plan, from: Revision) -> RollbackOrder {
 }
 
 /// With who did it, cut to what Helm takes.
-fn described(run: &Run<'_>, what: String) -> String {
+fn described(run: &RunContext<'_>, what: String) -> String {
     let whole = format!("{what} (vllm-rollback {} by {})", run.request.run_id, run.request.by);
     whole.chars().take(DESCRIPTION_CHARS).collect()
 }
 
 /// What the run goes back from is bad: no later run chooses it.
-fn reject_what_is_left(run: &mut Run<'_>, basis: &Basis) {
+fn reject_what_is_left(run: &mut RunContext<'_>, baseline: &Baseline) {
     let why = run.request.reason.as_deref().map(one_line);
     let reason = why.unwrap_or_else(|| format!("rolled back by run {}", run.request.run_id));
-    let left = [Some(&basis.current), basis.step_back.as_ref()];
+    let left = [Some(&baseline.current), baseline.step_back.as_ref()];
     for left in left.into_iter().flatten() {
-        if left.manifest_sha256 != basis.target.manifest_sha256 {
+        if left.manifest_sha256 != baseline.target.manifest_sha256 {
             let rejected = Rejected {
                 revision: left.revision.0,
                 manifest_sha256: left.manifest_sha256.clone(),
                 reason: reason.clone(),
             };
-            reject(&mut run.memory, rejected);
+            run.ledger.reject(rejected);
         }
     }
 }
 
 /// A new record exists: it counts when it is the one that was ordered.
 fn judged(
-    run: &mut Run<'_>,
+    run: &mut RunContext<'_>,
     done: RolledBack,
     made: Revision,
     wanted: &ReleaseRecord,
@@ -157,7 +162,7 @@ fn judged(
         exit_code,
         stderr_tail,
     } = done;
-    run.report.new_revision = Some(record.revision);
+    run.write(|report| report.new_revision = Some(record.revision));
     match read_back(&record, made, wanted) {
         Ok(_) => {
             if exit_code != Some(0) {
@@ -179,7 +184,7 @@ fn judged(
 
 /// Helm failed, so there is no new record, unless nobody could look: then look again.
 async fn found_after_all(
-    run: &mut Run<'_>,
+    run: &mut RunContext<'_>,
     failure: Failure,
     made: Revision,
     wanted: &ReleaseRecord,
@@ -203,7 +208,7 @@ async fn found_after_all(
     };
     match found.await {
         Ok(Some(record)) => {
-            run.report.new_revision = Some(record.revision);
+            run.write(|report| report.new_revision = Some(record.revision));
             read_back(&record, made, wanted).map_err(|judgement| judgement.because(failure.to_string()))?;
             run.note(format!(
                 "helm could not be followed ({failure}), but its record says that the rollback was done"

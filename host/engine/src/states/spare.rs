@@ -4,16 +4,16 @@
 //! them, whatever they run.
 
 use crate::check::{CheckContext, CheckSpec, Phase};
+use crate::context::RunContext;
 use crate::failure::{Failure, FailureKind};
 use crate::plan::Plan;
 use crate::ports::World;
 use crate::request::{FenceWish, Request};
-use crate::run::Run;
-use crate::setback::Setback;
-use crate::states::locked::Basis;
-use crate::states::validated::{changed_pods, checks_pass, context, judged};
+use crate::run_checks::{changed_pods, checks_pass, context, judged};
+use crate::states::locked::Baseline;
+use crate::step_error::StepError;
 use crate::traffic::{TrafficState, TrafficStatus};
-use crate::wait::unless_asked_to_stop;
+use crate::wait::or_interrupted;
 use crate::workload::{Finding, ServingPod, Severity};
 
 /// Runs the direct checks on the pods that could go on serving, and says in the plan what they told. A proposal to spare them is
@@ -38,8 +38,8 @@ pub async fn try_spared(world: &World<'_>, request: &Request, plan: &mut Plan) -
     };
     let verdicts = world.checks.run(Phase::Direct, &context, world.observer).await;
     let specs: Vec<&CheckSpec> = plan.checks.iter().filter(|spec| spec.phase == Phase::Direct).collect();
-    let setback = judged(&plan.release, &specs, &verdicts).err();
-    let failure = setback.as_ref().and_then(Setback::failure);
+    let error = judged(&plan.release, &specs, &verdicts).err();
+    let failure = error.as_ref().and_then(StepError::failure);
     let words = match &failure {
         None => "they pass the direct checks".to_owned(),
         Some(failure) => format!("but they do not pass the direct checks: {failure}"),
@@ -71,93 +71,89 @@ pub async fn try_spared(world: &World<'_>, request: &Request, plan: &mut Plan) -
 /// # Errors
 /// When there is none any more, or a check does not pass: nothing was changed yet. Pods that an earlier run spared and that do
 /// not pass any more are no error: they are taken out with the rest.
-pub(super) async fn proved(run: &mut Run<'_>, plan: &Plan, basis: &Basis) -> Result<Vec<ServingPod>, Setback> {
+pub(super) async fn proved(
+    run: &mut RunContext<'_>,
+    plan: &Plan,
+    baseline: &Baseline,
+) -> Result<Vec<ServingPod>, StepError> {
     if plan.spares.is_empty() {
         return Ok(Vec::new());
     }
     let world = run.world;
-    let looking = world.workloads.standing(&basis.target);
-    let standing = unless_asked_to_stop(world.interrupt, looking).await??;
+    let looking = world.workloads.standing(&baseline.target);
+    let standing = or_interrupted(world.interrupt, looking).await??;
     let passed = match standing.good.as_slice() {
-        [] => Err(Setback::Failed(gone(plan))),
+        [] => Err(StepError::Failed(gone(plan))),
         good => {
-            let found = run.report.traffic_before.as_ref();
-            let word = found.map_or("", |found| found.status.word()).to_owned();
+            let word = baseline.found.status.word();
             let model = plan.preflight.model.as_deref();
             let context = CheckContext {
                 are_some: true,
-                ..context(run.request, model, &basis.target, good, &word)
+                ..context(run.request, model, &baseline.target, good, word)
             };
             run.note(format!("checking what would go on serving: {}", standing.sentence()));
             match checks_pass(run, &plan.checks, Phase::Direct, &context).await {
-                Ok(_) => stayed(run, basis, good).await,
-                Err(setback) => Err(setback),
+                Ok(_) => stayed(run, baseline, good).await,
+                Err(error) => Err(error),
             }
         }
     };
     match passed {
         Ok(()) => Ok(standing.good),
-        Err(Setback::Failed(failure) | Setback::CheckFailed(failure)) if was_narrowed(run) || run.request.resumes => {
+        Err(StepError::Failed(failure) | StepError::CheckFailed(failure))
+            if is_narrowed(&baseline.found) || run.request.resumes =>
+        {
             run.warn(format!(
                 "the pods that an earlier run spared are taken out of traffic, too: {failure}"
             ));
             Ok(Vec::new())
         }
-        Err(Setback::CheckFailed(failure)) => Err(Setback::CheckFailed(
+        Err(StepError::CheckFailed(failure)) => Err(StepError::CheckFailed(
             failure
                 .because("so these pods are not good enough to serve through the run, and nothing was changed")
                 .next(run.request.release.command("", "")),
         )),
-        Err(setback) => Err(setback),
+        Err(error) => Err(error),
     }
 }
 
 /// The pods that were checked are still the same ones.
-async fn stayed(run: &mut Run<'_>, basis: &Basis, checked: &[ServingPod]) -> Result<(), Setback> {
+async fn stayed(run: &mut RunContext<'_>, baseline: &Baseline, checked: &[ServingPod]) -> Result<(), StepError> {
     let world = run.world;
-    let looking = world.workloads.standing(&basis.target);
-    let mut now = unless_asked_to_stop(world.interrupt, looking).await??.good;
+    let looking = world.workloads.standing(&baseline.target);
+    let mut now = or_interrupted(world.interrupt, looking).await??.good;
     // One that became ready meanwhile is not spared.
     now.retain(|pod| checked.iter().any(|checked| checked.uid == pod.uid));
-    changed_pods(&run.request.release, checked, &now).map_or(Ok(()), |changed| Err(Setback::CheckFailed(changed)))
+    changed_pods(&run.request.release, checked, &now).map_or(Ok(()), |changed| Err(StepError::CheckFailed(changed)))
 }
 
 /// Marks them in the cluster. Evidence lines.
-pub(super) async fn mark(run: &mut Run<'_>, spared: Vec<ServingPod>) -> Result<Vec<String>, Setback> {
-    if spared.is_empty() {
+pub(super) async fn mark(run: &RunContext<'_>, retained: &[ServingPod]) -> Result<Vec<String>, StepError> {
+    if retained.is_empty() {
         return Ok(Vec::new());
     }
-    let evidence = run.world.registry.spare(&spared).await?;
-    run.spared = spared;
-    Ok(evidence)
+    Ok(run.world.registry.spare(retained).await?)
 }
 
 /// From what the model is taken: from the state to restore, or from that to which an earlier run narrowed it.
-pub(crate) fn stops<'r>(run: &'r Run<'_>, basis: &'r Basis) -> &'r TrafficState {
-    match &run.report.traffic_before {
-        Some(found) if found.status == TrafficStatus::Narrowed && run.spared.is_empty() => found,
-        _ => &basis.prior,
+pub(crate) fn stops<'b>(baseline: &'b Baseline, retained: &[ServingPod]) -> &'b TrafficState {
+    if is_narrowed(&baseline.found) && retained.is_empty() {
+        &baseline.found
+    } else {
+        &baseline.prior
     }
 }
 
 /// Says who serves, where the model was not taken out as a whole.
-pub(crate) fn tell(run: &mut Run<'_>) {
-    if are_left(run) {
+pub(crate) fn tell(run: &mut RunContext<'_>, now: Option<&TrafficState>) {
+    if now.is_some_and(is_narrowed) {
         run.note("the pods that passed the direct checks before the run go on serving; no other pod gets traffic");
     }
 }
 
 /// The good pods serve, and no others.
-pub(crate) fn are_left(run: &Run<'_>) -> bool {
-    is_narrowed(run.report.traffic_after.as_ref())
-}
-
-fn was_narrowed(run: &Run<'_>) -> bool {
-    is_narrowed(run.report.traffic_before.as_ref())
-}
-
-fn is_narrowed(state: Option<&TrafficState>) -> bool {
-    state.is_some_and(|state| state.status == TrafficStatus::Narrowed)
+pub(crate) fn is_narrowed(state: &TrafficState) -> bool {
+    state.status == TrafficStatus::Narrowed
 }
 
 fn gone(plan: &Plan) -> Failure {

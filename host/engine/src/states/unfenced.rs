@@ -2,33 +2,39 @@
 
 use serde_json::json;
 
+use crate::context::RunContext;
+use crate::progress::Progress;
 use crate::report::StateName;
-use crate::run::{Grip, Run};
-use crate::setback::Setback;
-use crate::states::locked::{Basis, assert_held};
-use crate::states::validated::Proof;
+use crate::states::locked::{Baseline, assert_held};
+use crate::states::validated::Validated;
+use crate::step_error::StepError;
 use crate::traffic::TrafficStatus;
-use crate::wait::unless_asked_to_stop;
+use crate::wait::or_interrupted;
 
 /// Gives back what was taken. Asks for the proof that the pods passed.
-pub(crate) async fn enter(run: &mut Run<'_>, basis: &Basis, _proof: &Proof) -> Result<(), Setback> {
+pub(crate) async fn enter(
+    run: &mut RunContext<'_>,
+    baseline: &Baseline,
+    _validated: &Validated,
+) -> Result<(), StepError> {
     let deadline = run.request.deadlines.registry;
-    let word = basis.prior.status.word().to_owned();
+    let word = baseline.prior.status.word().to_owned();
     let doing = format!("setting the registry back to {word}");
     let step = run.begin(StateName::Unfenced, doing, Some(deadline));
     if run.world.interrupt.is_asked() {
-        return Err(Setback::Interrupted);
+        return Err(StepError::Interrupted);
     }
     assert_held(run).await?;
-    let key = format!("unfence {} {}", basis.prior.driver, run.request.run_id);
-    run.intend(&step, key, json!({ "prior": basis.prior })).await?;
-    if basis.prior.status == TrafficStatus::Enabled {
+    let key = format!("unfence {} {}", baseline.prior.driver, run.request.run_id);
+    run.intend(&step, key, json!({ "prior": baseline.prior })).await?;
+    if baseline.prior.status == TrafficStatus::Enabled {
         // From here on a failure takes the model out again, also when the answer to this very write is lost.
-        run.grip = Grip::GivenBack;
-        run.world.registry.resume_to(&basis.prior).await?;
+        let restore = baseline.prior.clone();
+        run.progress = Progress::Unfenced { restore };
+        run.world.registry.resume_to(&baseline.prior).await?;
     }
-    let confirming = run.world.registry.confirm_resumed(&basis.prior, deadline);
-    let mut evidence = unless_asked_to_stop(run.world.interrupt, confirming).await??;
+    let confirming = run.world.registry.confirm_resumed(&baseline.prior, deadline);
+    let mut evidence = or_interrupted(run.world.interrupt, confirming).await??;
     evidence.insert(0, format!("the registry says {word} again"));
     run.reached(step, evidence).await;
     Ok(())

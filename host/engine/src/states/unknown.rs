@@ -1,26 +1,28 @@
 //! unknown: what is true now could not be observed, or is another run's to say. Nothing more is changed.
 
+use crate::context::RunContext;
 use crate::event::Event;
 use crate::failure::Failure;
-use crate::journalling::one_line;
+use crate::ledger::Standing;
+use crate::progress::Progress;
 use crate::report::{ExitCode, RunReport, StateName};
-use crate::run::{Grip, Run};
+use crate::write_ahead::one_line;
 
 /// Says loudly what is not known, and leaves in the memory what must be given back.
-pub(crate) async fn enter(mut run: Run<'_>, mut failure: Failure) -> RunReport {
+pub(crate) async fn enter(mut run: RunContext<'_>, mut failure: Failure) -> RunReport {
     let step = run.begin(StateName::Unknown, "saying what is not known", None);
     let release = &run.request.release;
-    let known = match run.grip {
-        Grip::GivenBack => "the model may be in traffic although it is not proved to work",
-        _ if run.is_fence_proved => "the model was last proved to be out of traffic",
+    let known = match run.progress {
+        Progress::Unfenced { .. } => "the model may be in traffic although it is not proved to work",
+        Progress::Fenced { is_proved: true, .. } => "the model was last proved to be out of traffic",
         _ => "whether the model is in traffic is not known",
     };
-    let line = if run.is_lock_lost {
+    let line = if run.ledger.standing == Standing::Lost {
         format!("the lock was lost, so this run stopped changing things; {known}")
     } else {
         known.to_owned()
     };
-    if let Some(held) = &mut run.memory.held {
+    if let Some(held) = &mut run.ledger.memory.held {
         held.reason = one_line(&failure.to_string());
     }
     run.say(Event::Warning { text: line.clone() });
@@ -35,10 +37,8 @@ pub(crate) async fn enter(mut run: Run<'_>, mut failure: Failure) -> RunReport {
             .into_iter()
             .filter(|step| *step != release.command("", "")),
     );
-    run.report.next = next;
-    run.report.failure = Some(failure.clone());
-    run.report.notes.push(line.clone());
+    run.next = next;
+    run.write(|report| report.notes.push(line.clone()));
     run.mark(step, vec![line]);
-    run.close(StateName::Unknown, ExitCode::Unknown, failure.to_string())
-        .await
+    run.close_failed(StateName::Unknown, ExitCode::Unknown, failure).await
 }

@@ -8,56 +8,20 @@
 //! last good    1 is what runs already, 2 is what 3 rolled back from: refused, never back to 2
 //! ```
 
+mod choice;
 mod past;
 mod pending;
 mod refusal;
-
-use std::collections::BTreeSet;
 
 use crate::failure::{Failure, FailureKind};
 use crate::journal::Memory;
 use crate::plan::Skipped;
 use crate::ports::Releases;
-use crate::release::{ReleaseRecord, ReleaseRef, ReleaseStatus, Revision, RevisionSummary};
+use crate::release::{ReleaseRecord, ReleaseStatus, Revision};
 use crate::request::{Accept, TargetWish};
-use crate::resume::{self, Continued};
+use crate::resume::earlier;
+pub use choice::{Choice, Wish};
 use past::Past;
-
-/// What is asked for.
-#[derive(Debug, Clone, Copy)]
-pub struct Wish<'a> {
-    /// The release.
-    pub release: &'a ReleaseRef,
-    /// Where to go.
-    pub target: TargetWish,
-    /// What the operator accepted by name.
-    pub accept: &'a BTreeSet<Accept>,
-    /// RFC 3339 wall-clock time.
-    pub now: &'a str,
-    /// The verb that hints name: `resume`, or empty for a rollback.
-    pub verb: &'a str,
-}
-
-/// Where the run goes, and from where.
-#[derive(Debug, Clone)]
-pub struct Choice {
-    /// The label of the newest revision.
-    pub newest: RevisionSummary,
-    /// The newest revision in any status: what is current.
-    pub current: ReleaseRecord,
-    /// Where the run goes.
-    pub target: ReleaseRecord,
-    /// Newer revisions that were passed over, newest first.
-    pub skipped: Vec<Skipped>,
-    /// What the operator should know of this choice.
-    pub notes: Vec<String>,
-    /// An earlier run's rollback that is done already, so that Helm is not run again.
-    pub(crate) continued: Option<Continued>,
-    /// Where the current revision went back to, when it is a rollback.
-    pub(crate) returned_to: Option<Revision>,
-    /// The last revision that was applied to its end, when the current one was not and the target is another.
-    pub(crate) applied: Option<ReleaseRecord>,
-}
 
 /// Chooses. Reads records one after the other, from the newest down, and no more than it needs.
 ///
@@ -83,10 +47,10 @@ pub async fn choose(releases: &dyn Releases, memory: &Memory, wish: &Wish<'_>) -
     }
     let mut notes = Vec::new();
     let returned_to = past.returned_to(current.revision);
-    let is_ours = resume::began(memory, &current, returned_to);
+    let is_ours = earlier::was_started(memory, &current, returned_to);
     notes.extend(pending::look(wish, &current, is_ours)?);
 
-    let continued = resume::continued(memory, &current, returned_to)
+    let continued = earlier::completed(memory, &current, returned_to)
         .filter(|c| past.summary(c.target).is_some())
         .filter(|c| wish.target == TargetWish::LastGood || wish.target == TargetWish::Exact(c.target));
     if let Some(continued) = continued {
@@ -204,10 +168,4 @@ async fn exact(
         ));
     }
     Ok(target)
-}
-
-/// `1, 2, 4`.
-fn numbers(summaries: &[RevisionSummary]) -> String {
-    let numbers: Vec<_> = summaries.iter().map(|s| s.revision.to_string()).collect();
-    numbers.join(", ")
 }

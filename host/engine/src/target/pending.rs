@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use crate::failure::{Failure, FailureKind};
 use crate::release::ReleaseRecord;
 use crate::request::Accept;
-use crate::target::Wish;
+use crate::target::choice::Wish;
 
 /// Longest plausible life of somebody's `helm upgrade`: twice Helm's own default timeout.
 const FOREIGN_SECONDS: i64 = 600;

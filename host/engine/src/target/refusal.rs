@@ -4,7 +4,6 @@ use crate::failure::{Failure, FailureKind};
 use crate::journal::Memory;
 use crate::plan::Skipped;
 use crate::release::{ReleaseRecord, ReleaseRef, Revision, RevisionSummary};
-use crate::target::numbers;
 use crate::target::past::Past;
 
 /// The release is gone or going.
@@ -115,4 +114,10 @@ fn what(release: &ReleaseRef, past: &Past<'_>, current: &ReleaseRecord, skipped:
         ),
         None => format!("no older revision of {release} is good"),
     }
+}
+
+/// `1, 2, 4`.
+fn numbers(summaries: &[RevisionSummary]) -> String {
+    let numbers: Vec<_> = summaries.iter().map(|s| s.revision.to_string()).collect();
+    numbers.join(", ")
 }

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use vllm_rollback_engine::check::{Outcome, Phase, Verdict};
 use vllm_rollback_engine::ports::Checks;
 use vllm_rollback_plugins::{
-    CheckRunner, HostOptions, HttpRequest, HttpResponse, Importance, PluginHost, PodAddress, Reach, ReachError,
+    CheckRunner, Enforcement, HostOptions, HttpRequest, HttpResponse, PluginHost, PodAddress, Reach, ReachError,
 };
 
 use crate::world::{Seen, World, context, options, pod};
@@ -28,7 +28,7 @@ async fn refusal(core: &str) -> String {
     let mut options: HostOptions = options(&[]);
     options.limits.describe = Duration::from_millis(200);
     let mut host = PluginHost::new(options).unwrap();
-    host.add_file(file.path(), Importance::Required, Value::Null).unwrap();
+    host.add_file(file.path(), Enforcement::Required, Value::Null).unwrap();
     host.load().await.unwrap_err().to_string()
 }
 
@@ -94,9 +94,9 @@ impl Reach for Misbehaving {
 #[tokio::test]
 async fn a_defect_or_a_hang_of_the_host_is_an_error_of_that_check_only() {
     let mut host = PluginHost::new(options(&[])).unwrap();
-    host.add_builtin("endpoint-health", Importance::Required, json!({"timeout_ms": 100}))
+    host.add_builtin("endpoint-health", Enforcement::Required, json!({"timeout_ms": 100}))
         .unwrap();
-    host.add_builtin("pod-health", Importance::Required, Value::Null)
+    host.add_builtin("pod-health", Enforcement::Required, Value::Null)
         .unwrap();
     let world = Arc::<World>::default();
     let runner = CheckRunner::new(host, Arc::new(Misbehaving), Arc::clone(&world) as _, world as _, None);

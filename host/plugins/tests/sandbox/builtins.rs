@@ -5,14 +5,14 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use vllm_rollback_engine::check::{Outcome, Phase};
 use vllm_rollback_engine::ports::Checks;
-use vllm_rollback_plugins::{BUILTINS, Importance, PluginHost};
+use vllm_rollback_plugins::{BUILTINS, Enforcement, PluginHost};
 
 use crate::world::{Seen, World, context, endpoint, model_server, options, pod, run, runner};
 
 fn all() -> PluginHost {
     let mut host = PluginHost::new(options(&[])).unwrap();
     for name in BUILTINS {
-        host.add_builtin(name, Importance::Required, Value::Null).unwrap();
+        host.add_builtin(name, Enforcement::Required, Value::Null).unwrap();
     }
     host
 }
@@ -63,7 +63,7 @@ async fn a_healthy_pod_passes_every_direct_check() {
 async fn every_pod_is_looked_at_and_one_bad_pod_fails() {
     let (good, closed) = (model_server(&[]).await, 9);
     let mut host = PluginHost::new(options(&[])).unwrap();
-    host.add_builtin("endpoint-health", Importance::Required, Value::Null)
+    host.add_builtin("endpoint-health", Enforcement::Required, Value::Null)
         .unwrap();
     let runner = runner(host, &Arc::default(), None);
     let context = context(vec![pod("llama-0", good), pod("llama-1", closed), pod("llama-2", good)]);
@@ -85,7 +85,7 @@ async fn every_pod_is_looked_at_and_one_bad_pod_fails() {
 #[tokio::test]
 async fn no_pod_is_no_pass() {
     let mut host = PluginHost::new(options(&[])).unwrap();
-    host.add_builtin("endpoint-health", Importance::Required, Value::Null)
+    host.add_builtin("endpoint-health", Enforcement::Required, Value::Null)
         .unwrap();
     let verdicts = runner(host, &Arc::default(), None)
         .run(Phase::Direct, &context(vec![]), &Seen::default())
@@ -118,7 +118,7 @@ async fn without_a_router_the_routed_check_is_skipped_and_said_to_be() {
 async fn through_a_router_that_leads_to_the_pod_the_routed_check_passes() {
     let port = model_server(&[]).await;
     let mut host = PluginHost::new(options(&[])).unwrap();
-    host.add_builtin("router-e2e", Importance::Required, Value::Null)
+    host.add_builtin("router-e2e", Enforcement::Required, Value::Null)
         .unwrap();
     let runner = runner(host, &Arc::<World>::default(), Some(endpoint(port)));
     let verdicts = runner
@@ -130,7 +130,7 @@ async fn through_a_router_that_leads_to_the_pod_the_routed_check_passes() {
 #[tokio::test]
 async fn a_wrong_parameter_of_a_check_is_found_when_it_is_loaded() {
     let mut host = PluginHost::new(options(&[])).unwrap();
-    host.add_builtin("completion", Importance::Required, json!({"promt": "x"}))
+    host.add_builtin("completion", Enforcement::Required, json!({"promt": "x"}))
         .unwrap();
     let failure = host.load().await.unwrap_err();
     assert!(failure.what.contains("there is no parameter `promt`"), "{failure}");
@@ -140,10 +140,10 @@ async fn a_wrong_parameter_of_a_check_is_found_when_it_is_loaded() {
 #[tokio::test]
 async fn a_check_that_does_not_exist_is_answered_with_those_that_do() {
     let mut host = PluginHost::new(options(&[])).unwrap();
-    let failure = host.add_builtin("slo", Importance::Required, Value::Null).unwrap_err();
+    let failure = host.add_builtin("slo", Enforcement::Required, Value::Null).unwrap_err();
     assert!(failure.next[0].contains("completion"));
     assert!(
-        host.add_builtin("completion", Importance::Required, json!([1]))
+        host.add_builtin("completion", Enforcement::Required, json!([1]))
             .unwrap_err()
             .what
             .contains("no JSON object")

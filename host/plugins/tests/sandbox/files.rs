@@ -4,14 +4,14 @@ use std::path::Path;
 
 use serde_json::Value;
 use vllm_rollback_engine::failure::{Failure, FailureKind};
-use vllm_rollback_plugins::{Importance, PluginHost};
+use vllm_rollback_plugins::{Enforcement, PluginHost};
 
 use crate::world::{component, host, options};
 
 fn add(path: &Path) -> Result<(), Failure> {
     PluginHost::new(options(&[]))
         .unwrap()
-        .add_file(path, Importance::Required, Value::Null)
+        .add_file(path, Enforcement::Required, Value::Null)
 }
 
 fn refusal(bytes: &[u8]) -> Failure {
@@ -64,7 +64,7 @@ async fn load_wat(text: &str) -> Failure {
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), wat::parse_str(text).unwrap()).unwrap();
     let mut host = PluginHost::new(options(&[])).unwrap();
-    host.add_file(file.path(), Importance::Required, Value::Null).unwrap();
+    host.add_file(file.path(), Enforcement::Required, Value::Null).unwrap();
     host.load().await.unwrap_err()
 }
 
@@ -100,13 +100,13 @@ async fn a_file_can_be_inspected_without_granting_it_anything() {
     let host = PluginHost::new(options(&[])).unwrap();
     let seen = host.inspect(&component("many-calls")).await.unwrap();
     assert_eq!(seen.manifest.name, "many-calls");
-    assert_eq!(seen.outside.contract, "0.1.0");
-    let words: Vec<_> = seen.manifest.needs.iter().map(|need| need.word()).collect();
+    assert_eq!(seen.interface.contract, "0.1.0");
+    let words: Vec<_> = seen.manifest.needs.iter().map(|need| need.as_str()).collect();
     assert_eq!(words, ["pod", "metrics"]);
     assert!(
         seen.manifest
             .needs
             .iter()
-            .all(|need| seen.outside.could_use().contains(need))
+            .all(|need| seen.interface.could_use().contains(need))
     );
 }

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use vllm_rollback_engine::check::Outcome;
 use vllm_rollback_engine::failure::FailureKind;
 use vllm_rollback_engine::ports::Checks;
-use vllm_rollback_plugins::Importance;
+use vllm_rollback_plugins::Enforcement;
 
 use crate::world::{component, host, run_one, runner, text_server};
 
@@ -65,7 +65,7 @@ async fn a_grant_for_a_check_that_is_not_there_is_refused() {
 async fn the_same_plugin_is_not_loaded_twice() {
     let mut host = host("always-passes", &[], Value::Null);
     let failure = host
-        .add_file(&component("always-passes"), Importance::Advisory, Value::Null)
+        .add_file(&component("always-passes"), Enforcement::Advisory, Value::Null)
         .unwrap_err();
     assert!(failure.what.contains("are the same plugin"), "{failure}");
 }

@@ -105,8 +105,8 @@ async fn a_check_that_asks_for_other_hosts_is_told_what_was_not_granted() {
 #[tokio::test]
 async fn other_checks_go_on_beside_a_hostile_one() {
     let mut both = host("loops", &[], Value::Null);
-    let importance = vllm_rollback_plugins::Importance::Required;
-    both.add_file(&crate::world::component("always-passes"), importance, Value::Null)
+    let enforcement = vllm_rollback_plugins::Enforcement::Required;
+    both.add_file(&crate::world::component("always-passes"), enforcement, Value::Null)
         .unwrap();
     let verdicts = crate::world::run(both, vllm_rollback_engine::check::Phase::Direct, 9).await;
     let outcomes: Vec<_> = verdicts

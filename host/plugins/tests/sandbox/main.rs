@@ -4,6 +4,7 @@
 
 mod broken;
 mod builtins;
+mod contract;
 mod files;
 mod grants;
 mod hostile;

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde_json::Value;
-use vllm_rollback_plugins::{BUILTINS, Compiler, HostOptions, Importance, PluginHost};
+use vllm_rollback_plugins::{BUILTINS, Compiler, Enforcement, HostOptions, PluginHost};
 
 use crate::world::{compiler, component, options};
 
@@ -16,7 +16,7 @@ fn builtins(cache: &Path, compiler: Compiler) -> PluginHost {
     })
     .unwrap();
     for name in BUILTINS {
-        host.add_builtin(name, Importance::Required, Value::Null).unwrap();
+        host.add_builtin(name, Enforcement::Required, Value::Null).unwrap();
     }
     host
 }
@@ -73,7 +73,7 @@ async fn compile_with(program: &str, arguments: &[&str], deadline: Duration) -> 
     };
     options.limits.compile = deadline;
     let mut host = PluginHost::new(options).unwrap();
-    host.add_file(&component("always-passes"), Importance::Required, Value::Null)
+    host.add_file(&component("always-passes"), Enforcement::Required, Value::Null)
         .unwrap();
     host.load().await.unwrap_err()
 }

@@ -16,8 +16,8 @@ use vllm_rollback_engine::ports::Checks;
 use vllm_rollback_engine::traffic::{TrafficState, TrafficStatus};
 use vllm_rollback_engine::workload::ServingPod;
 use vllm_rollback_plugins::{
-    CheckRunner, ClusterView, Compiler, ContainerView, Endpoint, EventView, GrantTable, HostOptions, HttpRequest,
-    HttpResponse, Importance, LogOf, PluginHost, PodAddress, PodView, Reach, ReachError, RouterWay, TrafficView,
+    CheckRunner, ClusterView, Compiler, ContainerView, Endpoint, Enforcement, EventView, GrantTable, HostOptions,
+    HttpRequest, HttpResponse, LogOf, PluginHost, PodAddress, PodView, Reach, ReachError, RouterWay, TrafficView,
 };
 
 pub(crate) const MODEL: &str = "tiny";
@@ -56,7 +56,7 @@ pub(crate) fn options(grants: &[&str]) -> HostOptions {
 /// A host with one component of the tests.
 pub(crate) fn host(name: &str, grants: &[&str], parameters: Value) -> PluginHost {
     let mut host = PluginHost::new(options(grants)).unwrap();
-    host.add_file(&component(name), Importance::Required, parameters)
+    host.add_file(&component(name), Enforcement::Required, parameters)
         .unwrap();
     host
 }

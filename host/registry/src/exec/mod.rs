@@ -15,13 +15,14 @@ use async_trait::async_trait;
 use tokio::time::Instant;
 use vllm_rollback_engine::failure::{Failure, FailureKind};
 use vllm_rollback_engine::ports::Registry;
+use vllm_rollback_engine::ports::drivers::{ReleaseEndpoints, RouterClient};
 use vllm_rollback_engine::traffic::{TrafficState, TrafficStatus};
 
 pub use command::Surroundings;
 pub use template::{Template, Values};
 
-use crate::owner::{Owner, assert_own};
-use crate::router::{self, Follows, RouterLink};
+use crate::owner::assert_own;
+use crate::router::{self, Follows};
 use crate::status::{DISABLED, READY, Statuses, Token};
 use crate::token::recall;
 use answer::Entry;
@@ -40,9 +41,9 @@ pub struct ExecConfig {
     /// How long routers may go on as before after a change, when that is known.
     pub visible_after: Option<Duration>,
     /// The release's Services: an entry that points elsewhere is another's.
-    pub owner: Arc<dyn Owner>,
+    pub owner: Arc<dyn ReleaseEndpoints>,
     /// The router to ask, when one is known.
-    pub router: Option<Arc<dyn RouterLink>>,
+    pub router: Option<Arc<dyn RouterClient>>,
 }
 
 /// The site's commands.

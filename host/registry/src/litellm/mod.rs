@@ -17,30 +17,32 @@ use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 use vllm_rollback_engine::failure::{Failure, FailureKind};
 use vllm_rollback_engine::ports::Registry;
+use vllm_rollback_engine::ports::drivers::{PodLabels, ReleaseEndpoints, RouterClient};
 use vllm_rollback_engine::traffic::{TrafficState, TrafficStatus};
 use vllm_rollback_engine::workload::ServingPod;
+use vllm_rollback_objects::service::Service;
 
-use crate::owner::{Behind, Owner, ServiceAddress, leads_to};
-use crate::router::{PAUSE, RouterLink};
-use crate::spared::{Marks, Spared, cannot_tell_apart, knows_none};
+use crate::owner::{Behind, leads_to};
+use crate::router::PAUSE;
+use crate::spared::{Spared, cannot_tell_apart, knows_none};
 use crate::token::{recall, remember};
 use proxy::{Answerer, Deployment};
 
 /// What the driver is told.
 pub struct LiteLlmConfig {
     /// How to reach every replica, with an admin's key.
-    pub link: Arc<dyn RouterLink>,
+    pub link: Arc<dyn RouterClient>,
     /// What of the deployments is this release's: by their `api_base`.
-    pub owner: Arc<dyn Owner>,
+    pub owner: Arc<dyn ReleaseEndpoints>,
     /// The marks on good pods.
-    pub marks: Arc<dyn Marks>,
+    pub marks: Arc<dyn PodLabels>,
 }
 
 /// The driver.
 pub struct LiteLlm {
-    link: Arc<dyn RouterLink>,
-    owner: Arc<dyn Owner>,
-    marks: Arc<dyn Marks>,
+    link: Arc<dyn RouterClient>,
+    owner: Arc<dyn ReleaseEndpoints>,
+    marks: Arc<dyn PodLabels>,
     spared: Spared,
 }
 
@@ -151,7 +153,7 @@ impl LiteLlm {
     /// A blocked deployment stays listed, so none means that this is another's proxy, or that somebody took it away.
     async fn not_ours(&self, place: &Seen) -> Failure {
         let services = self.owner.services().await.unwrap_or_default();
-        let own: Vec<String> = services.iter().flat_map(ServiceAddress::endpoints).collect();
+        let own: Vec<String> = services.iter().flat_map(Service::endpoints).collect();
         let others: Vec<&str> = place.others.iter().map(|other| other.api_base.as_str()).collect();
         Failure::new(
             FailureKind::Refused,

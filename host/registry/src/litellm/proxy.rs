@@ -5,11 +5,14 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::json;
 use vllm_rollback_engine::failure::{Failure, FailureKind};
+use vllm_rollback_engine::ports::drivers::RouterClient;
+use vllm_rollback_objects::http::{Request, Response, host};
+use vllm_rollback_objects::pod::PodEndpoint;
+use vllm_rollback_objects::service::Service;
 
-use crate::owner::{Behind, PodAddress, ServiceAddress, host, is_checked};
-use crate::router::{Ask, Reply, RouterLink};
+use crate::owner::{Behind, is_retained};
 
 /// For what a proxy answers out of its memory or its database.
 const SOON: Duration = Duration::from_secs(15);
@@ -47,9 +50,9 @@ impl fmt::Display for Deployment {
 
 impl Deployment {
     /// Says what of this release it leads to.
-    pub(super) fn attribute(&mut self, services: &[ServiceAddress], pods: &[PodAddress]) {
+    pub(super) fn attribute(&mut self, services: &[Service], pods: &[PodEndpoint]) {
         self.behind = Behind::of(&self.api_base, services, pods);
-        self.checked = is_checked(&self.api_base, pods);
+        self.checked = is_retained(&self.api_base, pods);
     }
 
     /// It leads to an address and not to a name: to a pod, of now or of before.
@@ -97,18 +100,11 @@ struct Info {
 }
 
 /// The deployments that a proxy knows.
-pub(super) async fn list(link: &dyn RouterLink, replica: &str) -> Result<Vec<Deployment>, Failure> {
-    let ask = Ask {
-        path: "/model/info".to_owned(),
-        timeout: SOON,
-        ..Ask::default()
-    };
-    let reply = link.send(replica, &ask).await?;
+pub(super) async fn list(link: &dyn RouterClient, replica: &str) -> Result<Vec<Deployment>, Failure> {
+    let reply = link.send(replica, &Request::get("/model/info", SOON)).await?;
     assert_admin(replica, &reply)?;
-    let listed = serde_json::from_str::<Value>(&reply.body)
-        .ok()
-        .filter(|_| reply.is_success())
-        .and_then(|parsed| serde_json::from_value::<Vec<Listed>>(parsed["data"].clone()).ok());
+    let info = Some(reply.json()).filter(|_| reply.is_success());
+    let listed = info.and_then(|mut info| serde_json::from_value::<Vec<Listed>>(info["data"].take()).ok());
     let listed = listed.ok_or_else(|| {
         Failure::new(
             FailureKind::Invalid,
@@ -133,19 +129,15 @@ fn deployment(listed: Listed) -> Deployment {
 
 /// Blocks a deployment or lets it go.
 pub(super) async fn set_blocked(
-    link: &dyn RouterLink,
+    link: &dyn RouterClient,
     replica: &str,
     deployment: &Deployment,
     blocked: bool,
 ) -> Result<(), Failure> {
     let call = if blocked { "block" } else { "unblock" };
-    let ask = Ask {
-        path: format!("/model/{call}"),
-        post: Some(json!({ "model_id": deployment.id })),
-        timeout: SOON,
-        ..Ask::default()
-    };
-    let reply = link.send(replica, &ask).await?;
+    let body = json!({ "model_id": deployment.id });
+    let request = Request::post_json(format!("/model/{call}"), &body, SOON);
+    let reply = link.send(replica, &request).await?;
     assert_admin(replica, &reply)?;
     if reply.is_success() {
         return Ok(());
@@ -156,7 +148,7 @@ pub(super) async fn set_blocked(
     )
     .because(reply.line());
     Err(match reply.status {
-        404 if !reply.body.contains(&deployment.id) => {
+        404 if !reply.text().contains(&deployment.id) => {
             failure.next("this LiteLLM is too old to block a model: use version 1.108 or later")
         }
         _ => failure.next("the proxy needs its database for this: look at its log"),
@@ -185,22 +177,17 @@ impl fmt::Display for Answerer {
 }
 
 /// Asks for one token of a model group.
-pub(super) async fn ask(link: &dyn RouterLink, replica: &str, group: &str) -> Result<Answerer, Failure> {
-    let ask = Ask {
-        path: "/v1/completions".to_owned(),
-        post: Some(json!({ "model": group, "prompt": "ping", "max_tokens": 1 })),
-        timeout: COMPLETION,
-        ..Ask::default()
-    };
-    let reply = link.send(replica, &ask).await?;
+pub(super) async fn ask(link: &dyn RouterClient, replica: &str, group: &str) -> Result<Answerer, Failure> {
+    let body = json!({ "model": group, "prompt": "ping", "max_tokens": 1 });
+    let request = Request::post_json("/v1/completions", &body, COMPLETION);
+    let reply = link.send(replica, &request).await?;
     judge(replica, &reply)
 }
 
-fn judge(replica: &str, reply: &Reply) -> Result<Answerer, Failure> {
+fn judge(replica: &str, reply: &Response) -> Result<Answerer, Failure> {
     if reply.is_success() {
-        let by = reply.headers.iter().find(|(name, _)| name == "x-litellm-model-id");
-        return match by {
-            Some((_, id)) => Ok(Answerer::Deployment(id.clone())),
+        return match reply.header("x-litellm-model-id") {
+            Some(id) => Ok(Answerer::Deployment(id.to_owned())),
             None => Err(Failure::new(
                 FailureKind::Invalid,
                 format!("LiteLLM {replica} does not say which deployment answered"),
@@ -210,7 +197,7 @@ fn judge(replica: &str, reply: &Reply) -> Result<Answerer, Failure> {
     }
     let is_blocked = ["Model is blocked", "currently paused"]
         .iter()
-        .any(|words| reply.body.contains(words));
+        .any(|words| reply.text().contains(words));
     if is_blocked {
         return Ok(Answerer::Blocked(format!("HTTP {}", reply.status)));
     }
@@ -218,7 +205,7 @@ fn judge(replica: &str, reply: &Reply) -> Result<Answerer, Failure> {
     Ok(Answerer::Failed(reply.line()))
 }
 
-fn assert_admin(replica: &str, reply: &Reply) -> Result<(), Failure> {
+fn assert_admin(replica: &str, reply: &Response) -> Result<(), Failure> {
     if !matches!(reply.status, 401 | 402 | 403 | 429) {
         return Ok(());
     }
@@ -235,12 +222,15 @@ fn assert_admin(replica: &str, reply: &Reply) -> Result<(), Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use http::header::{HeaderMap, HeaderName, HeaderValue};
 
-    fn reply(status: u16, body: &str) -> Reply {
-        Reply {
+    fn reply(status: u16, body: &str) -> Response {
+        let name = HeaderName::from_static("x-litellm-model-id");
+        Response {
             status,
-            headers: vec![("x-litellm-model-id".to_owned(), "a1".to_owned())],
-            body: body.to_owned(),
+            headers: HeaderMap::from_iter([(name, HeaderValue::from_static("a1"))]),
+            body: body.to_owned().into(),
+            ..Response::default()
         }
     }
 
@@ -257,8 +247,8 @@ mod tests {
 
     #[test]
     fn an_answer_that_names_nobody_is_no_proof() {
-        let bare = Reply {
-            headers: Vec::new(),
+        let bare = Response {
+            headers: HeaderMap::new(),
             ..reply(200, "{}")
         };
         assert_eq!(judge("r", &bare).unwrap_err().kind, FailureKind::Invalid);
@@ -274,10 +264,11 @@ mod tests {
             .into_iter()
             .map(deployment)
             .collect();
-        let services = [ServiceAddress {
+        let services = [Service {
             name: "llama".into(),
             namespace: "ml".into(),
             ports: vec![8000],
+            ..Service::default()
         }];
         all.iter_mut()
             .for_each(|deployment| deployment.attribute(&services, &[]));

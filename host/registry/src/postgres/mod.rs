@@ -20,14 +20,15 @@ use async_trait::async_trait;
 use tokio::time::Instant;
 use vllm_rollback_engine::failure::{Failure, FailureKind};
 use vllm_rollback_engine::ports::Registry;
+use vllm_rollback_engine::ports::drivers::{ReleaseEndpoints, RouterClient};
 use vllm_rollback_engine::traffic::{TrafficState, TrafficStatus};
 
 pub use cache::{Cache, CacheMode};
 pub use columns::{Column, Columns, Table};
 pub use dsn::Dsn;
 
-use crate::owner::{Owner, assert_own};
-use crate::router::{self, Follows, RouterLink};
+use crate::owner::assert_own;
+use crate::router::{self, Follows};
 use crate::status::{Statuses, Token};
 use crate::token::recall;
 use row::{Change, Row, Rows, word};
@@ -48,20 +49,20 @@ pub struct PostgresConfig {
     /// The environment in the registry; empty where the table has no column for it.
     pub environment: String,
     /// The release's Services: a row that points elsewhere is another's.
-    pub owner: Arc<dyn Owner>,
+    pub owner: Arc<dyn ReleaseEndpoints>,
     /// The routers' cache, when they have one.
     pub cache: Option<Cache>,
     /// The router to ask, when one is known.
-    pub router: Option<Arc<dyn RouterLink>>,
+    pub router: Option<Arc<dyn RouterClient>>,
 }
 
 /// The driver.
 pub struct PostgresRegistry {
     rows: Rows,
     statuses: Statuses,
-    owner: Arc<dyn Owner>,
+    owner: Arc<dyn ReleaseEndpoints>,
     cache: Option<Cache>,
-    router: Option<Arc<dyn RouterLink>>,
+    router: Option<Arc<dyn RouterClient>>,
 }
 
 impl Token {

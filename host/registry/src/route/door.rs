@@ -3,11 +3,13 @@
 //! A gateway answers 404 when no rule takes a request, so a probe without the host and the headers that a rule wants would
 //! look like a proof.
 
+use http::header::{HOST, HeaderName, HeaderValue};
 use serde_json::json;
+use vllm_rollback_objects::http::{Request, Response};
+use vllm_rollback_objects::route::{RoutePath, RouteRequest};
 
 use super::leading::Leading;
-use super::routes::{Path, Request};
-use crate::router::{Ask, Reply, completion};
+use crate::router::completion;
 
 const COMPLETIONS: &str = "/v1/completions";
 const CHAT: &str = "/v1/chat/completions";
@@ -15,7 +17,9 @@ const CHAT: &str = "/v1/chat/completions";
 /// A way through the gateway.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Door {
-    pub(super) ask: Ask,
+    /// Model that it asks for.
+    model: String,
+    pub(super) request: Request,
     /// Another backend has a share of the rule.
     pub(super) has_others: bool,
 }
@@ -33,46 +37,54 @@ pub(super) enum Heard {
 
 impl Door {
     /// Of a rule that takes this request.
-    fn of(request: &Request, has_others: bool, model: &str) -> Self {
-        let mut ask = completion(model);
-        ask.path = path(&request.path);
-        if ask.path.ends_with("/chat/completions") {
-            let message = json!({ "role": "user", "content": "ping" });
-            ask.post = Some(json!({ "model": model, "messages": [message], "max_tokens": 1 }));
-        }
-        let host = request.host.iter().map(|host| ("host".to_owned(), host.clone()));
-        ask.headers = host.chain(request.headers.iter().cloned()).collect();
+    fn of(rule: &RouteRequest, has_others: bool, model: &str) -> Self {
         // Envoy AI Gateway makes this header out of the body.
-        let named = request
-            .headers
-            .iter()
-            .find(|(name, _)| name.eq_ignore_ascii_case("x-ai-eg-model"));
-        if let (Some((_, name)), Some(post)) = (named, ask.post.as_mut()) {
-            post["model"] = json!(name);
+        let is_model = |(name, _): &&(String, String)| name.eq_ignore_ascii_case("x-ai-eg-model");
+        let named = rule.headers.iter().find(is_model).map(|(_, name)| name.as_str());
+        let model = named.unwrap_or(model);
+        let mut request = completion(model);
+        request.path = path(&rule.path);
+        if request.path.ends_with("/chat/completions") {
+            let message = json!({ "role": "user", "content": "ping" });
+            let body = json!({ "model": model, "messages": [message], "max_tokens": 1 });
+            request.body = body.to_string().into();
         }
-        Self { ask, has_others }
+        let host = rule.host.iter().map(|host| ("host", host.as_str()));
+        let headers = rule.headers.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        for (name, value) in host.chain(headers) {
+            // What is no header in HTTP no client can send, so no rule takes it.
+            if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
+                request.headers.append(name, value);
+            }
+        }
+        Self {
+            model: model.to_owned(),
+            request,
+            has_others,
+        }
+    }
+
+    /// Where a request of no rule is known.
+    fn usual(model: &str, has_others: bool) -> Self {
+        Self {
+            model: model.to_owned(),
+            request: completion(model),
+            has_others,
+        }
     }
 
     /// The release has to answer here. Elsewhere it may not know the path.
     pub(super) fn is_usual(&self) -> bool {
-        self.ask.path == COMPLETIONS
+        self.request.path == COMPLETIONS
     }
 
     /// `a completion for llama`, `POST models.example.com/v1/completions for llama`.
     pub(super) fn line(&self) -> String {
-        let model = self
-            .ask
-            .post
-            .as_ref()
-            .and_then(|post| post["model"].as_str())
-            .unwrap_or_default();
-        let host = self.ask.headers.iter().find(|(name, _)| name == "host");
+        let Self { model, request, .. } = self;
+        let host = request.headers.get(HOST).and_then(|host| host.to_str().ok());
         match host {
             None if self.is_usual() => format!("a completion for {model}"),
-            host => {
-                let host = host.map(|(_, host)| host.as_str()).unwrap_or_default();
-                format!("POST {host}{} for {model}", self.ask.path)
-            }
+            host => format!("POST {}{} for {model}", host.unwrap_or_default(), request.path),
         }
     }
 }
@@ -86,7 +98,7 @@ pub(super) fn doors(found: &[Leading], model: &str) -> Vec<Door> {
         for request in &leading.route.requests {
             if leading.own.iter().any(|own| own.rule == request.rule) {
                 let door = Door::of(request, leading.has_others(Some(request.rule)), model);
-                match doors.iter_mut().find(|known| known.ask == door.ask) {
+                match doors.iter_mut().find(|known| known.request == door.request) {
                     Some(known) => known.has_others |= door.has_others,
                     None => doors.push(door),
                 }
@@ -95,17 +107,16 @@ pub(super) fn doors(found: &[Leading], model: &str) -> Vec<Door> {
     }
     if doors.is_empty() {
         let has_others = routed().any(|leading| leading.has_others(None));
-        let ask = completion(model);
-        doors.push(Door { ask, has_others });
+        doors.push(Door::usual(model, has_others));
     }
     doors
 }
 
 /// Where a client would ask for a completion, if the rule takes that.
-fn path(wanted: &Path) -> String {
+fn path(wanted: &RoutePath) -> String {
     match wanted {
-        Path::Exact(path) => path.clone(),
-        Path::Prefix(prefix) => {
+        RoutePath::Exact(path) => path.clone(),
+        RoutePath::Prefix(prefix) => {
             let prefix = prefix.trim_end_matches('/');
             let below = |path: &&str| {
                 path.strip_prefix(prefix)
@@ -118,10 +129,11 @@ fn path(wanted: &Path) -> String {
 }
 
 /// Whose answer it is. vLLM is served by uvicorn; Envoy tells how long a backend took, unless that is switched off.
-pub(super) fn heard(reply: &Reply) -> Heard {
-    let is_from_backend = reply.headers.iter().any(|(name, value)| {
-        name == "x-envoy-upstream-service-time" || (name == "server" && value.starts_with("uvicorn"))
-    });
+pub(super) fn heard(reply: &Response) -> Heard {
+    let is_from_backend = reply.headers.contains_key("x-envoy-upstream-service-time")
+        || reply
+            .header("server")
+            .is_some_and(|server| server.starts_with("uvicorn"));
     match reply.status {
         _ if reply.is_success() => Heard::Answer,
         500.. if !is_from_backend => Heard::TurnedAway,
@@ -130,8 +142,8 @@ pub(super) fn heard(reply: &Reply) -> Heard {
 }
 
 /// No rule of the gateway takes the request: vLLM says its own 404 in JSON.
-pub(super) fn is_unrouted(reply: &Reply) -> bool {
-    reply.status == 404 && serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(&reply.body).is_err()
+pub(super) fn is_unrouted(reply: &Response) -> bool {
+    reply.status == 404 && !reply.json().is_object()
 }
 
 #[cfg(test)]
@@ -140,7 +152,7 @@ mod tests {
 
     #[test]
     fn a_rule_is_asked_where_clients_ask_it() {
-        let prefix = |text: &str| path(&Path::Prefix(text.to_owned()));
+        let prefix = |text: &str| path(&RoutePath::Prefix(text.to_owned()));
         assert_eq!(prefix("/"), COMPLETIONS);
         assert_eq!(prefix("/v1"), COMPLETIONS);
         assert_eq!(prefix("/v1/"), COMPLETIONS);
@@ -148,32 +160,38 @@ mod tests {
         assert_eq!(prefix("/v1/chat"), CHAT);
         assert_eq!(prefix("/v"), "/v/v1/completions");
         assert_eq!(prefix("/llama"), "/llama/v1/completions");
-        assert_eq!(path(&Path::Exact("/generate".into())), "/generate");
+        assert_eq!(path(&RoutePath::Exact("/generate".into())), "/generate");
     }
 
     #[test]
     fn host_and_headers_are_those_of_the_rule() {
-        let request = Request {
+        let request = RouteRequest {
             rule: 0,
             host: Some("models.example.com".into()),
-            path: Path::Prefix("/v1/chat".into()),
+            path: RoutePath::Prefix("/v1/chat".into()),
             headers: vec![("X-AI-EG-Model".into(), "alias".into())],
         };
         let door = Door::of(&request, false, "llama");
         assert_eq!(door.line(), "POST models.example.com/v1/chat/completions for alias");
+        assert_eq!(door.request.headers[HOST], "models.example.com");
+        let body: serde_json::Value = serde_json::from_slice(&door.request.body).unwrap();
+        assert!(body["messages"].is_array());
         assert_eq!(
-            door.ask.headers[0],
-            ("host".to_owned(), "models.example.com".to_owned())
+            (body["model"].as_str(), &door.request.headers["x-ai-eg-model"]),
+            (Some("alias"), &HeaderValue::from_static("alias"))
         );
-        assert!(door.ask.post.is_some_and(|post| post["messages"].is_array()));
     }
 
     #[test]
     fn a_failing_backend_is_not_the_gateway() {
-        let reply = |status, header: Option<(&str, &str)>, body: &str| Reply {
+        let reply = |status, header: Option<(&'static str, &'static str)>, body: &'static str| Response {
             status,
-            headers: header.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect(),
-            body: body.to_owned(),
+            headers: header
+                .into_iter()
+                .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)))
+                .collect(),
+            body: body.into(),
+            ..Response::default()
         };
         assert_eq!(heard(&reply(200, None, "")), Heard::Answer);
         assert_eq!(heard(&reply(500, None, "")), Heard::TurnedAway);

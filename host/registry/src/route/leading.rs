@@ -3,9 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-
-use super::id::RouteId;
-use super::routes::{Backend, Observed, Route, share};
+use vllm_rollback_objects::route::{Backend, Observed, Route, RouteId, share};
 
 /// What is remembered: the weight of each backend of the release.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

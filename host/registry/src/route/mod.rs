@@ -6,10 +6,8 @@
 //! cannot be held: Helm writes its weights back in the middle of the rollback.
 
 mod door;
-mod id;
 mod leading;
 mod proof;
-mod routes;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -19,18 +17,16 @@ use async_trait::async_trait;
 use tokio::time::Instant;
 use vllm_rollback_engine::failure::{Failure, FailureKind};
 use vllm_rollback_engine::ports::Registry;
+use vllm_rollback_engine::ports::drivers::{ReleaseEndpoints, RouterClient, Routes};
 use vllm_rollback_engine::release::ReleaseRef;
 use vllm_rollback_engine::traffic::{TrafficState, TrafficStatus};
+use vllm_rollback_objects::route::{Backend, LeadsTo, Observed, Route, RouteId, RouteKind, Weight, share};
+use vllm_rollback_objects::service::Service;
 
-pub use id::{RouteId, RouteKind};
-pub use routes::{Backend, LeadsTo, Observed, Path, Request, Route, Routes, Weight};
-
-use crate::owner::{Owner, ServiceAddress};
-use crate::router::{PAUSE, RouterLink};
+use crate::router::PAUSE;
 use crate::token::{recall, remember};
 use leading::{Leading, Token};
 use proof::Proof;
-use routes::share;
 
 /// How often a write is tried again when somebody else writes the route at the same time.
 const TRIES: usize = 10;
@@ -41,10 +37,12 @@ pub struct RouteConfig {
     pub release: ReleaseRef,
     /// The routes of the cluster.
     pub routes: Arc<dyn Routes>,
+    /// Routes of other namespaces that the user named.
+    pub named: Vec<RouteId>,
     /// What of their backends is this release's.
-    pub owner: Arc<dyn Owner>,
+    pub owner: Arc<dyn ReleaseEndpoints>,
     /// How to reach every replica of the gateway.
-    pub link: Arc<dyn RouterLink>,
+    pub link: Arc<dyn RouterClient>,
     /// What clients ask for.
     pub model: String,
 }
@@ -67,7 +65,10 @@ impl RouteWeights {
 
     /// The routes that lead to the release, all of them such as can be held.
     async fn leading(&self) -> Result<Vec<Leading>, Failure> {
-        let (routes, services) = tokio::try_join!(self.config.routes.list(), self.config.owner.services())?;
+        let (routes, services) = tokio::try_join!(
+            self.config.routes.list(&self.config.named),
+            self.config.owner.services()
+        )?;
         let is_own = |leads_to: &LeadsTo| match leads_to {
             LeadsTo::Service { namespace, name } => services
                 .iter()
@@ -87,7 +88,7 @@ impl RouteWeights {
                 .cloned()
                 .collect();
             let is_mirrored = route.mirrors.iter().any(is_own);
-            let is_named = self.config.routes.named().contains(&route.id);
+            let is_named = self.config.named.contains(&route.id);
             if (own.is_empty() && !is_mirrored) || (is_made_from_another(&route) && !is_named) {
                 continue;
             }
@@ -98,7 +99,7 @@ impl RouteWeights {
             found.push(Leading { route, own });
         }
         let is_missing = |named: &&RouteId| found.iter().all(|found| found.route.id != **named);
-        match self.config.routes.named().iter().find(is_missing) {
+        match self.config.named.iter().find(is_missing) {
             Some(named) => Err(self.leads_elsewhere(&format!("{named} does not lead to this release"), &services)),
             None if found.is_empty() => {
                 let what = format!(
@@ -149,8 +150,8 @@ impl RouteWeights {
         Ok(())
     }
 
-    fn leads_elsewhere(&self, what: &str, services: &[ServiceAddress]) -> Failure {
-        let own: Vec<String> = services.iter().flat_map(ServiceAddress::endpoints).collect();
+    fn leads_elsewhere(&self, what: &str, services: &[Service]) -> Failure {
+        let own: Vec<String> = services.iter().flat_map(Service::endpoints).collect();
         let failure = Failure::new(FailureKind::Refused, what);
         failure
             .because(match own.as_slice() {
@@ -178,7 +179,7 @@ impl RouteWeights {
                 let written = if weights.is_empty() {
                     Ok(())
                 } else {
-                    self.config.routes.set(id, &weights).await
+                    self.config.routes.set(&leading.route, &weights).await
                 };
                 let written = match written {
                     Ok(()) if is_last => self.config.routes.give_back(id).await,

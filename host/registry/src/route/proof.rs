@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use futures::future::try_join_all;
 use tokio::time::Instant;
 use vllm_rollback_engine::failure::{Failure, FailureKind};
+use vllm_rollback_engine::ports::drivers::{RouterClient, Routes};
+use vllm_rollback_objects::http::Response;
 
 use super::door::{Door, Heard, heard, is_unrouted};
-use super::routes::Routes;
-use crate::router::{PAUSE, Reply, RouterLink, first_answer, judged};
+use crate::router::{PAUSE, first_answer, judged};
 
 /// Requests to each replica in one look, at least.
 pub(super) const PROBES: usize = 20;
@@ -32,7 +33,7 @@ pub(super) fn probes(share: f64) -> usize {
 
 /// How a gateway is asked.
 pub(super) struct Proof<'a> {
-    pub(super) link: &'a dyn RouterLink,
+    pub(super) link: &'a dyn RouterClient,
     pub(super) routes: &'a dyn Routes,
     /// What it is asked for.
     pub(super) doors: Vec<Door>,
@@ -56,7 +57,7 @@ impl Proof<'_> {
         let replicas = self.link.replicas().await?;
         let asking = replicas.iter().flat_map(|replica| {
             self.doors.iter().map(move |door| async move {
-                match first_answer(self.link, replica, &door.ask).await? {
+                match first_answer(self.link, replica, &door.request).await? {
                     Some(reply) if is_unrouted(&reply) => Err(Failure::new(
                         FailureKind::Refused,
                         format!("the gateway at {replica} has no rule for {}", door.line()),
@@ -132,10 +133,10 @@ impl Proof<'_> {
     }
 
     /// A backend that hangs still gets requests: no answer in time is status 0.
-    async fn ask(&self, replica: &str, door: &Door) -> Result<Reply, Failure> {
-        match judged(self.link, replica, &door.ask).await {
+    async fn ask(&self, replica: &str, door: &Door) -> Result<Response, Failure> {
+        match judged(self.link, replica, &door.request).await {
             Ok((reply, _)) => Ok(reply),
-            Err(failure) if failure.kind == FailureKind::Timeout => Ok(Reply::default()),
+            Err(failure) if failure.kind == FailureKind::Timeout => Ok(Response::default()),
             Err(failure) => Err(failure),
         }
     }

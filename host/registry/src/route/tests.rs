@@ -1,9 +1,13 @@
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 
+use http::Method;
+use http::header::HOST;
+use vllm_rollback_objects::http::{Request, Response};
+use vllm_rollback_objects::pod::PodEndpoint;
+use vllm_rollback_objects::route::{RoutePath, RouteRequest};
+
 use super::*;
-use crate::owner::PodAddress;
-use crate::router::{Ask, Reply};
 
 const SOON: Duration = Duration::from_secs(5);
 
@@ -55,11 +59,12 @@ fn route(name: &str, backends: &[(&str, Option<u32>)]) -> Route {
             namespace: "ml".into(),
             name: name.into(),
         },
+        resource_version: "1".into(),
         backends: backends.iter().enumerate().map(backend).collect(),
-        requests: vec![Request {
+        requests: vec![RouteRequest {
             rule: 0,
             host: None,
-            path: Path::Prefix("/".into()),
+            path: RoutePath::Prefix("/".into()),
             headers: Vec::new(),
         }],
         mirrors: Vec::new(),
@@ -108,20 +113,17 @@ impl World {
 
 #[async_trait]
 impl Routes for World {
-    async fn list(&self) -> Result<Vec<Route>, Failure> {
+    async fn list(&self, _: &[RouteId]) -> Result<Vec<Route>, Failure> {
         Ok(self.routes.lock().unwrap().clone())
     }
-    fn named(&self) -> &[RouteId] {
-        &self.named
-    }
-    async fn set(&self, route: &RouteId, weights: &[Weight]) -> Result<(), Failure> {
+    async fn set(&self, route: &Route, weights: &[Weight]) -> Result<(), Failure> {
         let mut races = self.races.lock().unwrap();
         if *races > 0 {
             *races -= 1;
             return Err(Failure::new(FailureKind::Conflict, "changed"));
         }
         self.edit(|routes| {
-            let route = routes.iter_mut().find(|known| known.id == *route).unwrap();
+            let route = routes.iter_mut().find(|known| known.id == route.id).unwrap();
             for Weight { rule, index, weight } in weights {
                 let is_it = |backend: &&mut Backend| (backend.rule, backend.index) == (*rule, *index);
                 route.backends.iter_mut().find(is_it).unwrap().weight = *weight;
@@ -139,40 +141,39 @@ impl Routes for World {
 }
 
 #[async_trait]
-impl Owner for World {
-    async fn services(&self) -> Result<Vec<ServiceAddress>, Failure> {
-        Ok(vec![ServiceAddress {
+impl ReleaseEndpoints for World {
+    async fn services(&self) -> Result<Vec<Service>, Failure> {
+        Ok(vec![Service {
             name: "llama".into(),
             namespace: "ml".into(),
             ports: vec![8000],
+            ..Service::default()
         }])
     }
-    async fn pods(&self) -> Result<Vec<PodAddress>, Failure> {
+    async fn pods(&self) -> Result<Vec<PodEndpoint>, Failure> {
         Ok(Vec::new())
     }
 }
 
 #[async_trait]
-impl RouterLink for World {
+impl RouterClient for World {
     async fn replicas(&self) -> Result<Vec<String>, Failure> {
         Ok(vec!["http://gateway".to_owned()])
     }
-    async fn send(&self, _: &str, ask: &Ask) -> Result<Reply, Failure> {
-        if self
-            .host
-            .is_some_and(|host| !ask.headers.contains(&("host".to_owned(), host.to_owned())))
-        {
-            return Ok(Reply {
+    async fn send(&self, _: &str, request: &Request) -> Result<Response, Failure> {
+        let is_other = |host: &str| request.headers.get(HOST).is_none_or(|asked| asked != host);
+        if self.host.is_some_and(is_other) {
+            return Ok(Response {
                 status: 404,
-                ..Reply::default()
+                ..Response::default()
             });
         }
         let silence = || Err(Failure::new(FailureKind::Timeout, "no answer"));
         if self.is_silent {
             return silence();
         }
-        if ask.post.is_none() {
-            return Ok(Reply::default());
+        if request.method == Method::GET {
+            return Ok(Response::default());
         }
         let backend = self.next();
         if self.do_pods_hang && backend.as_deref() == Some(OWN) {
@@ -181,9 +182,9 @@ impl RouterLink for World {
         if backend.as_deref() == Some(OWN) {
             *self.answered.lock().unwrap() += 1;
         }
-        Ok(Reply {
+        Ok(Response {
             status: if backend.is_some() { 200 } else { 500 },
-            ..Reply::default()
+            ..Response::default()
         })
     }
 }
@@ -195,6 +196,7 @@ fn driver(world: &Arc<World>) -> RouteWeights {
             name: "llama".into(),
         },
         routes: world.clone(),
+        named: world.named.clone(),
         owner: world.clone(),
         link: world.clone(),
         model: "llama".into(),

@@ -3,8 +3,7 @@
 use std::fmt;
 
 use serde_json::Value;
-
-use super::Reply;
+use vllm_rollback_objects::http::Response;
 
 /// What a router did with a completion for the model.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,17 +31,16 @@ impl fmt::Display for RouterAnswer {
 const BACKEND_HEADERS: [&str; 2] = ["x-routing-backend", "x-litellm-model-api-base"];
 
 /// None when the answer says something of the caller.
-pub(super) fn judge(reply: &Reply) -> Option<RouterAnswer> {
+pub(super) fn judge(reply: &Response) -> Option<RouterAnswer> {
     let code = if reply.is_success() {
         String::new()
     } else {
-        error_code(&reply.body)
+        error_code(&reply.json())
     };
-    let backend = reply
-        .headers
+    let backend = BACKEND_HEADERS
         .iter()
-        .find(|(name, _)| BACKEND_HEADERS.contains(&name.as_str()))
-        .map(|(_, backend)| format!(" from {backend}"))
+        .find_map(|name| reply.header(name))
+        .map(|backend| format!(" from {backend}"))
         .unwrap_or_default();
     let line = format!("HTTP {}{code}{backend}", reply.status);
     match reply.status {
@@ -56,8 +54,7 @@ pub(super) fn judge(reply: &Reply) -> Option<RouterAnswer> {
 }
 
 /// ` MODEL_UNAVAILABLE`, from `{"code": …}` or OpenAI's `{"error": {"code": …}}`; empty when there is none.
-fn error_code(body: &str) -> String {
-    let parsed: Value = serde_json::from_str(body).unwrap_or_default();
+fn error_code(parsed: &Value) -> String {
     let code = [&parsed["code"], &parsed["error"]["code"], &parsed["error"]["type"]]
         .into_iter()
         .find_map(Value::as_str)
@@ -73,12 +70,13 @@ fn error_code(body: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use http::header::{HeaderMap, HeaderName, HeaderValue};
 
     fn of(status: u16, body: &str) -> Option<RouterAnswer> {
-        judge(&Reply {
+        judge(&Response {
             status,
-            headers: Vec::new(),
-            body: body.to_owned(),
+            body: body.to_owned().into(),
+            ..Response::default()
         })
     }
 
@@ -103,10 +101,11 @@ mod tests {
 
     #[test]
     fn the_backend_is_named_where_the_router_names_it() {
-        let reply = Reply {
+        let named = HeaderValue::from_static("llama.ml:8000");
+        let reply = Response {
             status: 200,
-            headers: vec![("x-routing-backend".into(), "llama.ml:8000".into())],
-            body: String::new(),
+            headers: HeaderMap::from_iter([(HeaderName::from_static("x-routing-backend"), named)]),
+            ..Response::default()
         };
         assert_eq!(
             judge(&reply).unwrap().to_string(),
@@ -116,8 +115,18 @@ mod tests {
 
     #[test]
     fn a_code_is_found_in_both_shapes_and_cannot_carry_anything_else() {
-        assert_eq!(error_code(r#"{"error": {"code": "A_B"}}"#), " A_B");
-        assert_eq!(error_code(r#"{"code": "x\u001b[31m"}"#), " x31m");
-        assert_eq!(error_code("not json"), "");
+        let code = |body: &'static str| {
+            let body = body.into();
+            error_code(
+                &Response {
+                    body,
+                    ..Response::default()
+                }
+                .json(),
+            )
+        };
+        assert_eq!(code(r#"{"error": {"code": "A_B"}}"#), " A_B");
+        assert_eq!(code(r#"{"code": "x\u001b[31m"}"#), " x31m");
+        assert_eq!(code("not json"), "");
     }
 }

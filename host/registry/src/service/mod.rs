@@ -8,8 +8,6 @@
 //! The selector can also ask for a value that good pods carry as a label: then those stay in traffic, and pods that come later
 //! do not get any, whatever they run. A selector by `pod-template-hash` would let new pods in before they were checked.
 
-mod services;
-
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -18,13 +16,14 @@ use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 use vllm_rollback_engine::failure::{Failure, FailureKind};
 use vllm_rollback_engine::ports::Registry;
+use vllm_rollback_engine::ports::drivers::{ServiceSelectors, Wanted};
 use vllm_rollback_engine::release::ReleaseRef;
 use vllm_rollback_engine::traffic::{TrafficState, TrafficStatus};
 use vllm_rollback_engine::workload::ServingPod;
+use vllm_rollback_objects::pod::RETAINED_LABEL;
+use vllm_rollback_objects::service::Gate;
 
-pub use services::{Gate, Services, Wanted};
-
-use crate::spared::{CHECKED, Spared};
+use crate::spared::Spared;
 use crate::token::{recall, remember};
 
 /// Value of the gate's selector key while it is closed.
@@ -50,7 +49,7 @@ struct Remembered {
     gate: Option<String>,
 }
 
-impl<S: Services> ServiceGate<S> {
+impl<S: ServiceSelectors> ServiceGate<S> {
     /// The gate of a release.
     pub fn new(release: ReleaseRef, services: S) -> Self {
         Self {
@@ -124,9 +123,9 @@ impl<S: Services> ServiceGate<S> {
             return Ok(());
         };
         match gate.value.as_deref() {
-            None if self.spared.are_marked() => self.services.close(name, CHECKED).await,
+            None if self.spared.are_marked() => self.services.close(name, RETAINED_LABEL).await,
             None => self.services.close(name, CLOSED).await,
-            Some(CHECKED) if *from == TrafficStatus::Narrowed => self.services.close(name, CLOSED).await,
+            Some(RETAINED_LABEL) if *from == TrafficStatus::Narrowed => self.services.close(name, CLOSED).await,
             Some(_) => Ok(()),
         }
     }
@@ -137,7 +136,7 @@ impl<S: Services> ServiceGate<S> {
             return Ok(());
         };
         // What it narrows to is still marked, should the model have to go out again.
-        if now.value.as_deref() == Some(CHECKED) {
+        if now.value.as_deref() == Some(RETAINED_LABEL) {
             self.spared.found();
         }
         match &service.gate {
@@ -158,8 +157,8 @@ impl<S: Services> ServiceGate<S> {
                     )),
             );
         };
-        let (names, uids): (Vec<String>, Vec<String>) = if value == CHECKED {
-            self.services.marked().await?.into_iter().unzip()
+        let (names, uids): (Vec<String>, Vec<String>) = if value == RETAINED_LABEL {
+            self.services.retained().await?.into_iter().unzip()
         } else {
             (Vec::new(), Vec::new())
         };
@@ -207,7 +206,7 @@ impl<S: Services> ServiceGate<S> {
 }
 
 #[async_trait]
-impl<S: Services> Registry for ServiceGate<S> {
+impl<S: ServiceSelectors> Registry for ServiceGate<S> {
     fn driver(&self) -> &'static str {
         "service"
     }
@@ -220,7 +219,7 @@ impl<S: Services> Registry for ServiceGate<S> {
         let found = self.found().await?;
         // Partly closed still lets traffic in: only all gates together keep it out.
         let has = |value: Option<&str>| found.iter().any(|(_, gate)| gate.value.as_deref() == value);
-        let status = match (has(None), has(Some(CHECKED))) {
+        let status = match (has(None), has(Some(RETAINED_LABEL))) {
             (true, _) => TrafficStatus::Enabled,
             (false, true) => TrafficStatus::Narrowed,
             (false, false) => TrafficStatus::Disabled,

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use std::collections::BTreeMap;
 
 use super::*;
-use crate::spared::Marks;
+use vllm_rollback_engine::ports::drivers::PodLabels;
 
 /// Services in memory whose endpoints follow the gate at once, as the cluster's do a moment later.
 #[derive(Debug, Default)]
@@ -58,7 +58,7 @@ fn release() -> ReleaseRef {
 }
 
 #[async_trait]
-impl Services for Cluster {
+impl ServiceSelectors for Cluster {
     async fn names(&self) -> Result<Vec<String>, Failure> {
         Ok(self.services.lock().unwrap().keys().cloned().collect())
     }
@@ -77,8 +77,8 @@ impl Services for Cluster {
         let gate = self.services.lock().unwrap()[service].value.clone();
         let marked = self.marked.lock().unwrap().clone();
         match (gate.as_deref(), wanted) {
-            (Some(CHECKED), Wanted::NoneBut(uids)) if uids == marked => Ok(marked),
-            (Some(value), Wanted::NoneBut(_)) if value != CHECKED => Ok(Vec::new()),
+            (Some(RETAINED_LABEL), Wanted::NoneBut(uids)) if uids == marked => Ok(marked),
+            (Some(value), Wanted::NoneBut(_)) if value != RETAINED_LABEL => Ok(Vec::new()),
             (None, Wanted::Some) => Ok(vec!["10.0.0.1:8000".to_owned()]),
             _ => Err(Failure::new(FailureKind::Timeout, "the endpoints did not settle")),
         }
@@ -89,12 +89,12 @@ impl Services for Cluster {
 }
 
 #[async_trait]
-impl Marks for Cluster {
-    async fn mark(&self, pods: &[ServingPod]) -> Result<(), Failure> {
+impl PodLabels for Cluster {
+    async fn retain(&self, pods: &[ServingPod]) -> Result<(), Failure> {
         *self.marked.lock().unwrap() = pods.iter().map(|pod| pod.uid.clone()).collect();
         Ok(())
     }
-    async fn marked(&self) -> Result<Vec<(String, String)>, Failure> {
+    async fn retained(&self) -> Result<Vec<(String, String)>, Failure> {
         let marked = self.marked.lock().unwrap();
         Ok(marked.iter().map(|uid| (format!("pod-{uid}"), uid.clone())).collect())
     }
@@ -270,7 +270,7 @@ async fn pods_that_are_spared_stay_until_they_too_are_taken_out() {
     for _ in 0..2 {
         driver.stop(&prior).await.unwrap();
         let gates = driver.services.gates();
-        assert_eq!(gates, [Some(CHECKED.to_owned()), Some("maintenance".to_owned())]);
+        assert_eq!(gates, [Some(RETAINED_LABEL.to_owned()), Some("maintenance".to_owned())]);
     }
     let narrowed = driver.read().await.unwrap();
     assert_eq!(narrowed.status, TrafficStatus::Narrowed);
@@ -291,7 +291,7 @@ async fn pods_that_are_spared_stay_until_they_too_are_taken_out() {
 
 #[tokio::test]
 async fn the_marks_go_once_the_model_is_back_whoever_made_them() {
-    let driver = driver(&[("a", Some(CHECKED))]);
+    let driver = driver(&[("a", Some(RETAINED_LABEL))]);
     *driver.services.marked.lock().unwrap() = vec!["1".to_owned()];
     let found = driver.read().await.unwrap();
     let wish = driver.enabled(&found).unwrap();

@@ -18,12 +18,15 @@ use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 use vllm_rollback_engine::failure::{Failure, FailureKind};
 use vllm_rollback_engine::ports::Registry;
+use vllm_rollback_engine::ports::drivers::{PodLabels, ReleaseEndpoints, RouterClient};
 use vllm_rollback_engine::traffic::{TrafficState, TrafficStatus};
 use vllm_rollback_engine::workload::ServingPod;
+use vllm_rollback_objects::pod::PodEndpoint;
+use vllm_rollback_objects::service::Service;
 
-use crate::owner::{Behind, Owner, PodAddress, ServiceAddress, is_checked, leads_to};
-use crate::router::{PAUSE, RouterAnswer, RouterLink, probe};
-use crate::spared::{Marks, Spared, cannot_tell_apart, knows_none};
+use crate::owner::{Behind, is_retained, leads_to};
+use crate::router::{PAUSE, RouterAnswer, probe};
+use crate::spared::{Spared, cannot_tell_apart, knows_none};
 use crate::token::{recall, remember};
 use workers::Worker;
 
@@ -33,20 +36,20 @@ const DISCOVERY: &str = "--service-discovery";
 /// What the driver is told.
 pub struct VllmRouterConfig {
     /// How to reach every replica.
-    pub link: Arc<dyn RouterLink>,
+    pub link: Arc<dyn RouterClient>,
     /// What of the worker lists is this release's.
-    pub owner: Arc<dyn Owner>,
+    pub owner: Arc<dyn ReleaseEndpoints>,
     /// The marks on good pods.
-    pub marks: Arc<dyn Marks>,
+    pub marks: Arc<dyn PodLabels>,
     /// What clients ask for.
     pub model: String,
 }
 
 /// The driver.
 pub struct VllmRouter {
-    link: Arc<dyn RouterLink>,
-    owner: Arc<dyn Owner>,
-    marks: Arc<dyn Marks>,
+    link: Arc<dyn RouterClient>,
+    owner: Arc<dyn ReleaseEndpoints>,
+    marks: Arc<dyn PodLabels>,
     model: String,
     spared: Spared,
 }
@@ -154,11 +157,11 @@ impl VllmRouter {
     }
 
     /// What of the worker lists is this release's.
-    async fn ours(&self) -> Result<(Vec<ServiceAddress>, Vec<PodAddress>), Failure> {
+    async fn ours(&self) -> Result<(Vec<Service>, Vec<PodEndpoint>), Failure> {
         tokio::try_join!(self.owner.services(), self.owner.pods())
     }
 
-    async fn look_for(&self, services: &[ServiceAddress], pods: &[PodAddress]) -> Result<Vec<Seen>, Failure> {
+    async fn look_for(&self, services: &[Service], pods: &[PodEndpoint]) -> Result<Vec<Seen>, Failure> {
         let replicas = self.link.replicas().await?;
         let listing = replicas.into_iter().map(|replica| async move {
             self.assert_no_discovery(&replica).await?;
@@ -172,7 +175,7 @@ impl VllmRouter {
             for url in urls {
                 match Worker::of(&url, services, pods) {
                     Some(worker) => {
-                        if is_checked(&url, pods) {
+                        if is_retained(&url, pods) {
                             seen.checked.insert(worker.clone());
                         }
                         seen.own.insert(worker);
@@ -428,11 +431,11 @@ impl Registry for VllmRouter {
 }
 
 /// The workers that a replica is to have again: those of before, and where one of their pods is gone every pod that serves now.
-fn wanted(token: &Token, replica: &str, services: &[ServiceAddress], pods: &[PodAddress]) -> Vec<String> {
+fn wanted(token: &Token, replica: &str, services: &[Service], pods: &[PodEndpoint]) -> Vec<String> {
     let remembered = token.of(replica);
     if remembered.is_empty() && token.all().is_empty() {
         // An operator enables a model that nobody remembers: the way that other clients take.
-        let urls = services.iter().flat_map(ServiceAddress::endpoints).take(1);
+        let urls = services.iter().flat_map(Service::endpoints).take(1);
         return urls.map(|endpoint| format!("http://{endpoint}")).collect();
     }
     let is_there = |worker: &Worker| {

@@ -4,11 +4,13 @@ use std::time::Duration;
 
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use vllm_rollback_engine::failure::{Failure, FailureKind};
+use vllm_rollback_engine::ports::drivers::RouterClient;
+use vllm_rollback_objects::http::{Request, Response, host};
+use vllm_rollback_objects::pod::PodEndpoint;
+use vllm_rollback_objects::service::Service;
 
-use crate::owner::{Behind, PodAddress, ServiceAddress, host};
-use crate::router::{Ask, Reply, RouterLink};
+use crate::owner::Behind;
 
 /// For what a replica answers out of its memory.
 const SOON: Duration = Duration::from_secs(10);
@@ -27,7 +29,7 @@ pub(super) struct Worker {
 
 impl Worker {
     /// The worker that this URL is, when it is this release's.
-    pub(super) fn of(url: &str, services: &[ServiceAddress], pods: &[PodAddress]) -> Option<Self> {
+    pub(super) fn of(url: &str, services: &[Service], pods: &[PodEndpoint]) -> Option<Self> {
         Some(Self {
             url: url.to_owned(),
             behind: Behind::of(url, services, pods)?,
@@ -46,17 +48,10 @@ impl Worker {
 }
 
 /// The workers of a replica.
-pub(super) async fn list(link: &dyn RouterLink, replica: &str) -> Result<Vec<String>, Failure> {
-    let ask = Ask {
-        path: "/list_workers".to_owned(),
-        timeout: SOON,
-        ..Ask::default()
-    };
-    let reply = link.send(replica, &ask).await?;
-    let urls = serde_json::from_str::<Value>(&reply.body)
-        .ok()
-        .filter(|_| reply.is_success())
-        .and_then(|parsed| serde_json::from_value::<Vec<String>>(parsed["urls"].clone()).ok());
+pub(super) async fn list(link: &dyn RouterClient, replica: &str) -> Result<Vec<String>, Failure> {
+    let reply = link.send(replica, &Request::get("/list_workers", SOON)).await?;
+    let listed = Some(reply.json()).filter(|_| reply.is_success());
+    let urls = listed.and_then(|mut listed| serde_json::from_value::<Vec<String>>(listed["urls"].take()).ok());
     urls.ok_or_else(|| {
         Failure::new(
             FailureKind::Invalid,
@@ -68,7 +63,7 @@ pub(super) async fn list(link: &dyn RouterLink, replica: &str) -> Result<Vec<Str
 }
 
 /// Takes a worker off the list. The answer says nothing: it is 200 for any URL.
-pub(super) async fn remove(link: &dyn RouterLink, replica: &str, url: &str) -> Result<(), Failure> {
+pub(super) async fn remove(link: &dyn RouterClient, replica: &str, url: &str) -> Result<(), Failure> {
     let reply = change(link, replica, "remove_worker", url, SOON).await?;
     if reply.is_success() {
         return Ok(());
@@ -78,9 +73,9 @@ pub(super) async fn remove(link: &dyn RouterLink, replica: &str, url: &str) -> R
 
 /// Puts a worker onto the list; harmless when it is there. One that the router is still waiting for when its time is over
 /// is looked up by the caller.
-pub(super) async fn add(link: &dyn RouterLink, replica: &str, url: &str) -> Result<(), Failure> {
+pub(super) async fn add(link: &dyn RouterClient, replica: &str, url: &str) -> Result<(), Failure> {
     match change(link, replica, "add_worker", url, ADD).await {
-        Ok(reply) if reply.is_success() || reply.body.contains("already exists") => Ok(()),
+        Ok(reply) if reply.is_success() || reply.text().contains("already exists") => Ok(()),
         Ok(reply) => Err(refused(replica, "add", url, &reply)),
         Err(failure) if failure.kind == FailureKind::Timeout => {
             let listed = list(link, replica).await?;
@@ -96,22 +91,17 @@ pub(super) async fn add(link: &dyn RouterLink, replica: &str, url: &str) -> Resu
 }
 
 async fn change(
-    link: &dyn RouterLink,
+    link: &dyn RouterClient,
     replica: &str,
     call: &str,
     url: &str,
     timeout: Duration,
-) -> Result<Reply, Failure> {
-    let ask = Ask {
-        path: format!("/{call}?url={}", utf8_percent_encode(url, NON_ALPHANUMERIC)),
-        post: Some(Value::Null),
-        timeout,
-        ..Ask::default()
-    };
-    link.send(replica, &ask).await
+) -> Result<Response, Failure> {
+    let path = format!("/{call}?url={}", utf8_percent_encode(url, NON_ALPHANUMERIC));
+    link.send(replica, &Request::post(path, timeout)).await
 }
 
-fn refused(replica: &str, what: &str, url: &str, reply: &Reply) -> Failure {
+fn refused(replica: &str, what: &str, url: &str, reply: &Response) -> Failure {
     let kind = match reply.status {
         401 | 403 => FailureKind::Forbidden,
         _ => FailureKind::External,
@@ -124,16 +114,17 @@ mod tests {
     use super::*;
 
     fn of(url: &str) -> Option<Behind> {
-        let services = [ServiceAddress {
+        let services = [Service {
             name: "llama".into(),
             namespace: "ml".into(),
             ports: vec![8000],
+            ..Service::default()
         }];
-        let pods = ["10.0.0.7", "fd00::7"].map(|ip| PodAddress {
+        let pods = ["10.0.0.7", "fd00::7"].map(|ip| PodEndpoint {
             ip: ip.to_owned(),
             ready: true,
             serving: true,
-            checked: false,
+            retained: false,
         });
         Worker::of(url, &services, &pods).map(|worker| worker.behind)
     }

@@ -6,7 +6,7 @@ use crate::support::{Model, SOON, dsn, share};
 use vllm_rollback_engine::failure::FailureKind;
 use vllm_rollback_engine::ports::Registry;
 use vllm_rollback_engine::traffic::TrafficStatus;
-use vllm_rollback_registry::Reply;
+use vllm_rollback_objects::http::Response;
 use vllm_rollback_registry::postgres::{Cache, CacheMode, Dsn, PostgresRegistry};
 
 #[tokio::test]
@@ -297,10 +297,10 @@ async fn a_cache_that_is_down_leaves_the_stop_unproved() {
 async fn the_router_has_the_last_word() {
     let servers = share();
     let model = Model::register(&servers, "routed", "ready");
-    let reply = |status, body: &str| Reply {
+    let reply = |status, body: &str| Response {
         status,
-        body: body.to_owned(),
-        ..Reply::default()
+        body: body.to_owned().into(),
+        ..Response::default()
     };
     let answered = || reply(200, "{}");
     let failed = || reply(502, "");

@@ -5,9 +5,13 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use vllm_rollback_engine::failure::Failure;
+use vllm_rollback_engine::ports::drivers::{ReleaseEndpoints, RouterClient};
 use vllm_rollback_harness::databases::{Postgres, Redis};
+use vllm_rollback_objects::http::{Request, Response};
+use vllm_rollback_objects::pod::PodEndpoint;
+use vllm_rollback_objects::service::Service;
+use vllm_rollback_registry::Statuses;
 use vllm_rollback_registry::postgres::{Cache, CacheMode, Columns, Dsn, PostgresConfig, PostgresRegistry, Table};
-use vllm_rollback_registry::{Ask, Owner, PodAddress, Reply, RouterLink, ServiceAddress, Statuses};
 
 /// Enough for what happens at once.
 pub(crate) const SOON: Duration = Duration::from_secs(10);
@@ -81,8 +85,8 @@ impl Model {
     }
 
     /// A router that gives these answers in turn, the last one for ever.
-    pub(crate) fn driver_with_router(&self, answers: Vec<Reply>) -> PostgresRegistry {
-        let router = Some(Arc::new(Script(Mutex::new(answers))) as Arc<dyn RouterLink>);
+    pub(crate) fn driver_with_router(&self, answers: Vec<Response>) -> PostgresRegistry {
+        let router = Some(Arc::new(Script(Mutex::new(answers))) as Arc<dyn RouterClient>);
         PostgresRegistry::new(PostgresConfig {
             router,
             ..self.config()
@@ -131,36 +135,37 @@ pub(crate) fn config(dsn: Dsn, model: &str, environment: &str) -> PostgresConfig
 }
 
 /// Release `llama` in namespace `ml`.
-pub(crate) fn owner() -> Arc<dyn Owner> {
+pub(crate) fn owner() -> Arc<dyn ReleaseEndpoints> {
     Arc::new(Release)
 }
 
 struct Release;
 
 #[async_trait]
-impl Owner for Release {
-    async fn services(&self) -> Result<Vec<ServiceAddress>, Failure> {
-        Ok(vec![ServiceAddress {
+impl ReleaseEndpoints for Release {
+    async fn services(&self) -> Result<Vec<Service>, Failure> {
+        Ok(vec![Service {
             name: "llama".into(),
             namespace: "ml".into(),
             ports: vec![8000],
+            ..Service::default()
         }])
     }
 
-    async fn pods(&self) -> Result<Vec<PodAddress>, Failure> {
+    async fn pods(&self) -> Result<Vec<PodEndpoint>, Failure> {
         Ok(Vec::new())
     }
 }
 
-struct Script(Mutex<Vec<Reply>>);
+struct Script(Mutex<Vec<Response>>);
 
 #[async_trait]
-impl RouterLink for Script {
+impl RouterClient for Script {
     async fn replicas(&self) -> Result<Vec<String>, Failure> {
         Ok(vec!["http://router".to_owned()])
     }
 
-    async fn send(&self, _replica: &str, _ask: &Ask) -> Result<Reply, Failure> {
+    async fn send(&self, _replica: &str, _request: &Request) -> Result<Response, Failure> {
         let mut replies = self.0.lock().unwrap();
         Ok(if replies.len() > 1 {
             replies.remove(0)

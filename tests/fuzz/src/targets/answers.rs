@@ -42,6 +42,7 @@ pub fn answers(data: &[u8]) {
             body: data.to_vec(),
             first_byte_ms: 1.0,
             total_ms: 1.0,
+            extra: Vec::new(),
         };
         assert_is_a_line(&refusal(&response), text::LINE + 20);
         let whose = Refusal::of(&response);

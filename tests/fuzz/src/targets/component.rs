@@ -1,7 +1,7 @@
 //! A file that is said to be a check.
 
 use super::assert_is_a_line;
-use crate::precheck::look;
+use crate::precheck::inspect;
 
 /// What every component starts with.
 const PREAMBLE: &[u8] = b"\0asm\x0d\0\x01\0";
@@ -17,6 +17,9 @@ const KNOWN: [&str; 7] = [
     "wasi:sockets",
 ];
 
+/// Interfaces of the contract that the tool is said to have.
+const INTERFACES: [&str; 3] = ["types", "http", "cluster"];
+
 /// A component, and what may follow a component's first bytes.
 ///
 /// - What is let through exports the check of our contract and imports only what the sandbox has.
@@ -27,15 +30,16 @@ pub fn component(data: &[u8]) {
 }
 
 fn look_at(wasm: &[u8]) {
-    match look("mine.wasm", wasm, 1 << 20) {
-        Ok(outside) => {
-            assert!(outside.contract.starts_with("0.1."));
-            for import in &outside.imports {
+    match inspect("mine.wasm", wasm, 1 << 20, &INTERFACES) {
+        Ok(interface) => {
+            assert!(interface.contract.starts_with("0.1."));
+            for import in &interface.imports {
                 let package = import.split('/').next().unwrap_or_default();
                 assert!(KNOWN.contains(&package), "{import}");
                 assert_is_a_line(import, 200);
             }
-            let _ = outside.could_use();
+            assert!(interface.interfaces().all(|one| INTERFACES.contains(&one)));
+            let _ = interface.is_newer();
         }
         Err(failure) => {
             assert!(!failure.next.is_empty() || !failure.what.is_empty());

@@ -8,22 +8,19 @@ use std::sync::Arc;
 use secrecy::ExposeSecret as _;
 use vllm_rollback_cluster::Cluster;
 use vllm_rollback_engine::failure::Failure;
+use vllm_rollback_engine::ports::drivers::RouterClient;
 use vllm_rollback_plugins::{Bearer, Endpoint, RouterWay};
-use vllm_rollback_registry::RouterLink;
 
 use crate::config::router::Place;
 use crate::config::settings::Settings;
 use pods::PodLink;
 use urls::UrlLink;
 
-/// Bytes of an answer that are read: one token, or a list of workers.
-const MAX_BYTES: usize = 64 * 1024;
-
 /// The way to the router of the settings; none when no router is set.
 ///
 /// # Errors
 /// Usage, for a URL that cannot be used.
-pub(crate) fn link(settings: &Settings, cluster: &Cluster) -> Result<Option<Arc<dyn RouterLink>>, Failure> {
+pub(crate) fn link(settings: &Settings, cluster: &Cluster) -> Result<Option<Arc<dyn RouterClient>>, Failure> {
     let Some(router) = &settings.router else {
         return Ok(None);
     };

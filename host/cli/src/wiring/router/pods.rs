@@ -2,15 +2,15 @@
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use http::{HeaderValue, Request, header};
+use http::{HeaderValue, header};
 use secrecy::{ExposeSecret as _, SecretString};
 use vllm_rollback_cluster::Cluster;
 use vllm_rollback_cluster::pod_http::{Deadlines, PodHttp, PodHttpError};
 use vllm_rollback_engine::failure::{Failure, FailureKind};
+use vllm_rollback_engine::ports::drivers::RouterClient;
+use vllm_rollback_objects::http::{MAX_RESPONSE, Request, Response};
 use vllm_rollback_plugins::{HttpRequest, HttpResponse, PodAddress, Reach, ReachError, RouterReach};
-use vllm_rollback_registry::{Ask, Reply, RouterLink};
 
-use super::{MAX_BYTES, urls};
 use crate::args::traffic::RouterService;
 use crate::wiring::reach::PodReach;
 
@@ -28,33 +28,27 @@ impl PodLink {
         let namespace = service.namespace.as_deref().unwrap_or(cluster.namespace());
         let cluster = cluster.in_namespace(namespace);
         Self {
-            http: PodHttp::new(cluster.clone()).with_limit(MAX_BYTES),
+            http: PodHttp::new(cluster.clone()).with_limit(MAX_RESPONSE),
             cluster,
             service: service.clone(),
             key,
         }
     }
 
-    fn request(&self, ask: &Ask) -> Result<Request<Bytes>, http::Error> {
-        let method = if ask.post.is_some() { "POST" } else { "GET" };
-        let mut request = Request::builder().method(method).uri(&ask.path);
-        for (name, value) in &ask.headers {
-            request = request.header(name, value);
-        }
+    fn prepare(&self, request: &Request) -> Result<http::Request<Bytes>, http::Error> {
+        let prepared = http::Request::builder().method(&request.method).uri(&request.path);
+        let mut prepared = prepared.body(request.body.clone())?;
+        prepared.headers_mut().clone_from(&request.headers);
         if let Some(key) = &self.key {
-            request = request.header(header::AUTHORIZATION, format!("Bearer {}", key.expose_secret()));
+            let bearer = HeaderValue::try_from(format!("Bearer {}", key.expose_secret()))?;
+            prepared.headers_mut().insert(header::AUTHORIZATION, bearer);
         }
-        match ask.post.as_ref().filter(|body| !body.is_null()) {
-            None => request.body(Bytes::new()),
-            Some(body) => request
-                .header(header::CONTENT_TYPE, "application/json")
-                .body(Bytes::from(body.to_string())),
-        }
+        Ok(prepared)
     }
 }
 
 #[async_trait]
-impl RouterLink for PodLink {
+impl RouterClient for PodLink {
     async fn replicas(&self) -> Result<Vec<String>, Failure> {
         let RouterService { name, port, .. } = &self.service;
         let endpoints = self.cluster.ready_endpoints(name).await?;
@@ -77,28 +71,30 @@ impl RouterLink for PodLink {
         Ok(replicas)
     }
 
-    async fn send(&self, replica: &str, ask: &Ask) -> Result<Reply, Failure> {
+    async fn send(&self, replica: &str, request: &Request) -> Result<Response, Failure> {
         let malformed = || Failure::new(FailureKind::Internal, format!("{replica} is not a pod and its port"));
         let (pod, port) = replica.rsplit_once(':').ok_or_else(malformed)?;
         let port = port.parse().map_err(|_| malformed())?;
-        let request = self.request(ask).map_err(|error| {
+        let prepared = self.prepare(request).map_err(|error| {
             Failure::new(FailureKind::Usage, "the router cannot be asked with this key").caused_by(&error)
         })?;
         let deadlines = Deadlines {
-            connect: ask.timeout,
-            first_byte: ask.timeout,
-            total: ask.timeout,
+            connect: request.timeout,
+            first_byte: request.timeout,
+            total: request.timeout,
         };
         let answer = self
             .http
-            .send(pod, port, request, deadlines)
+            .send(pod, port, prepared, deadlines)
             .await
             .map_err(|error| self.failure(replica, &error))?;
         let (head, body) = answer.response.into_parts();
-        Ok(Reply {
+        Ok(Response {
             status: head.status.as_u16(),
-            headers: urls::headers(&head.headers),
-            body: String::from_utf8_lossy(&body).into_owned(),
+            headers: head.headers,
+            body,
+            first_byte: answer.timings.first_byte,
+            total: answer.timings.total,
         })
     }
 

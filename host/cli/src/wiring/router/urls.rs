@@ -1,12 +1,14 @@
 //! Replicas that are reached by URL.
 
+use std::time::Instant;
+
 use async_trait::async_trait;
-use reqwest::{Client, Response, Url};
+use bytes::Bytes;
+use reqwest::{Client, Url};
 use secrecy::{ExposeSecret as _, SecretString};
 use vllm_rollback_engine::failure::{Failure, FailureKind};
-use vllm_rollback_registry::{Ask, Reply, RouterLink};
-
-use super::MAX_BYTES;
+use vllm_rollback_engine::ports::drivers::RouterClient;
+use vllm_rollback_objects::http::{Request, Response};
 
 /// HTTP to the replicas' URLs.
 pub(super) struct UrlLink {
@@ -43,7 +45,7 @@ impl UrlLink {
 }
 
 #[async_trait]
-impl RouterLink for UrlLink {
+impl RouterClient for UrlLink {
     async fn replicas(&self) -> Result<Vec<String>, Failure> {
         let names = self
             .urls
@@ -52,18 +54,17 @@ impl RouterLink for UrlLink {
         Ok(names.collect())
     }
 
-    async fn send(&self, replica: &str, ask: &Ask) -> Result<Reply, Failure> {
-        let url = format!("{replica}{}", ask.path);
-        let mut request = match &ask.post {
-            None => self.client.get(&url),
-            Some(body) if body.is_null() => self.client.post(&url),
-            Some(body) => self.client.post(&url).json(body),
-        };
-        for (name, value) in &ask.headers {
-            request = request.header(name, value);
+    async fn send(&self, replica: &str, request: &Request) -> Result<Response, Failure> {
+        let url = format!("{replica}{}", request.path);
+        let mut sending = self
+            .client
+            .request(request.method.clone(), &url)
+            .headers(request.headers.clone());
+        if !request.body.is_empty() {
+            sending = sending.body(request.body.clone());
         }
         if let Some(key) = &self.key {
-            request = request.bearer_auth(key.expose_secret());
+            sending = sending.bearer_auth(key.expose_secret());
         }
         let failed = |error: reqwest::Error| {
             let kind = if error.is_timeout() {
@@ -75,29 +76,28 @@ impl RouterLink for UrlLink {
                 .caused_by(&error.without_url())
                 .next(format!("curl -i {url}"))
         };
-        let response = request.timeout(ask.timeout).send().await.map_err(failed)?;
-        Ok(Reply {
-            status: response.status().as_u16(),
-            headers: headers(response.headers()),
-            body: body(response).await.map_err(failed)?,
+        let begin = Instant::now();
+        let answer = sending.timeout(request.timeout).send().await.map_err(failed)?;
+        let first_byte = begin.elapsed();
+        Ok(Response {
+            status: answer.status().as_u16(),
+            headers: answer.headers().clone(),
+            body: body(answer, request.max_response).await.map_err(failed)?,
+            first_byte,
+            total: begin.elapsed(),
         })
     }
 }
 
-pub(super) fn headers(map: &http::HeaderMap) -> Vec<(String, String)> {
-    map.iter()
-        .filter_map(|(name, value)| Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned())))
-        .collect()
-}
-
-async fn body(mut response: Response) -> Result<String, reqwest::Error> {
+/// The body, or the begin of it.
+async fn body(mut answer: reqwest::Response, most: usize) -> Result<Bytes, reqwest::Error> {
     let mut bytes = Vec::new();
-    while let Some(chunk) = response.chunk().await? {
+    while let Some(chunk) = answer.chunk().await? {
         bytes.extend_from_slice(&chunk);
-        if bytes.len() > MAX_BYTES {
-            bytes.truncate(MAX_BYTES);
+        if bytes.len() > most {
+            bytes.truncate(most);
             break;
         }
     }
-    Ok(String::from_utf8_lossy(&bytes).into_owned())
+    Ok(bytes.into())
 }

@@ -5,25 +5,26 @@ use std::time::Duration;
 use ::http::HeaderMap;
 use bytes::Bytes;
 use vllm_rollback_engine::workload::ServingPod;
-use vllm_rollback_plugin_abi::vllm_rollback::plugin::http::{Host, HttpError, Request, Response};
+use vllm_rollback_plugin_abi::vllm_rollback::plugin::http::{Host, Request, Response};
+use vllm_rollback_plugin_abi::vllm_rollback::plugin::types::CallError;
 
-use crate::egress::{Admitted, Refusal, Target, admit};
-use crate::grants::Capability;
+use super::{Capability, denied, error};
+use crate::egress::{Admitted, Endpoint, Refusal, Target, admit};
+use crate::instance::{CheckInstance, CheckTarget};
 use crate::reach::{HttpRequest, HttpResponse, PodAddress, ReachError, RouterWay};
-use crate::run::{Run, Subject};
 
 /// Most bytes of an answer's headers that a check is given.
 const HEADER_BYTES: usize = 32 * 1024;
 
-impl Host for Run {
-    async fn send(&mut self, request: Request) -> wasmtime::Result<Result<Response, HttpError>> {
+impl Host for CheckInstance {
+    async fn send(&mut self, request: Request) -> wasmtime::Result<Result<Response, CallError>> {
         self.called()?;
         Ok(self.send_admitted(request).await)
     }
 }
 
-impl Run {
-    async fn send_admitted(&mut self, request: Request) -> Result<Response, HttpError> {
+impl CheckInstance {
+    async fn send_admitted(&mut self, request: Request) -> Result<Response, CallError> {
         let admitted = admit(&request.target, &request.method, &request.path, &request.headers);
         let Admitted {
             target,
@@ -31,9 +32,13 @@ impl Run {
             path,
             headers,
         } = admitted.map_err(|refusal| match refusal {
-            Refusal::Denied(why) => HttpError::Denied(self.deny(why)),
-            Refusal::Invalid(why) => HttpError::Invalid(why),
+            Refusal::Denied(why) => denied(self.deny(why)),
+            Refusal::Invalid(why) => error("invalid", why),
         })?;
+        if let Some((option, _)) = request.options.first() {
+            let option = crate::untrusted::line(option, 60);
+            return Err(error("invalid", format!("this tool knows no option `{option}`")));
+        }
         let timeout = Duration::from_millis(request.timeout_ms.into());
         let request = HttpRequest {
             method,
@@ -45,30 +50,29 @@ impl Run {
         };
         let answer = match target {
             Target::Pod => {
-                let subject = self.granted(Capability::Pod).map_err(HttpError::Denied)?;
-                let Some(pod) = subject.pod.clone() else {
-                    return Err(HttpError::Invalid(
-                        "target `pod` is for checks that run once a pod".to_owned(),
-                    ));
+                let target = self.granted(Capability::Pod)?;
+                let Some(pod) = target.pod.clone() else {
+                    return Err(error("invalid", "target `pod` is for checks that run once a pod"));
                 };
-                self.ask_pod(&subject, &pod, request).await
+                self.ask_pod(&target, &pod, request).await
             }
             Target::Router => {
-                let Subject { outside, .. } = self.granted(Capability::Router).map_err(HttpError::Denied)?;
-                let Some(router) = &outside.router else {
-                    return Err(HttpError::Unreachable("no router is configured".to_owned()));
+                let CheckTarget { services, .. } = self.granted(Capability::Router)?;
+                let Some(router) = &services.router else {
+                    return Err(error("unreachable", "no router is configured"));
                 };
                 self.counted(request, async |request| match router {
-                    RouterWay::Url(endpoint) => outside.client.send(endpoint, request).await,
+                    RouterWay::Url(endpoint) => services.client.send(endpoint, request).await,
                     RouterWay::Through(reach) => reach.send(request).await,
                 })
                 .await
             }
             Target::Host(name) => {
-                let endpoint = self.grants.host(&name).cloned();
-                let endpoint = endpoint.map_err(|why| HttpError::Denied(self.deny(why)))?;
-                let Subject { outside, .. } = self.granted(Capability::Host).map_err(HttpError::Denied)?;
-                self.counted(request, async |request| outside.client.send(&endpoint, request).await)
+                let url = self.grants.named(Capability::Host, &name).map(str::to_owned);
+                let endpoint = url.and_then(|url| Endpoint::parse(&url, None).map_err(|failure| failure.what));
+                let endpoint = endpoint.map_err(|why| denied(self.deny(why)))?;
+                let CheckTarget { services, .. } = self.granted(Capability::Host)?;
+                self.counted(request, async |request| services.client.send(&endpoint, request).await)
                     .await
             }
         };
@@ -78,11 +82,11 @@ impl Run {
     /// Reads a path of a pod.
     pub(super) async fn get_from_pod(
         &mut self,
-        subject: &Subject,
+        target: &CheckTarget,
         pod: &ServingPod,
         path: &str,
         timeout: Duration,
-    ) -> Result<HttpResponse, HttpError> {
+    ) -> Result<HttpResponse, CallError> {
         let request = HttpRequest {
             method: ::http::Method::GET,
             path: path.to_owned(),
@@ -91,21 +95,21 @@ impl Run {
             timeout,
             max_response: 0,
         };
-        self.ask_pod(subject, pod, request).await
+        self.ask_pod(target, pod, request).await
     }
 
     async fn ask_pod(
         &mut self,
-        subject: &Subject,
+        target: &CheckTarget,
         pod: &ServingPod,
         request: HttpRequest,
-    ) -> Result<HttpResponse, HttpError> {
+    ) -> Result<HttpResponse, CallError> {
         let address = PodAddress {
             name: pod.name.clone(),
             uid: pod.uid.clone(),
             port: pod.port,
         };
-        let reach = &subject.outside.reach;
+        let reach = &target.services.reach;
         self.counted(request, async |request| reach.send(&address, request).await)
             .await
     }
@@ -115,17 +119,25 @@ impl Run {
         &mut self,
         mut request: HttpRequest,
         send: impl AsyncFnOnce(HttpRequest) -> Result<HttpResponse, ReachError>,
-    ) -> Result<HttpResponse, HttpError> {
-        request.max_response = self.budget.request(request.body.len()).map_err(HttpError::Budget)?;
+    ) -> Result<HttpResponse, CallError> {
+        request.max_response = self
+            .budget
+            .request(request.body.len())
+            .map_err(|why| error("budget", why))?;
         request.timeout = request.timeout.min(self.left());
         let (timeout, max) = (request.timeout, request.max_response);
-        let late = || HttpError::Timeout(format!("no complete answer within {} ms", timeout.as_millis()));
+        let late = || {
+            error(
+                "timeout",
+                format!("no complete answer within {} ms", timeout.as_millis()),
+            )
+        };
         let answer = tokio::time::timeout(timeout, send(request)).await.map_err(|_| late())?;
-        let answer = answer.map_err(|error| match error {
-            ReachError::Denied(why) => HttpError::Denied(self.deny(why)),
-            ReachError::Unreachable(why) => HttpError::Unreachable(why),
-            ReachError::Timeout(why) => HttpError::Timeout(why),
-            ReachError::TooLarge(why) => HttpError::TooLarge(why),
+        let answer = answer.map_err(|why| match why {
+            ReachError::Denied(why) => denied(self.deny(why)),
+            ReachError::Unreachable(why) => error("unreachable", why),
+            ReachError::Timeout(why) => error("timeout", why),
+            ReachError::TooLarge(why) => error("too-large", why),
         })?;
         self.budget.received(answer.body.len());
         let header_bytes: usize = answer
@@ -134,9 +146,10 @@ impl Run {
             .map(|(name, value)| name.as_str().len() + value.len())
             .sum();
         if answer.body.len() > max || header_bytes > HEADER_BYTES {
-            return Err(HttpError::TooLarge(format!(
-                "the answer has more than {max} bytes or too many headers"
-            )));
+            return Err(error(
+                "too-large",
+                format!("the answer has more than {max} bytes or too many headers"),
+            ));
         }
         Ok(answer)
     }
@@ -152,5 +165,6 @@ fn response(answer: HttpResponse) -> Response {
         body: answer.body.to_vec(),
         first_byte_ms: answer.first_byte.as_secs_f64() * 1000.0,
         total_ms: answer.total.as_secs_f64() * 1000.0,
+        extra: Vec::new(),
     }
 }

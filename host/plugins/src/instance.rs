@@ -1,26 +1,28 @@
-//! The state of one run of one component: what it may reach, what it used, what it said.
+//! One run of one component: what it may reach, what it used, what it said.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use vllm_rollback_engine::check::CheckContext;
 use vllm_rollback_engine::workload::ServingPod;
+use vllm_rollback_plugin_abi::vllm_rollback::plugin::types::{self, CallError};
 use wasmtime::component::ResourceTable;
 use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 
 use crate::budget::{Budget, TooManyCalls};
+use crate::capability::{Capability, denied};
 use crate::egress::Client;
-use crate::grants::{Capability, Effective};
-use crate::limits::{Growth, Limits};
-use crate::output::{Captured, LogLines};
+use crate::grants::EffectiveGrants;
+use crate::limits::{Limits, ResourceLimiter};
+use crate::output::{BoundedOutput, LogLines};
 use crate::reach::{ClusterView, Reach, RouterWay, TrafficView};
 
 /// Bytes that one call for random numbers may give.
 const RANDOM: u64 = 1024 * 1024;
 
-/// What is outside, for all runs alike.
+/// The world outside, for all runs alike.
 #[derive(Clone)]
-pub(crate) struct Outside {
+pub(crate) struct HostServices {
     pub(crate) reach: Arc<dyn Reach>,
     pub(crate) cluster: Arc<dyn ClusterView>,
     pub(crate) traffic: Arc<dyn TrafficView>,
@@ -28,24 +30,24 @@ pub(crate) struct Outside {
     pub(crate) client: Client,
 }
 
-/// What one run is about.
+/// Release or pod that one run is about.
 #[derive(Clone)]
-pub(crate) struct Subject {
-    pub(crate) outside: Outside,
+pub(crate) struct CheckTarget {
+    pub(crate) services: HostServices,
     pub(crate) context: Arc<CheckContext>,
     /// The pod under check.
     pub(crate) pod: Option<ServingPod>,
 }
 
 /// Data of a store.
-pub(crate) struct Run {
+pub(crate) struct CheckInstance {
     /// None while a component describes itself: then there is nothing outside.
-    pub(crate) subject: Option<Subject>,
-    pub(crate) grants: Arc<Effective>,
+    pub(crate) target: Option<CheckTarget>,
+    pub(crate) grants: Arc<EffectiveGrants>,
     pub(crate) budget: Budget,
-    pub(crate) growth: Growth,
+    pub(crate) growth: ResourceLimiter,
     pub(crate) log: LogLines,
-    pub(crate) stderr: Captured,
+    pub(crate) stderr: BoundedOutput,
     pub(crate) started: Instant,
     pub(crate) deadline: Duration,
     /// The first thing that was denied.
@@ -54,13 +56,18 @@ pub(crate) struct Run {
     table: ResourceTable,
 }
 
-impl Run {
+impl CheckInstance {
     /// A run that begins now. Its WASI is empty: no files, arguments, variables, sockets or names.
-    pub(crate) fn new(subject: Option<Subject>, grants: Arc<Effective>, limits: &Limits, deadline: Duration) -> Self {
-        let stderr = Captured::new(limits.stdio_bytes);
+    pub(crate) fn new(
+        target: Option<CheckTarget>,
+        grants: Arc<EffectiveGrants>,
+        limits: &Limits,
+        deadline: Duration,
+    ) -> Self {
+        let stderr = BoundedOutput::new(limits.stdio_bytes);
         let wasi = WasiCtxBuilder::new()
             // Nobody reads it; a stream that swallows everything keeps a check that prints from failing.
-            .stdout(Captured::new(0))
+            .stdout(BoundedOutput::new(0))
             .stderr(stderr.clone())
             .allow_tcp(false)
             .allow_udp(false)
@@ -70,10 +77,10 @@ impl Run {
         let mut table = ResourceTable::new();
         table.set_max_capacity(limits.handles);
         Self {
-            subject,
+            target,
             grants,
             budget: Budget::new(limits),
-            growth: Growth::new(limits),
+            growth: ResourceLimiter::new(limits),
             log: LogLines::new(limits.log_bytes),
             stderr,
             started: Instant::now(),
@@ -94,15 +101,16 @@ impl Run {
         self.budget.call()
     }
 
-    /// What is outside, if the capability is granted; otherwise why not, remembered for the verdict.
-    pub(crate) fn granted(&mut self, capability: Capability) -> Result<Subject, String> {
+    /// The target, if the capability is granted; otherwise why not, remembered for the verdict.
+    pub(crate) fn granted(&mut self, capability: Capability) -> Result<CheckTarget, CallError> {
         let allowed = self.grants.allow(capability);
-        allowed.and_then(|()| self.outside()).map_err(|why| self.deny(why))
+        allowed
+            .and_then(|()| self.target())
+            .map_err(|why| denied(self.deny(why)))
     }
 
-    /// What is outside.
-    pub(crate) fn outside(&self) -> Result<Subject, String> {
-        self.subject
+    fn target(&self) -> Result<CheckTarget, String> {
+        self.target
             .clone()
             .ok_or_else(|| "nothing is reached while a check describes itself".to_owned())
     }
@@ -114,7 +122,9 @@ impl Run {
     }
 }
 
-impl WasiView for Run {
+impl types::Host for CheckInstance {}
+
+impl WasiView for CheckInstance {
     fn ctx(&mut self) -> WasiCtxView<'_> {
         WasiCtxView {
             ctx: &mut self.wasi,

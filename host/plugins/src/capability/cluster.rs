@@ -2,36 +2,36 @@
 
 use vllm_rollback_engine::check::CheckContext;
 use vllm_rollback_plugin_abi::vllm_rollback::plugin::cluster::{Container, Event, Host, PodStatus};
+use vllm_rollback_plugin_abi::vllm_rollback::plugin::types::CallError;
 
-use super::ask;
-use crate::grants::Capability;
+use super::{Capability, within};
+use crate::instance::CheckInstance;
 use crate::reach::{ContainerView, EventView, LogOf, PodView};
-use crate::run::Run;
 use crate::untrusted;
 
 /// Most lines and bytes of a log that a check is given.
 const LOG_LINES: u32 = 500;
 const LOG_BYTES: usize = 64 * 1024;
 
-impl Host for Run {
-    async fn pods(&mut self) -> wasmtime::Result<Result<Vec<PodStatus>, String>> {
+impl Host for CheckInstance {
+    async fn pods(&mut self) -> wasmtime::Result<Result<Vec<PodStatus>, CallError>> {
         self.called()?;
-        let subject = match self.granted(Capability::Cluster) {
-            Ok(subject) => subject,
-            Err(why) => return Ok(Err(why)),
+        let answer = async {
+            let target = self.granted(Capability::Cluster)?;
+            let pods = within(self.left(), target.services.cluster.pods()).await?;
+            Ok(concerned(&target.context, pods).into_iter().map(pod).collect())
         };
-        let pods = ask(self.left(), subject.outside.cluster.pods()).await;
-        Ok(pods.map(|pods| concerned(&subject.context, pods).into_iter().map(pod).collect()))
+        Ok(answer.await)
     }
 
-    async fn events(&mut self) -> wasmtime::Result<Result<Vec<Event>, String>> {
+    async fn events(&mut self) -> wasmtime::Result<Result<Vec<Event>, CallError>> {
         self.called()?;
-        let subject = match self.granted(Capability::Cluster) {
-            Ok(subject) => subject,
-            Err(why) => return Ok(Err(why)),
+        let answer = async {
+            let target = self.granted(Capability::Cluster)?;
+            let events = within(self.left(), target.services.cluster.events()).await?;
+            Ok(events.into_iter().map(event).collect())
         };
-        let events = ask(self.left(), subject.outside.cluster.events()).await;
-        Ok(events.map(|events| events.into_iter().map(event).collect()))
+        Ok(answer.await)
     }
 
     async fn log_tail(
@@ -40,18 +40,16 @@ impl Host for Run {
         container: String,
         previous: bool,
         lines: u32,
-    ) -> wasmtime::Result<Result<String, String>> {
+    ) -> wasmtime::Result<Result<String, CallError>> {
         self.called()?;
-        let subject = match self.granted(Capability::Cluster) {
-            Ok(subject) => subject,
-            Err(why) => return Ok(Err(why)),
+        let answer = async {
+            let target = self.granted(Capability::Cluster)?;
+            let which = if previous { LogOf::Previous } else { LogOf::Current };
+            let cluster = &target.services.cluster;
+            let tail = cluster.log_tail(&pod, &container, which, lines.clamp(1, LOG_LINES));
+            within(self.left(), tail).await.map(|text| last(&text).to_owned())
         };
-        let which = if previous { LogOf::Previous } else { LogOf::Current };
-        let tail = subject
-            .outside
-            .cluster
-            .log_tail(&pod, &container, which, lines.clamp(1, LOG_LINES));
-        Ok(ask(self.left(), tail).await.map(|text| last(&text).to_owned()))
+        Ok(answer.await)
     }
 }
 
@@ -86,6 +84,7 @@ fn pod(pod: PodView) -> PodStatus {
         terminating: pod.terminating,
         containers: pod.containers.into_iter().map(container).collect(),
         age_seconds: pod.age_seconds,
+        extra: Vec::new(),
     }
 }
 
@@ -98,6 +97,7 @@ fn container(container: ContainerView) -> Container {
         state: container.state,
         reason: container.reason,
         exit_code: container.exit_code,
+        extra: Vec::new(),
     }
 }
 
@@ -108,6 +108,7 @@ fn event(event: EventView) -> Event {
         message: untrusted::line(&event.message, 1000),
         count: event.count,
         warning: event.warning,
+        extra: Vec::new(),
     }
 }
 

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use vllm_rollback_plugin_abi::vllm_rollback::plugin::clock::Host;
 
-use crate::run::Run;
+use crate::instance::CheckInstance;
 
-impl Host for Run {
+impl Host for CheckInstance {
     async fn now(&mut self) -> wasmtime::Result<u64> {
         self.called()?;
         Ok(u64::try_from(self.started.elapsed().as_nanos()).unwrap_or(u64::MAX))

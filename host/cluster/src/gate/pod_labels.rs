@@ -4,7 +4,9 @@ use serde_json::{Value, json};
 use vllm_rollback_engine::failure::{Failure, FailureKind};
 use vllm_rollback_engine::release::ReleaseRecord;
 use vllm_rollback_engine::workload::ServingPod;
+use vllm_rollback_objects::pod::RETAINED_LABEL;
 
+use super::GATE_KEY;
 use crate::connect::Cluster;
 use crate::manifest::Manifest;
 use crate::pods;
@@ -18,24 +20,18 @@ impl Cluster {
     /// # Errors
     /// `Invalid` when the manifest cannot be read; `NotFound` or `Conflict` when one of the pods is gone; `Forbidden`,
     /// `Unreachable`.
-    pub async fn mark_pods(
-        &self,
-        record: &ReleaseRecord,
-        marked: &[ServingPod],
-        key: &str,
-        value: &str,
-    ) -> Result<(), Failure> {
-        let writes = marked
+    pub(crate) async fn retain_pods(&self, record: &ReleaseRecord, retained: &[ServingPod]) -> Result<(), Failure> {
+        let writes = retained
             .iter()
-            .map(|pod| self.mark_pod(&pod.name, &pod.uid, key, json!(value)));
+            .map(|pod| self.label_pod(&pod.name, &pod.uid, json!(RETAINED_LABEL)));
         futures::future::try_join_all(writes).await?;
         for pod in self.release_pods(record).await? {
             let (name, uid) = (pods::name(&pod), pods::uid(&pod));
-            let is_marked = marked.iter().any(|marked| marked.uid == uid);
-            if is_marked || pod["metadata"]["labels"].get(key).is_none() || pods::is_terminating(&pod) {
+            let is_retained = retained.iter().any(|retained| retained.uid == uid);
+            if is_retained || pod["metadata"]["labels"].get(GATE_KEY).is_none() || pods::is_terminating(&pod) {
                 continue;
             }
-            match self.mark_pod(name, uid, key, Value::Null).await {
+            match self.label_pod(name, uid, Value::Null).await {
                 // It went meanwhile, and its label with it.
                 Err(failure) if matches!(failure.kind, FailureKind::NotFound | FailureKind::Conflict) => {}
                 written => written?,
@@ -48,15 +44,12 @@ impl Cluster {
     ///
     /// # Errors
     /// `Invalid` when the manifest cannot be read; `Forbidden`, `Unreachable`.
-    pub async fn marked_pods(
-        &self,
-        record: &ReleaseRecord,
-        key: &str,
-        value: &str,
-    ) -> Result<Vec<(String, String)>, Failure> {
+    pub(crate) async fn retained_pods(&self, record: &ReleaseRecord) -> Result<Vec<(String, String)>, Failure> {
         let found = self.release_pods(record).await?;
-        let marked = found.iter().filter(|pod| pod["metadata"]["labels"][key] == value);
-        Ok(marked
+        let labelled = found
+            .iter()
+            .filter(|pod| pod["metadata"]["labels"][GATE_KEY] == RETAINED_LABEL);
+        Ok(labelled
             .map(|pod| (pods::name(pod).to_owned(), pods::uid(pod).to_owned()))
             .collect())
     }
@@ -67,10 +60,10 @@ impl Cluster {
         Ok(live.into_iter().flat_map(|live| live.pods).collect())
     }
 
-    async fn mark_pod(&self, name: &str, uid: &str, key: &str, value: Value) -> Result<(), Failure> {
+    async fn label_pod(&self, name: &str, uid: &str, value: Value) -> Result<(), Failure> {
         let path = Resource::core("pods").object(self.namespace(), name);
         // Another pod of this name has another UID, which the API server refuses to write.
-        let patch = json!({ "metadata": { "uid": uid, "labels": { key: value } } });
+        let patch = json!({ "metadata": { "uid": uid, "labels": { GATE_KEY: value } } });
         let written = self.wire().patch(&path, Patch::Merge, &patch).await;
         written
             .map(drop)

@@ -1,24 +1,25 @@
-//! The newest revision's record, read anew only when there is a newer one.
+//! The newest revision's record, for adapters that look at what the release is made of now.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use vllm_rollback_engine::failure::{Failure, FailureKind};
-use vllm_rollback_engine::ports::Releases;
-use vllm_rollback_engine::release::{ApplyMethod, ReleaseRecord, RevisionSummary};
+use crate::failure::{Failure, FailureKind};
+use crate::ports::Releases;
+use crate::release::{ApplyMethod, ReleaseRecord, RevisionSummary};
 
 /// A record, and the line of the history under which it was read.
 type Seen = (RevisionSummary, Arc<ReleaseRecord>);
 
-/// The newest revision's record. Which one is newest is asked each time: a rollback makes another.
+/// The newest revision's record, read anew only when there is a newer one. Which one is newest is asked each time: a
+/// rollback makes another.
 #[derive(Clone)]
-pub(crate) struct Newest {
+pub struct CurrentRecord {
     releases: Arc<dyn Releases>,
     seen: Arc<Mutex<Option<Seen>>>,
 }
 
-impl Newest {
+impl CurrentRecord {
     /// Of the release whose records these are.
-    pub(crate) fn new(releases: Arc<dyn Releases>) -> Self {
+    pub fn new(releases: Arc<dyn Releases>) -> Self {
         Self {
             releases,
             seen: Arc::default(),
@@ -29,7 +30,7 @@ impl Newest {
     ///
     /// # Errors
     /// As [`Releases`].
-    pub(crate) async fn record(&self) -> Result<Arc<ReleaseRecord>, Failure> {
+    pub async fn record(&self) -> Result<Arc<ReleaseRecord>, Failure> {
         let history = self.releases.history().await?;
         let newest = history
             .into_iter()
@@ -43,11 +44,11 @@ impl Newest {
         Ok(record)
     }
 
-    /// It was written client-side, although the revision that it was copied from was applied server-side.
+    /// Whether it was written client-side, although the revision that it was copied from was applied server-side.
     ///
     /// # Errors
     /// As [`Releases`].
-    pub(crate) async fn turned_client_side(&self) -> Result<bool, Failure> {
+    pub async fn turned_client_side(&self) -> Result<bool, Failure> {
         let newest = self.record().await?;
         match newest.rolled_back_to {
             Some(origin) if newest.apply_method == ApplyMethod::ClientSide => {

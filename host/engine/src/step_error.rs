@@ -3,10 +3,10 @@
 use crate::failure::{Failure, FailureKind};
 use crate::report::ExitCode;
 
-/// Why a run does not reach its next state. What follows depends on what was changed so far: see
-/// [`Grip`](crate::run::Grip).
+/// Why a run does not reach its next state. What follows depends on what was changed so far:
+/// see `Progress`.
 #[derive(Debug)]
-pub(crate) enum Setback {
+pub(crate) enum StepError {
     /// Something could not be done, or is not as it must be.
     Failed(Failure),
     /// A check did not pass.
@@ -19,7 +19,7 @@ pub(crate) enum Setback {
     Interrupted,
 }
 
-impl Setback {
+impl StepError {
     /// The exit code when nothing was changed.
     pub(crate) fn exit_unchanged(&self) -> ExitCode {
         match self {
@@ -64,7 +64,7 @@ impl Setback {
     }
 }
 
-impl From<Failure> for Setback {
+impl From<Failure> for StepError {
     fn from(failure: Failure) -> Self {
         Self::Failed(failure)
     }

@@ -1,22 +1,77 @@
-//! What the driver needs of the cluster.
+//! Gateway API routes: backends, weights, and what the gateways say of them.
 
-use std::collections::BTreeMap;
+use std::fmt;
 
-use async_trait::async_trait;
-use vllm_rollback_engine::failure::Failure;
-use vllm_rollback_engine::release::ReleaseRef;
+use serde::{Deserialize, Serialize};
 
-use super::id::RouteId;
+use crate::release::ReleaseRef;
+
+/// A kind of route.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum RouteKind {
+    /// `gateway.networking.k8s.io`, served by every Gateway API implementation.
+    #[serde(rename = "HTTPRoute")]
+    Http,
+    /// `aigateway.envoyproxy.io`: Envoy AI Gateway makes an HTTPRoute of the same name from it, and keeps that as it is.
+    #[serde(rename = "AIGatewayRoute")]
+    AiGateway,
+}
+
+impl RouteKind {
+    /// Every kind.
+    pub const ALL: [Self; 2] = [Self::Http, Self::AiGateway];
+
+    /// `HTTPRoute`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Http => "HTTPRoute",
+            Self::AiGateway => "AIGatewayRoute",
+        }
+    }
+}
+
+impl fmt::Display for RouteKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A route of the cluster. Shown as `HTTPRoute ml/llama`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct RouteId {
+    /// Kind.
+    pub kind: RouteKind,
+    /// Namespace.
+    pub namespace: String,
+    /// Name.
+    pub name: String,
+}
+
+impl fmt::Display for RouteId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}/{}", self.kind, self.namespace, self.name)
+    }
+}
+
+impl RouteId {
+    /// `kubectl edit httproute llama -n ml`.
+    pub fn command(&self, verb: &str) -> String {
+        let kind = self.kind.to_string().to_lowercase();
+        format!("kubectl {verb} {kind} {} -n {}", self.name, self.namespace)
+    }
+}
 
 /// A route as it is now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Route {
-    /// Which.
+    /// Kind, namespace and name.
     pub id: RouteId,
+    /// Version that was read, under which alone it may be written.
+    pub resource_version: String,
     /// The backends of all its rules.
     pub backends: Vec<Backend>,
     /// Requests that its rules take, one for each rule of which a request is known.
-    pub requests: Vec<Request>,
+    pub requests: Vec<RouteRequest>,
     /// Where its filters send copies of requests.
     pub mirrors: Vec<LeadsTo>,
     /// `InferenceService/llama`: who controls it and writes it anew.
@@ -46,32 +101,32 @@ pub struct Backend {
 
 impl Backend {
     /// Its weight as it counts.
-    pub(crate) fn share(&self) -> u32 {
+    pub fn share(&self) -> u32 {
         share(self.weight)
     }
 }
 
 /// A weight as it counts. Source: Gateway API, `HTTPBackendRef.weight`, "defaults to 1".
-pub(crate) fn share(weight: Option<u32>) -> u32 {
+pub fn share(weight: Option<u32>) -> u32 {
     weight.unwrap_or(1)
 }
 
 /// A request that a rule takes, unless a narrower rule does.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Request {
+pub struct RouteRequest {
     /// Index of the rule.
     pub rule: usize,
     /// Host of the request; none when any will do.
     pub host: Option<String>,
     /// What its path has to be.
-    pub path: Path,
+    pub path: RoutePath,
     /// Headers that it has to have.
     pub headers: Vec<(String, String)>,
 }
 
 /// A path to match.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Path {
+pub enum RoutePath {
     /// This one.
     Exact(String),
     /// This one, or one below it.
@@ -116,35 +171,4 @@ pub struct Weight {
     pub index: usize,
     /// None: the API's default.
     pub weight: Option<u32>,
-}
-
-/// The routes that may lead to the release.
-#[async_trait]
-pub trait Routes: Send + Sync {
-    /// All routes of the release's namespace, and those of others that the user named.
-    ///
-    /// # Errors
-    /// `NotFound` when a named one does not exist; `Forbidden`, `Unreachable`.
-    async fn list(&self) -> Result<Vec<Route>, Failure>;
-
-    /// Those that the user named.
-    fn named(&self) -> &[RouteId];
-
-    /// Sets weights of a route, as it was last listed.
-    ///
-    /// # Errors
-    /// `Conflict` when it changed since; `NotFound`, `Forbidden`, `Unreachable`.
-    async fn set(&self, route: &RouteId, weights: &[Weight]) -> Result<(), Failure>;
-
-    /// Takes us out of a route's managed fields. Harmless when we are in none.
-    ///
-    /// # Errors
-    /// `Conflict` when it changed meanwhile; `NotFound`, `Forbidden`, `Unreachable`.
-    async fn give_back(&self, route: &RouteId) -> Result<(), Failure>;
-
-    /// For each running pod of the release how many requests it has answered; none where it does not tell.
-    ///
-    /// # Errors
-    /// `Forbidden`, `Unreachable`.
-    async fn answered(&self) -> Result<BTreeMap<String, Option<u64>>, Failure>;
 }

@@ -1,0 +1,187 @@
+//! What a run knows on its way, whatever state it is in. What only some states know is data of those states.
+
+use std::time::Duration;
+
+use crate::event::Event;
+use crate::ledger::Ledger;
+use crate::ports::World;
+use crate::progress::Progress;
+use crate::report::{ExitCode, RunReport, StateName, StateReached};
+use crate::request::Request;
+use crate::step_error::StepError;
+use crate::traffic::TrafficState;
+use crate::workload::GitOpsOwner;
+
+/// What a run knows on its way.
+pub(crate) struct RunContext<'a> {
+    pub(crate) world: World<'a>,
+    pub(crate) request: &'a Request,
+    /// What it changed so far.
+    pub(crate) progress: Progress,
+    /// What it leaves for later runs.
+    pub(crate) ledger: Ledger,
+    /// Traffic as it was found.
+    pub(crate) found: Option<TrafficState>,
+    /// The GitOps controller that it suspended, or was about to.
+    pub(crate) suspended: Option<GitOpsOwner>,
+    /// What to type next, best first.
+    pub(crate) next: Vec<String>,
+    /// RFC 3339 wall-clock time of its start.
+    pub(crate) started: String,
+    /// Journal records that it wrote.
+    pub(crate) last_seq: u64,
+    began: Duration,
+    report: RunReport,
+}
+
+/// A state that is being worked towards.
+#[derive(Debug)]
+#[must_use]
+pub(crate) struct Step {
+    pub(crate) state: StateName,
+    began: Duration,
+}
+
+impl<'a> RunContext<'a> {
+    pub(crate) fn new(world: World<'a>, request: &'a Request) -> Self {
+        let started = world.clock.wall();
+        Self {
+            world,
+            request,
+            progress: Progress::Unchanged,
+            ledger: Ledger::unlocked(),
+            found: None,
+            suspended: None,
+            next: Vec::new(),
+            report: empty_report(request, started.clone()),
+            started,
+            last_seq: 0,
+            began: world.clock.monotonic(),
+        }
+    }
+
+    /// Writes into the report. Nothing is read back from it: what a run knows, it knows elsewhere.
+    pub(crate) fn write(&mut self, fill_in: impl FnOnce(&mut RunReport)) {
+        fill_in(&mut self.report);
+    }
+
+    /// The report, once nothing is left to write.
+    pub(crate) fn into_report(self) -> RunReport {
+        self.report
+    }
+
+    /// Seconds since the command began, without the time a person took to confirm.
+    pub(crate) fn elapsed(&self) -> f64 {
+        (self.request.planning + self.world.clock.monotonic().saturating_sub(self.began)).as_secs_f64()
+    }
+
+    /// Keeps the traffic that the run begins with.
+    pub(crate) fn found_traffic(&mut self, found: &TrafficState) {
+        self.found = Some(found.clone());
+        self.write(|report| report.traffic_before = Some(found.clone()));
+        self.saw_traffic(Some(found));
+    }
+
+    /// Traffic as it was read last; none where it could not be read.
+    pub(crate) fn saw_traffic(&mut self, now: Option<&TrafficState>) {
+        self.write(|report| report.traffic_after = now.cloned());
+    }
+
+    pub(crate) fn say(&self, event: Event) {
+        self.world.observer.event(event);
+    }
+
+    /// A step failed, unless the operator asked to stop.
+    pub(crate) fn say_failed(&self, error: &StepError) {
+        if let Some(failure) = error.failure() {
+            let failure = failure.clone();
+            self.say(Event::Failed { failure });
+        }
+    }
+
+    /// Something to know afterwards too.
+    pub(crate) fn note(&mut self, text: impl Into<String>) {
+        let text = text.into();
+        self.say(Event::Note { text: text.clone() });
+        self.write(|report| report.notes.push(text));
+    }
+
+    /// Something that went wrong beside the run.
+    pub(crate) fn warn(&mut self, text: impl Into<String>) {
+        let text = text.into();
+        self.say(Event::Warning { text: text.clone() });
+        self.write(|report| report.notes.push(text));
+    }
+
+    /// Starts to work towards a state.
+    pub(crate) fn begin(&self, state: StateName, doing: impl Into<String>, deadline: Option<Duration>) -> Step {
+        self.announce(state, doing, deadline);
+        Step {
+            state,
+            began: self.world.clock.monotonic(),
+        }
+    }
+
+    /// Says what is being done towards a state, and until when.
+    pub(crate) fn announce(&self, state: StateName, doing: impl Into<String>, deadline: Option<Duration>) {
+        self.say(Event::Entering {
+            state,
+            doing: doing.into(),
+            deadline_seconds: deadline.map(|d| d.as_secs()),
+        });
+    }
+
+    /// A state was reached, in the report and for the reporters.
+    pub(crate) fn mark(&mut self, step: Step, evidence: Vec<String>) {
+        let took = self.world.clock.monotonic().saturating_sub(step.began).as_secs_f64();
+        self.mark_in(step.state, took, evidence);
+    }
+
+    /// As [`Self::mark`], for a state whose time was taken elsewhere.
+    pub(crate) fn mark_in(&mut self, state: StateName, seconds: f64, evidence: Vec<String>) {
+        let reached = StateReached {
+            name: state,
+            seconds,
+            at_seconds: self.elapsed(),
+            evidence: evidence.clone(),
+        };
+        self.write(|report| report.states.push(reached));
+        if let Some(summary) = &mut self.ledger.summary {
+            summary.state = state;
+        }
+        self.say(Event::Reached {
+            state,
+            seconds,
+            evidence,
+        });
+    }
+}
+
+fn empty_report(request: &Request, started: String) -> RunReport {
+    RunReport {
+        run_id: request.run_id.clone(),
+        tool_version: request.tool_version.clone(),
+        started,
+        seconds: 0.0,
+        release: request.release.name.clone(),
+        namespace: request.release.namespace.clone(),
+        reason: request.reason.clone(),
+        by: Some(request.by.clone()),
+        // Until a state says otherwise, nothing is known: a report that escapes early must not claim success.
+        outcome: StateName::Unknown,
+        exit_code: ExitCode::Unknown,
+        from_revision: None,
+        to_revision: None,
+        new_revision: None,
+        states: Vec::new(),
+        checks_planned: Vec::new(),
+        checks: Vec::new(),
+        causes: Vec::new(),
+        traffic_before: None,
+        traffic_after: None,
+        failure: None,
+        notes: Vec::new(),
+        next: Vec::new(),
+        artifacts: Vec::new(),
+    }
+}
