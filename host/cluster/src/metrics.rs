@@ -13,11 +13,11 @@ const READ: Deadlines = Deadlines {
     total: Duration::from_secs(4),
 };
 
-/// Why there are no metrics.
+/// Reason why there are no metrics.
 pub(crate) enum Unread {
-    /// It does not answer.
+    /// No answer.
     NoAnswer(PodHttpError),
-    /// It answers something else.
+    /// An answer of another kind.
     NotTold(String),
 }
 

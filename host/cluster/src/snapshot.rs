@@ -15,13 +15,13 @@ use crate::view::{self, LiveWorkload};
 /// A container of a pod.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ContainerSnapshot {
-    /// Its name.
+    /// Name.
     pub name: String,
-    /// Its image, as the spec names it.
+    /// Image, as the spec names it.
     pub image: String,
-    /// Its readiness.
+    /// Readiness.
     pub ready: bool,
-    /// How often it was restarted.
+    /// Number of times it was restarted.
     pub restarts: u32,
     /// `running`, `waiting` or `terminated`.
     pub state: String,
@@ -34,21 +34,21 @@ pub struct ContainerSnapshot {
 /// A pod of the release.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PodSnapshot {
-    /// Its name.
+    /// Name.
     pub name: String,
-    /// Its UID.
+    /// UID.
     pub uid: String,
     /// One value for all pods of a revision.
     pub revision_hash: String,
-    /// It belongs to the revision that its controller works towards.
+    /// Tells whether it belongs to the revision that its controller works towards.
     pub of_target: bool,
     /// `Pending`, `Running`, `Succeeded`, `Failed`.
     pub phase: String,
     /// The Ready condition.
     pub ready: bool,
-    /// It has a deletion timestamp.
+    /// Tells whether it has a deletion timestamp.
     pub terminating: bool,
-    /// Its containers.
+    /// Containers.
     pub containers: Vec<ContainerSnapshot>,
     /// Seconds since it was created.
     pub age_seconds: u64,
@@ -63,7 +63,7 @@ pub struct EventSnapshot {
     pub reason: String,
     /// The event's text.
     pub message: String,
-    /// How often it was seen.
+    /// Number of times it was seen.
     pub count: u32,
     /// Type `Warning`.
     pub warning: bool,

@@ -88,7 +88,7 @@ pub(super) fn evicted(pod: &Value) -> Option<Seen> {
     Some(Seen::new(CauseReason::Evicted, pod_label(pod), message, MAY_HEAL).next(describe(pod)))
 }
 
-/// Which object the kubelet misses.
+/// Names the object that the kubelet misses.
 fn missing(text: &str) -> Option<(CauseReason, String)> {
     let absent = text.contains("not found");
     for (word, kind, reason) in [

@@ -8,13 +8,13 @@ use vllm_rollback_engine::workload::{Cause, CauseReason};
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Seen {
     pub(crate) cause: Cause,
-    /// It does not heal by waiting once it has lasted so long; none: it may always heal.
+    /// Time after which it does not heal by waiting; none: it may always heal.
     pub(crate) patience: Option<Duration>,
     /// The container whose log tells more, and whether its previous run does.
     pub(crate) log_of: Option<LogOf>,
 }
 
-/// Where to read a log.
+/// Place to read a log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct LogOf {
     pub(crate) pod: String,
@@ -22,11 +22,11 @@ pub(crate) struct LogOf {
     pub(crate) previous: bool,
 }
 
-/// It does not heal: no patience.
+/// No patience: the cause does not heal.
 pub(super) const NEVER_HEALS: Option<Duration> = Some(Duration::ZERO);
 /// Something else of the release may be about to bring what is missing.
 pub(super) const SOON: Option<Duration> = Some(Duration::from_secs(5));
-/// It may heal by itself.
+/// Endless patience: the cause may heal by itself.
 pub(super) const MAY_HEAL: Option<Duration> = None;
 
 impl Seen {

@@ -13,7 +13,7 @@ use crate::manifest::WorkloadKind;
 use crate::pods;
 use crate::view::LiveWorkload;
 
-/// How long a StatefulSet may leave a broken pod of another revision in place.
+/// Time that a StatefulSet may leave a broken pod of another revision in place.
 const STUCK: Option<Duration> = Some(Duration::from_secs(15));
 
 /// All causes of a workload and of the pods of its newest revision. `events` are those about the release's objects.

@@ -97,7 +97,7 @@ impl Cluster {
         &self.uid
     }
 
-    /// Who the API server takes us for.
+    /// Returns the user that the API server takes us for.
     ///
     /// # Errors
     /// `Unreachable` or `Forbidden`.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::Response;
 
-/// How long the parts of one exchange may take.
+/// Time that the parts of one exchange may take.
 #[derive(Debug, Clone, Copy)]
 pub struct Deadlines {
     /// Until the connection to the pod stands.
@@ -26,7 +26,7 @@ impl Default for Deadlines {
     }
 }
 
-/// How an exchange travelled.
+/// Way that an exchange travelled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Transport {
     /// `pods/portforward`.
@@ -35,7 +35,7 @@ pub enum Transport {
     Proxy,
 }
 
-/// What an exchange took.
+/// Times that an exchange took.
 #[derive(Debug, Clone, Copy)]
 pub struct Timings {
     /// Until the connection stood; zero when one was reused or the API server made it.
@@ -44,7 +44,7 @@ pub struct Timings {
     pub first_byte: Duration,
     /// From sending the request to the answer's last byte.
     pub total: Duration,
-    /// Which way.
+    /// Way that it travelled.
     pub transport: Transport,
 }
 
@@ -53,11 +53,11 @@ pub struct Timings {
 pub struct Answer {
     /// Head and whole body.
     pub response: Response<Bytes>,
-    /// How long it took.
+    /// Time that it took.
     pub timings: Timings,
 }
 
-/// Why a pod gave no answer.
+/// Reason why a pod gave no answer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PodHttpError {
     /// Neither way is allowed to this user.
@@ -69,9 +69,9 @@ pub enum PodHttpError {
     /// A deadline passed.
     #[error("no {phase} within {:.1} s", .after.as_secs_f64())]
     Timeout {
-        /// What was waited for: `connection`, `answer`, `end of the answer`.
+        /// Part that was waited for: `connection`, `answer`, `end of the answer`.
         phase: &'static str,
-        /// How long.
+        /// Time that was waited.
         after: Duration,
     },
     /// The answer is larger than allowed.

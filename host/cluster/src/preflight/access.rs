@@ -16,7 +16,7 @@ struct Call {
     /// `pods/portforward`.
     resource: String,
     purpose: &'static str,
-    /// What its lack means.
+    /// Consequence of its lack.
     lack: Severity,
 }
 
@@ -30,7 +30,7 @@ fn call(verb: &'static str, group: &str, resource: &str, purpose: &'static str, 
     }
 }
 
-/// What the run itself calls.
+/// Calls of the run itself.
 fn own_calls(target: &Manifest, service_gate: bool) -> Vec<Call> {
     use Severity::{Refuse, Warning};
     let mut calls = Vec::new();
@@ -128,7 +128,7 @@ pub(super) async fn look(
     found
 }
 
-/// What helm will write for this rollback.
+/// Writes of helm for this rollback.
 async fn helm_calls(mapper: &Mapper, current: &Manifest, target: &Manifest) -> Vec<Call> {
     let mut calls = Vec::new();
     for (manifest, verbs) in [(target, vec!["get", "patch"]), (current, vec!["get"])] {
@@ -180,7 +180,7 @@ async fn allowed(cluster: &Cluster, call: &Call) -> Option<bool> {
     ask(cluster, &attributes).await
 }
 
-/// Whether this user may patch the object at `/apis/GROUP/VERSION/namespaces/NAMESPACE/PLURAL/NAME`.
+/// Tells whether this user may patch the object at `/apis/GROUP/VERSION/namespaces/NAMESPACE/PLURAL/NAME`.
 pub(super) async fn may_patch(cluster: &Cluster, path: &str) -> Option<bool> {
     let parts: Vec<&str> = path.split('/').collect();
     let [_, "apis", group, _, "namespaces", namespace, plural, name] = parts[..] else {

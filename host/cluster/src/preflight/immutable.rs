@@ -8,7 +8,7 @@ use crate::drift::quantity;
 use crate::manifest::{Manifest, Mapper, Object};
 use crate::view::LiveWorkload;
 
-/// What is in the way, and what helps.
+/// Obstacle, and what helps.
 #[derive(Debug, PartialEq, Eq)]
 struct Fixed {
     field: &'static str,
@@ -46,7 +46,7 @@ pub(super) async fn look(
     futures::future::join_all(looks).await.into_iter().flatten().collect()
 }
 
-/// Whether it is worth a look: the kinds that a chart holds most often are fixed only where they say so.
+/// Tells whether it is worth a look: the kinds that a chart holds most often are fixed only where they say so.
 fn has_fixed(object: &Object, current: &Manifest) -> bool {
     match object.kind.as_str() {
         "Deployment"

@@ -35,7 +35,7 @@ pub(super) async fn look(
     found
 }
 
-/// What Helm sets; none when the manifests leave the number alone. A number that only the current manifest has is taken
+/// Number that Helm sets; none when the manifests leave it alone. A number that only the current manifest has is taken
 /// out, and the API server's default is 1 (helm/helm#12650).
 fn wanted(target: &Workload<'_>, current: Option<&Workload<'_>>) -> Option<u64> {
     let written = |workload: &Workload<'_>| workload.object.json["spec"]["replicas"].as_u64();

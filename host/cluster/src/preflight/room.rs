@@ -66,7 +66,7 @@ pub(super) async fn look(
         .collect()
 }
 
-/// What a pod asks for of resources whose names have a domain; cpu and memory can be had by waiting, GPUs cannot.
+/// Amounts that a pod needs of resources whose names have a domain; cpu and memory can be had by waiting, GPUs cannot.
 fn requests(spec: &Value) -> Units {
     let mut sum = Units::new();
     for container in spec["containers"].as_array().into_iter().flatten() {
@@ -144,7 +144,7 @@ fn admits(node: &Node, spec: &Value) -> bool {
     selected && tainted.filter(|t| t["effect"] != "PreferNoSchedule").all(tolerates)
 }
 
-/// How many such pods fit beside what runs now.
+/// Number of such pods that fit beside what runs now.
 fn fits(nodes: &[Node], spec: &Value) -> i128 {
     let asked = requests(spec);
     let on = |node: &Node| {

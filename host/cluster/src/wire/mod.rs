@@ -30,14 +30,14 @@ pub use retry::RetryListener;
 /// The field manager of all our writes; a `kubectl` or `helm` name would be stripped by Flux or conflict with Helm.
 pub(crate) const FIELD_MANAGER: &str = "vllm-rollback";
 
-/// How long reads are tried again during an outage. It is one budget for all of them: a run that waited for a server
+/// Time that reads are tried again during an outage. It is one budget for all of them: a run that waited for a server
 /// that does not answer must come to its end, and its last steps read too.
 const READ_BUDGET: Duration = Duration::from_secs(60);
 
 /// Calls at a time, so that a run is a polite client.
 const CONCURRENT: usize = 8;
 
-/// How a patch is written.
+/// Format of a patch.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Patch {
     /// RFC 7386.

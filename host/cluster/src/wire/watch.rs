@@ -14,14 +14,14 @@ use tokio::sync::mpsc;
 use super::error::ApiError;
 use super::{Listed, Wire, with_query};
 
-/// How long the server keeps one watch open.
+/// Time that the server keeps one watch open.
 const ROUND: Duration = Duration::from_secs(25);
 /// A watch silent for so much longer than its round is dead.
 const MARGIN: Duration = Duration::from_secs(5);
 /// Between two rounds.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// What a watch tells.
+/// Event of a watch.
 #[derive(Debug)]
 pub(crate) enum Change {
     /// All objects there are; what was known before is void.
