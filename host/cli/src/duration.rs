@@ -2,44 +2,25 @@
 
 use std::time::Duration;
 
+use jiff::SignedDuration;
+
+const EXAMPLE: &str = "write it like 30s, 10m or 1h30m";
+
 /// Reads a duration with units, as kubectl and Helm do.
 ///
 /// # Errors
 /// When there is no unit, an unknown one, or no number.
 pub(crate) fn parse(text: &str) -> Result<Duration, String> {
-    let example = "write it like 30s, 10m or 1h30m";
-    if text.chars().all(|c| c.is_ascii_digit()) && !text.is_empty() {
-        return Err(format!("\"{text}\" has no unit: {example}"));
-    }
-    let mut rest = text;
-    let mut total = Duration::ZERO;
-    while !rest.is_empty() {
-        let digits = rest
-            .find(|c: char| !c.is_ascii_digit() && c != '.')
-            .unwrap_or(rest.len());
-        let (number, tail) = rest.split_at(digits);
-        let end = tail.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(tail.len());
-        let (unit, after) = tail.split_at(end);
-        let seconds = match unit {
-            "ms" => 0.001,
-            "s" => 1.0,
-            "m" => 60.0,
-            "h" => 3600.0,
-            _ => return Err(format!("\"{text}\" is not a duration: {example}")),
-        };
-        let number: f64 = number
-            .parse()
-            .map_err(|_| format!("\"{text}\" is not a duration: {example}"))?;
-        total = Duration::try_from_secs_f64(number * seconds)
-            .ok()
-            .and_then(|part| total.checked_add(part))
-            .ok_or_else(|| format!("\"{text}\" is too long"))?;
-        rest = after;
-    }
     if text.is_empty() {
-        return Err(format!("an empty duration: {example}"));
+        return Err(format!("an empty duration: {EXAMPLE}"));
     }
-    Ok(total)
+    if text.chars().all(|c| c.is_ascii_digit()) {
+        return Err(format!("\"{text}\" has no unit: {EXAMPLE}"));
+    }
+    let signed = text.parse::<SignedDuration>().ok();
+    signed
+        .and_then(|signed| signed.try_into().ok())
+        .ok_or_else(|| format!("\"{text}\" is not a duration: {EXAMPLE}"))
 }
 
 /// A duration that is longer than nothing.
@@ -48,7 +29,7 @@ pub(crate) fn parse(text: &str) -> Result<Duration, String> {
 /// As [`parse`], and for zero.
 pub(crate) fn parse_positive(text: &str) -> Result<Duration, String> {
     match parse(text)? {
-        Duration::ZERO => Err(format!("\"{text}\" is no time at all: write it like 30s, 10m or 1h30m")),
+        Duration::ZERO => Err(format!("\"{text}\" is no time at all: {EXAMPLE}")),
         some => Ok(some),
     }
 }
@@ -73,6 +54,8 @@ mod tests {
         assert_eq!(parse("1h30m"), Ok(Duration::from_secs(5400)));
         assert_eq!(parse("250ms"), Ok(Duration::from_millis(250)));
         assert_eq!(parse("1.5s"), Ok(Duration::from_millis(1500)));
+        assert_eq!(parse("90s"), Ok(Duration::from_secs(90)));
+        assert_eq!(parse("1h30m15.25s"), Ok(Duration::from_millis(5_415_250)));
     }
 
     #[test]
@@ -85,8 +68,20 @@ mod tests {
 
     #[test]
     fn nonsense_is_refused() {
-        for text in ["", "s", "10x", "-5s", "1..5s", "5s ", "99999999999999999999h", "NaNs"] {
-            assert!(parse(text).is_err(), "{text}");
+        for text in [
+            "",
+            "s",
+            "10x",
+            "-5s",
+            "5m ago",
+            "1..5s",
+            "1d",
+            "30m1h",
+            "99999999999999999999h",
+            "NaNs",
+        ] {
+            let why = parse(text).unwrap_err();
+            assert!(why.contains("write it like 30s"), "{text}: {why}");
         }
         assert!(parse_positive("0s").is_err());
     }

@@ -1,7 +1,7 @@
 //! `kubectl vllm-rollback` and `helm vllm`: the command line.
 //!
-//! A verb is a file in `verbs`; `args` and `config` say what it was asked for; `wiring` builds the engine's world out of
-//! Helm, cluster, registry and plugins; `shell` has the two streams.
+//! A verb is a file in `verbs` and works in a `session`; `args` and `config` say what it was asked for; `wiring` builds
+//! the engine's world out of Helm, cluster, registry and plugins; `shell` has the two streams.
 
 mod args;
 mod clock;

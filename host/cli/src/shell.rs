@@ -65,11 +65,7 @@ impl Shell {
     /// # Errors
     /// When it cannot be written in that format.
     pub(crate) fn show(&self, document: &impl Document) -> Result<(), Failure> {
-        let text = match self.format {
-            Format::Table => render::table(document, self.glyphs),
-            Format::Json => render::json(document)?,
-        };
-        self.result(&text);
+        self.result(&self.format.render(document, self.glyphs)?);
         Ok(())
     }
 
@@ -102,7 +98,7 @@ impl Shell {
     pub(crate) fn complain(&self, failure: &Failure, state: Option<&'static str>) -> ExitCode {
         let error = self.error(failure, state);
         self.say(&render::table(&error, self.glyphs));
-        if self.format != Format::Table {
+        if self.format.is_for_programs() {
             // An error that cannot be written stands on stderr already.
             let _ = self.show(&error);
         }

@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 
 use vllm_rollback_engine::failure::Failure;
+use vllm_rollback_engine::ports::checks::HttpError;
 use vllm_rollback_engine::release::ReleaseRecord;
 
 use crate::connect::Cluster;
 use crate::manifest::Manifest;
 use crate::metrics::{self, Unread};
-use crate::pod_http::{PodHttp, PodHttpError};
+use crate::pod_http::PodHttp;
 use crate::serving;
 
 impl Cluster {
@@ -27,7 +28,7 @@ impl Cluster {
             async move {
                 let told = match metrics::read(http, pod).await {
                     Ok(metrics) => metrics.answered(),
-                    Err(Unread::NoAnswer(PodHttpError::Unreachable(_))) if !pod.ready => return None,
+                    Err(Unread::NoAnswer(HttpError::Unreachable(_))) if !pod.ready => return None,
                     Err(_) => None,
                 };
                 Some((pod.name.clone(), told))

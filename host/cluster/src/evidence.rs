@@ -5,15 +5,16 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use vllm_rollback_engine::workload::EvidenceItem;
+use vllm_rollback_objects::pod::Pod;
 
 use crate::connect::Cluster;
 use crate::events;
 use crate::logs;
 use crate::manifest::Manifest;
-use crate::pod_http::{Deadlines, PodHttp};
+use crate::pod_http::PodHttp;
 use crate::pods;
 use crate::redact;
-use crate::snapshot::{PodSnapshot, snapshot};
+use crate::snapshot::snapshot;
 use crate::view::{self, LiveWorkload};
 
 /// For all of it.
@@ -22,11 +23,8 @@ const WAIT: Duration = Duration::from_secs(3);
 const LINES: u32 = 500;
 /// Pods whose logs and metrics are read.
 const PODS: usize = 8;
-const READ: Deadlines = Deadlines {
-    connect: Duration::from_secs(1),
-    first_byte: Duration::from_secs(1),
-    total: Duration::from_secs(2),
-};
+/// For one page of metrics.
+const READ: Duration = Duration::from_secs(2);
 
 pub(crate) async fn gather(cluster: &Cluster, manifest: &Manifest) -> Vec<EvidenceItem> {
     let workloads = manifest.workloads();
@@ -73,7 +71,7 @@ fn pods_json(live: &[LiveWorkload]) -> String {
 }
 
 fn pod_json(pod: &Value, target: Option<&str>, now: Timestamp) -> Value {
-    let PodSnapshot {
+    let Pod {
         of_target, age_seconds, ..
     } = snapshot(pod, target, now);
     let containers: Vec<Value> = pod["spec"]["containers"]
@@ -156,7 +154,7 @@ async fn all_metrics(cluster: &Cluster, manifest: &Manifest, live: &[LiveWorkloa
         async move {
             let name = pods::name(pod);
             let answer = http.get(name, port, "/metrics", READ).await.ok()?;
-            let text = String::from_utf8_lossy(answer.response.body()).into_owned();
+            let text = String::from_utf8_lossy(&answer.body).into_owned();
             Some(item(format!("metrics/{name}.txt"), text))
         }
     });

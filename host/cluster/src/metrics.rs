@@ -3,20 +3,18 @@
 use std::time::Duration;
 
 use vllm_rollback_criteria::VllmMetrics;
+use vllm_rollback_engine::ports::checks::HttpError;
 use vllm_rollback_engine::workload::ServingPod;
 
-use crate::pod_http::{Deadlines, PodHttp, PodHttpError};
+use crate::pod_http::PodHttp;
 
-const READ: Deadlines = Deadlines {
-    connect: Duration::from_secs(2),
-    first_byte: Duration::from_secs(2),
-    total: Duration::from_secs(4),
-};
+/// For one page.
+const READ: Duration = Duration::from_secs(3);
 
 /// Reason why there are no metrics.
 pub(crate) enum Unread {
     /// No answer.
-    NoAnswer(PodHttpError),
+    NoAnswer(HttpError),
     /// An answer of another kind.
     NotTold(String),
 }
@@ -24,11 +22,11 @@ pub(crate) enum Unread {
 /// A pod's metrics of now.
 pub(crate) async fn read(http: &PodHttp, pod: &ServingPod) -> Result<VllmMetrics, Unread> {
     let answer = http.get(&pod.name, pod.port, "/metrics", READ).await;
-    let answer = answer.map_err(Unread::NoAnswer)?.response;
-    let status = answer.status();
-    if !status.is_success() {
+    let answer = answer.map_err(Unread::NoAnswer)?;
+    let status = answer.status;
+    if !(200..300).contains(&status) {
         return Err(Unread::NotTold(format!("/metrics answered {status}")));
     }
-    let text = String::from_utf8_lossy(answer.body());
+    let text = String::from_utf8_lossy(&answer.body);
     VllmMetrics::parse(&text).map_err(|error| Unread::NotTold(error.to_string()))
 }

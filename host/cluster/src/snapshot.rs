@@ -1,9 +1,13 @@
-//! What a check may see of the cluster: the release's pods, events and log tails, read-only.
+//! The part of the cluster that a check may see: the release's pods, events and log tails, read-only.
 
+use async_trait::async_trait;
 use jiff::Timestamp;
 use serde_json::Value;
+use vllm_rollback_engine::CurrentRecord;
 use vllm_rollback_engine::failure::{Failure, FailureKind};
-use vllm_rollback_engine::release::ReleaseRecord;
+use vllm_rollback_engine::ports::checks::ClusterView;
+use vllm_rollback_objects::event::Event;
+use vllm_rollback_objects::pod::{Container, LogOf, Pod};
 
 use crate::connect::Cluster;
 use crate::events;
@@ -12,108 +16,43 @@ use crate::manifest::Manifest;
 use crate::pods;
 use crate::view::{self, LiveWorkload};
 
-/// A container of a pod.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ContainerSnapshot {
-    /// Name.
-    pub name: String,
-    /// Image, as the spec names it.
-    pub image: String,
-    /// Readiness.
-    pub ready: bool,
-    /// Number of times it was restarted.
-    pub restarts: u32,
-    /// `running`, `waiting` or `terminated`.
-    pub state: String,
-    /// `CrashLoopBackOff`, `OOMKilled`, … or empty.
-    pub reason: String,
-    /// Exit code of the current or, when it runs again, of the last termination.
-    pub exit_code: Option<i32>,
-}
-
-/// A pod of the release.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PodSnapshot {
-    /// Name.
-    pub name: String,
-    /// UID.
-    pub uid: String,
-    /// One value for all pods of a revision.
-    pub revision_hash: String,
-    /// Tells whether it belongs to the revision that its controller works towards.
-    pub of_target: bool,
-    /// `Pending`, `Running`, `Succeeded`, `Failed`.
-    pub phase: String,
-    /// The Ready condition.
-    pub ready: bool,
-    /// Tells whether it has a deletion timestamp.
-    pub terminating: bool,
-    /// Containers.
-    pub containers: Vec<ContainerSnapshot>,
-    /// Seconds since it was created.
-    pub age_seconds: u64,
-}
-
-/// An event about an object of the release.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct EventSnapshot {
-    /// `Pod/llama-…`.
-    pub object: String,
-    /// `BackOff`, `Unhealthy`, …
-    pub reason: String,
-    /// The event's text.
-    pub message: String,
-    /// Number of times it was seen.
-    pub count: u32,
-    /// Type `Warning`.
-    pub warning: bool,
-}
-
-/// Reads the release's part of the cluster.
+/// The release's part of the cluster. Its workloads are those of the newest revision.
 #[derive(Clone)]
 pub struct ReleaseView {
     cluster: Cluster,
-    manifest: Manifest,
+    record: CurrentRecord,
 }
 
 impl ReleaseView {
-    /// A view of the workloads in this record's manifest.
-    ///
-    /// # Errors
-    /// `Invalid` when the manifest cannot be read.
-    pub fn new(cluster: Cluster, record: &ReleaseRecord) -> Result<Self, Failure> {
-        let manifest = Manifest::of(record)?;
-        Ok(Self { cluster, manifest })
+    /// View of the release whose newest record this is.
+    pub fn new(cluster: Cluster, record: CurrentRecord) -> Self {
+        Self { cluster, record }
     }
 
-    /// All pods of the release's workloads, whatever revision.
-    ///
-    /// # Errors
-    /// `Forbidden`, `Unreachable`.
-    pub async fn pods(&self) -> Result<Vec<PodSnapshot>, Failure> {
-        let now = Timestamp::now();
+    async fn live(&self) -> Result<Vec<LiveWorkload>, Failure> {
+        let manifest = Manifest::of(&*self.record.record().await?)?;
+        view::read_all(&self.cluster, &manifest.workloads()).await
+    }
+}
+
+#[async_trait]
+impl ClusterView for ReleaseView {
+    async fn pods(&self) -> Result<Vec<Pod>, Failure> {
         let live = self.live().await?;
+        let now = Timestamp::now();
         Ok(live
             .iter()
-            .flat_map(|w| w.pods.iter().map(|pod| snapshot(pod, w.target_hash(), now)))
+            .flat_map(|w| w.pods.iter().map(move |pod| snapshot(pod, w.target_hash(), now)))
             .collect())
     }
 
-    /// Events about the release's workloads, their revisions and their pods, oldest first.
-    ///
-    /// # Errors
-    /// `Forbidden`, `Unreachable`.
-    pub async fn events(&self) -> Result<Vec<EventSnapshot>, Failure> {
+    async fn events(&self) -> Result<Vec<Event>, Failure> {
         let live = self.live().await?;
         let found = events::about(&self.cluster, &live).await?;
         Ok(found.iter().map(event).collect())
     }
 
-    /// The last lines (at most 500, 64 KiB) of a container of one of the release's pods.
-    ///
-    /// # Errors
-    /// `Refused` for a pod of somebody else; `NotFound`, `Forbidden`, `Unreachable`.
-    pub async fn log_tail(&self, pod: &str, container: &str, previous: bool, lines: u32) -> Result<String, Failure> {
+    async fn log_tail(&self, pod: &str, container: &str, which: LogOf, lines: u32) -> Result<String, Failure> {
         let live = self.live().await?;
         let Some(found) = live.iter().flat_map(|w| &w.pods).find(|p| pods::name(p) == pod) else {
             return Err(Failure::new(
@@ -124,19 +63,16 @@ impl ReleaseView {
         let namespace = found["metadata"]["namespace"]
             .as_str()
             .unwrap_or(self.cluster.namespace());
+        let previous = which == LogOf::Previous;
         logs::tail(&self.cluster, namespace, pod, container, previous, lines)
             .await
             .map_err(|e| e.into_failure(format!("cannot read the log of {pod} container {container}")))
     }
-
-    async fn live(&self) -> Result<Vec<LiveWorkload>, Failure> {
-        view::read_all(&self.cluster, &self.manifest.workloads()).await
-    }
 }
 
-pub(crate) fn snapshot(pod: &Value, target: Option<&str>, now: Timestamp) -> PodSnapshot {
+pub(crate) fn snapshot(pod: &Value, target: Option<&str>, now: Timestamp) -> Pod {
     let hash = pods::revision_hash(pod);
-    PodSnapshot {
+    Pod {
         name: pods::name(pod).to_owned(),
         uid: pods::uid(pod).to_owned(),
         revision_hash: hash.to_owned(),
@@ -149,7 +85,7 @@ pub(crate) fn snapshot(pod: &Value, target: Option<&str>, now: Timestamp) -> Pod
     }
 }
 
-fn container(status: &Value) -> ContainerSnapshot {
+fn container(status: &Value) -> Container {
     let state = ["running", "waiting", "terminated"]
         .into_iter()
         .find(|word| !status["state"][word].is_null())
@@ -158,7 +94,7 @@ fn container(status: &Value) -> ContainerSnapshot {
     let last = &status["lastState"]["terminated"];
     let ended = if state == "terminated" { current } else { last };
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    ContainerSnapshot {
+    Container {
         name: text(&status["name"]),
         image: text(&status["image"]),
         ready: status["ready"] == true,
@@ -172,9 +108,9 @@ fn container(status: &Value) -> ContainerSnapshot {
     }
 }
 
-fn event(event: &Value) -> EventSnapshot {
+fn event(event: &Value) -> Event {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    EventSnapshot {
+    Event {
         object: events::object(event),
         reason: text(&event["reason"]),
         message: text(&event["message"]),

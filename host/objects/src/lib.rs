@@ -2,6 +2,7 @@
 //!
 //! Below the engine: everything may use this crate, and it uses nothing of ours.
 
+pub mod event;
 pub mod http;
 pub mod pod;
 pub mod record;

@@ -7,7 +7,7 @@ use crate::limits::Limits;
 #[error("it made more than {0} calls to the host")]
 pub(crate) struct TooManyCalls(u64);
 
-/// What is left.
+/// Use of one run, held against its limits.
 #[derive(Debug)]
 pub(crate) struct Budget {
     limits: Limits,

@@ -25,7 +25,7 @@ pub const BUILTINS: [&str; 5] = [
     "router-e2e",
 ];
 
-/// What a built-in check is granted.
+/// Grants of a built-in check.
 pub(crate) fn grants(name: &str) -> &'static [Capability] {
     match name {
         "pod-health" => &[Capability::Cluster],

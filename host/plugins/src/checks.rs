@@ -11,16 +11,17 @@ use vllm_rollback_engine::check::{CheckContext, CheckSpec, Phase, Verdict};
 use vllm_rollback_engine::event::{Event, Observer};
 use vllm_rollback_engine::failure::{Failure, FailureKind};
 use vllm_rollback_engine::ports::Checks;
+use vllm_rollback_engine::ports::checks::{ClusterView, PodTargets, TrafficView};
 use vllm_rollback_engine::workload::ServingPod;
 use vllm_rollback_plugin_abi::vllm_rollback::plugin::types as abi;
 
 use crate::capability::Capability;
 use crate::egress::Client;
-use crate::host::{Enforcement, Loaded, PluginHost};
-use crate::instance::{CheckTarget, HostServices};
+use crate::host::{Loaded, PluginHost};
+use crate::instance::{CheckTarget, HostServices, RouterEndpoint};
 use crate::manifest::{PHASES, Scope};
-use crate::reach::{ClusterView, Reach, RouterWay, TrafficView};
 use crate::runtime::Runtime;
+use crate::source::Enforcement;
 use crate::verdict::VerdictHeader;
 
 /// Runs the checks of a [`PluginHost`] against a release.
@@ -29,7 +30,7 @@ pub struct CheckRunner {
     services: HostServices,
 }
 
-/// What is to be done for one verdict.
+/// Way to one verdict.
 enum Work {
     Run(Box<Job>),
     /// Nothing: the verdict is known already.
@@ -47,15 +48,15 @@ impl CheckRunner {
     /// Puts checks and the world together.
     pub fn new(
         host: PluginHost,
-        reach: Arc<dyn Reach>,
+        pods: Arc<dyn PodTargets>,
         cluster: Arc<dyn ClusterView>,
         traffic: Arc<dyn TrafficView>,
-        router: Option<RouterWay>,
+        router: Option<RouterEndpoint>,
     ) -> Self {
         Self {
             host,
             services: HostServices {
-                reach,
+                pods,
                 cluster,
                 traffic,
                 router,
@@ -69,7 +70,7 @@ impl CheckRunner {
         &self.host
     }
 
-    /// Why a check will not run, when it will not. A built-in check or an advisory one is left out, and said to be; a check
+    /// Reason why a check will not run, if it will not. A built-in check or an advisory one is left out, and said to be; a check
     /// that the operator requires is not left out silently.
     fn skipped(&self, check: &Loaded) -> Result<Option<String>, Failure> {
         if self.services.router.is_some() || !check.manifest.needs.contains(&Capability::Router) {
@@ -213,7 +214,7 @@ impl Job {
     }
 }
 
-/// What a run is about, in the contract's words.
+/// The context of a run, in the contract's words.
 fn context(check: &Loaded, target: &CheckTarget) -> abi::Context {
     let context = &target.context;
     abi::Context {

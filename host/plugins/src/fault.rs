@@ -14,7 +14,7 @@ use crate::untrusted;
 #[error("it did not end within its deadline of {0:?}")]
 pub(crate) struct DeadlinePassed(pub(crate) Duration);
 
-/// What went wrong, and what the component said on its way down.
+/// Failure of a component, and its last words.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Fault {
     /// Continues "the check …": one line.

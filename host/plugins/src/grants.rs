@@ -14,7 +14,7 @@ use crate::capability::Capability;
 #[derive(Debug, Clone, Default)]
 pub struct Grants {
     capabilities: BTreeSet<Capability>,
-    /// What `host:NAME=URL` and its like name, with their values.
+    /// Names and values of `host:NAME=URL` and its like.
     named: BTreeMap<Capability, BTreeMap<String, String>>,
 }
 

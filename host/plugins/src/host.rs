@@ -20,27 +20,19 @@ use crate::load::Loader;
 use crate::manifest::{self, Manifest};
 use crate::precheck::{self, ComponentInterface};
 use crate::runtime::{DescribeError, Linked, Runtime};
+use crate::source::{Enforcement, Source};
 use crate::store::Store;
-
-/// Whether a verdict other than pass keeps the model out of traffic.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Enforcement {
-    /// It does.
-    Required,
-    /// It is reported and nothing else.
-    Advisory,
-}
 
 /// Set-up of a host.
 #[derive(Debug, Clone)]
 pub struct HostOptions {
-    /// Where compiled components are kept, such as `~/.cache/vllm-rollback`.
+    /// Directory in which compiled components are kept, such as `~/.cache/vllm-rollback`.
     pub cache_dir: PathBuf,
     /// The operator's grants for checks from files.
     pub grants: GrantTable,
-    /// What one run may use.
+    /// Limits of one run.
     pub limits: Limits,
-    /// How the compiler is started.
+    /// Program that compiles.
     pub compiler: Compiler,
 }
 
@@ -59,19 +51,6 @@ impl HostOptions {
     }
 }
 
-/// A component that is not compiled yet.
-#[derive(Debug, Clone)]
-pub(crate) struct Source {
-    /// `pod-health` or a path, for texts.
-    pub(crate) origin: String,
-    pub(crate) builtin: bool,
-    pub(crate) wasm: Cow<'static, [u8]>,
-    pub(crate) digest: String,
-    pub(crate) interface: ComponentInterface,
-    enforcement: Enforcement,
-    parameters: Value,
-}
-
 /// A check that can be run.
 pub(crate) struct Loaded {
     pub(crate) manifest: Manifest,
@@ -84,7 +63,7 @@ pub(crate) struct Loaded {
     pub(crate) parameters: String,
 }
 
-/// How the checks got ready, for benchmarks.
+/// Time that it took to get the checks ready, for benchmarks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Loading {
     /// Components that were compiled, because no compiled one was kept.
@@ -106,7 +85,7 @@ pub struct Inspection {
     pub bytes: usize,
     /// Contract version and imported interfaces, read from the binary.
     pub interface: ComponentInterface,
-    /// Its own description.
+    /// Description by itself.
     pub manifest: Manifest,
 }
 

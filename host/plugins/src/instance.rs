@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use vllm_rollback_engine::check::CheckContext;
+use vllm_rollback_engine::ports::checks::{ClusterView, HttpTarget, PodTargets, TrafficView};
 use vllm_rollback_engine::workload::ServingPod;
 use vllm_rollback_plugin_abi::vllm_rollback::plugin::types::{self, CallError};
 use wasmtime::component::ResourceTable;
@@ -11,22 +12,30 @@ use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 
 use crate::budget::{Budget, TooManyCalls};
 use crate::capability::{Capability, denied};
-use crate::egress::Client;
+use crate::egress::{Client, Endpoint};
 use crate::grants::EffectiveGrants;
 use crate::limits::{Limits, ResourceLimiter};
 use crate::output::{BoundedOutput, LogLines};
-use crate::reach::{ClusterView, Reach, RouterWay, TrafficView};
 
 /// Bytes that one call for random numbers may give.
 const RANDOM: u64 = 1024 * 1024;
 
+/// Way to the router.
+#[derive(Clone)]
+pub enum RouterEndpoint {
+    /// At its URL.
+    Url(Endpoint),
+    /// Through the cluster, to a pod behind its Service.
+    Target(Arc<dyn HttpTarget>),
+}
+
 /// The world outside, for all runs alike.
 #[derive(Clone)]
 pub(crate) struct HostServices {
-    pub(crate) reach: Arc<dyn Reach>,
+    pub(crate) pods: Arc<dyn PodTargets>,
     pub(crate) cluster: Arc<dyn ClusterView>,
     pub(crate) traffic: Arc<dyn TrafficView>,
-    pub(crate) router: Option<RouterWay>,
+    pub(crate) router: Option<RouterEndpoint>,
     pub(crate) client: Client,
 }
 

@@ -9,11 +9,11 @@ use vllm_rollback_engine::failure::{Failure, FailureKind};
 use wasmtime::component::Component;
 
 use crate::compile::Compiler;
-use crate::host::Source;
 use crate::runtime::{DescribeError, Linked, Runtime};
+use crate::source::Source;
 use crate::store::{self, Store, StoreError};
 
-/// What loading needs.
+/// Parts that loading needs.
 pub(crate) struct Loader<'a> {
     pub(crate) runtime: &'a Runtime,
     pub(crate) store: Option<&'a Store>,

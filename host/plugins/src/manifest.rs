@@ -22,7 +22,7 @@ const SCHEMA: usize = 64 * 1024;
 /// The shortest deadline that a manifest can ask for.
 const SHORTEST_RUN: Duration = Duration::from_millis(10);
 
-/// How often a check runs in its phase.
+/// Number of runs of a check in its phase.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scope {
     /// Once for each serving pod.
@@ -53,9 +53,9 @@ pub struct Manifest {
     pub description: String,
     /// When it runs.
     pub phase: Phase,
-    /// How often.
+    /// Number of runs.
     pub scope: Scope,
-    /// What it asks for.
+    /// Capabilities that it asks for.
     pub needs: BTreeSet<Capability>,
     /// JSON Schema of its parameters.
     pub parameters_schema: Value,
@@ -127,11 +127,11 @@ impl Manifest {
     }
 }
 
-/// Why a manifest is not taken.
+/// Reason why a manifest is not taken.
 enum Unusable {
     /// Continues "its manifest …".
     Nonsense(String),
-    /// It has a word that a newer tool may know.
+    /// Has a word that a newer tool may know.
     Unknown {
         check: String,
         /// Continues the check's name, with the word: "needs `x`".

@@ -16,7 +16,7 @@ use crate::untrusted;
 /// Longest log line, characters.
 const LINE: usize = 500;
 
-/// What a stream takes in one write.
+/// Bytes that a stream takes in one write.
 const PERMIT: usize = 64 * 1024;
 
 /// The check's log lines.
@@ -99,7 +99,7 @@ impl BoundedOutput {
         kept.end.extend(last);
     }
 
-    /// What was kept, as text.
+    /// The kept bytes as text.
     pub(crate) fn text(&self) -> String {
         let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         let end: Vec<u8> = kept.end.iter().copied().collect();

@@ -20,7 +20,7 @@ use crate::instance::{CheckInstance, CheckTarget};
 use crate::limits::Limits;
 use crate::sandbox::{TICK, Ticker, engine};
 
-/// How much longer the outer timer is.
+/// Time by which the outer timer is longer.
 const GRACE: Duration = Duration::from_millis(250);
 
 /// Engine, linker and limits: what all runs share.
@@ -34,9 +34,9 @@ pub(crate) struct Runtime {
 /// A component that is linked and can be instantiated at once.
 pub(crate) type Linked = PluginPre<CheckInstance>;
 
-/// Why a component does not say what it is.
+/// Reason why a component does not describe itself.
 pub(crate) enum DescribeError {
-    /// What it exports has the contract's names and other types; wasmtime's text.
+    /// Its exports have the contract's names and other types; wasmtime's text.
     OtherTypes(String),
     Fault(Fault),
 }

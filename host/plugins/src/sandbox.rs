@@ -10,7 +10,7 @@ use wasmtime::{Config, Engine, Strategy};
 /// The version of wasmtime in this build, which does not tell it itself; a test holds it against the lock file.
 pub const WASMTIME: &str = "48.0.8";
 
-/// How often a running component can be interrupted. Costs 1.3 % on a hot loop; counting fuel would cost 17 %.
+/// Time between the moments at which a running component can be interrupted. Costs 1.3 % on a hot loop; counting fuel would cost 17 %.
 pub(crate) const TICK: Duration = Duration::from_millis(10);
 
 /// The one configuration, for the process that compiles and for the one that runs: artefacts fit only the same.

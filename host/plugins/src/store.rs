@@ -31,7 +31,7 @@ use wasmtime::component::Component;
 /// Compiled components older than this are thrown away when a new one is written.
 const KEEP: Duration = Duration::from_secs(90 * 24 * 3600);
 
-/// Why the store or a file in it is not used.
+/// Reason why the store or a file in it is not used.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum StoreError {
     #[error(transparent)]

@@ -4,7 +4,7 @@ use serde::Serialize;
 use vllm_rollback_engine::failure::Failure;
 use vllm_rollback_engine::report::ExitCode;
 
-use crate::document::{Document, Kind};
+use crate::document::Document;
 use crate::style::{BAD, FAINT, STRONG};
 use crate::text::{TextWriter, plain, span};
 
@@ -21,8 +21,8 @@ pub struct ErrorDocument {
 }
 
 impl Document for ErrorDocument {
-    fn kind(&self) -> Kind {
-        Kind::Error
+    fn kind(&self) -> &'static str {
+        "Error"
     }
 
     fn write(&self, out: &mut TextWriter) {

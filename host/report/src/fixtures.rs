@@ -1,13 +1,15 @@
 //! Data that the tests of this crate draw.
 
 use vllm_rollback_engine::check::{CheckSpec, Measurement, Outcome, Phase, Verdict};
-use vllm_rollback_engine::release::Revision;
+use vllm_rollback_engine::journal::RunSummary;
+use vllm_rollback_engine::release::{ReleaseRef, ReleaseStatus, Revision, RevisionSummary};
 use vllm_rollback_engine::report::{ExitCode, RunReport, StateName, StateReached};
 use vllm_rollback_engine::traffic::{TrafficState, TrafficStatus};
 use vllm_rollback_engine::workload::{Cause, CauseReason};
 
 use crate::document::Document;
 use crate::render;
+use crate::status::Status;
 use crate::style::Glyphs;
 
 pub(crate) fn cause() -> Cause {
@@ -60,6 +62,48 @@ pub(crate) fn traffic(status: TrafficStatus) -> TrafficState {
         token: serde_json::Value::Null,
         endpoint: Some("Service/llama:8000".into()),
         evidence: vec!["EndpointSlice llama-x: 1 ready".into()],
+    }
+}
+
+pub(crate) fn status() -> Status {
+    Status {
+        release: ReleaseRef {
+            namespace: "prod".into(),
+            name: "llama".into(),
+        },
+        current: RevisionSummary {
+            revision: Revision(4),
+            status: ReleaseStatus::Deployed,
+            record: "sh.helm.release.v1.llama.v4".into(),
+        },
+        chart: Some("vllm-0.1.0".into()),
+        description: None,
+        last_good: None,
+        pods: Vec::new(),
+        traffic: None,
+        held: None,
+        lock: None,
+        last_run: None,
+        unfinished: None,
+        last_words: None,
+        warnings: Vec::new(),
+        unread: Vec::new(),
+        next: Vec::new(),
+    }
+}
+
+pub(crate) fn run_summary(run_id: &str) -> RunSummary {
+    RunSummary {
+        run_id: run_id.into(),
+        started: "2026-01-02T03:04:05Z".into(),
+        from: 3,
+        to: 1,
+        step_back: None,
+        spares: false,
+        state: StateName::Held,
+        exit_code: Some(10),
+        summary: "completion failed".into(),
+        by: "ann".into(),
     }
 }
 

@@ -1,10 +1,14 @@
 //! The revisions of a release, and what this tool knows of them.
 
-use serde::Serialize;
-use vllm_rollback_engine::release::{ReleaseRef, ReleaseStatus, Revision};
+mod rows;
 
-use crate::document::{Document, Kind};
+use serde::Serialize;
+use vllm_rollback_engine::release::{ReleaseRef, Revision};
+
+use crate::document::Document;
 use crate::text::TextWriter;
+
+pub use rows::{RevisionTag, Row, rows};
 
 /// The revisions of a release, ascending.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -20,56 +24,9 @@ pub struct History {
     pub next: Vec<String>,
 }
 
-/// One revision.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Row {
-    /// Its number.
-    pub revision: Revision,
-    /// Its status.
-    pub status: ReleaseStatus,
-    /// RFC 3339 time of the operation.
-    pub updated: Option<String>,
-    /// `name-version`.
-    pub chart: Option<String>,
-    /// Helm's or the operator's text; why the record cannot be read, when it cannot.
-    pub description: String,
-    /// What this tool knows of it, most important first.
-    pub marks: Vec<RevisionTag>,
-    /// Why a run rolled back from it.
-    pub rejected_because: Option<String>,
-}
-
-/// What this tool knows of a revision.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum RevisionTag {
-    /// The newest revision in any status.
-    Current,
-    /// Where `rollback` without a number goes.
-    LastGood,
-    /// A run rolled back from it, so it is never chosen again unless named.
-    Rejected,
-    /// Its model is held out of traffic.
-    Held,
-    /// Its record cannot be read.
-    Unreadable,
-}
-
-impl RevisionTag {
-    fn word(self) -> &'static str {
-        match self {
-            Self::Current => "current",
-            Self::LastGood => "last good",
-            Self::Rejected => "rejected",
-            Self::Held => "held",
-            Self::Unreadable => "unreadable",
-        }
-    }
-}
-
 impl Document for History {
-    fn kind(&self) -> Kind {
-        Kind::ReleaseHistory
+    fn kind(&self) -> &'static str {
+        "ReleaseHistory"
     }
 
     fn write(&self, out: &mut TextWriter) {
@@ -100,6 +57,8 @@ fn row(row: &Row) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use vllm_rollback_engine::release::ReleaseStatus;
+
     use super::*;
     use crate::fixtures::{json, plain_text};
 

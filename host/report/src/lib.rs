@@ -20,7 +20,6 @@ pub mod text;
 mod time;
 mod traffic;
 mod verdict;
-pub mod version;
 
 #[cfg(test)]
 mod fixtures;

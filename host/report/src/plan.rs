@@ -5,7 +5,7 @@ use vllm_rollback_engine::check::Phase;
 use vllm_rollback_engine::plan::{ObjectChange, ObjectDiff, Plan};
 use vllm_rollback_engine::release::{ApplyMethod, Revision};
 
-use crate::document::{Document, Kind};
+use crate::document::Document;
 use crate::style::{BAD, FAINT, GOOD, Glyphs, PLAIN, STRONG, StatusIcon, WARN};
 use crate::text::{TextWriter, plain, span};
 use crate::time::whole;
@@ -13,8 +13,8 @@ use crate::traffic;
 use crate::{sanitize, verdict};
 
 impl Document for Plan {
-    fn kind(&self) -> Kind {
-        Kind::RollbackPlan
+    fn kind(&self) -> &'static str {
+        "RollbackPlan"
     }
 
     fn write(&self, out: &mut TextWriter) {

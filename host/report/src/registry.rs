@@ -5,7 +5,7 @@ use vllm_rollback_engine::journal::Held;
 use vllm_rollback_engine::release::ReleaseRef;
 use vllm_rollback_engine::traffic::TrafficState;
 
-use crate::document::{Document, Kind};
+use crate::document::Document;
 use crate::style::STRONG;
 use crate::text::{TextWriter, plain, span};
 use crate::traffic;
@@ -25,8 +25,8 @@ pub struct TrafficView {
 }
 
 impl Document for TrafficView {
-    fn kind(&self) -> Kind {
-        Kind::RegistryStatus
+    fn kind(&self) -> &'static str {
+        "RegistryStatus"
     }
 
     fn write(&self, out: &mut TextWriter) {

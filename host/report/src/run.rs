@@ -5,7 +5,7 @@ use vllm_rollback_engine::check::Outcome;
 use vllm_rollback_engine::release::Revision;
 use vllm_rollback_engine::report::{ExitCode, RunReport, StateName};
 
-use crate::document::{Document, Kind};
+use crate::document::Document;
 use crate::style::{BAD, FAINT, STRONG, StatusIcon};
 use crate::text::{TextWriter, plain, span};
 use crate::time::seconds;
@@ -27,13 +27,13 @@ pub enum ReportKind {
 }
 
 impl ReportKind {
-    fn document(self) -> Kind {
+    fn document(self) -> &'static str {
         match self {
-            Self::Rollback => Kind::RollbackRun,
-            Self::Validation => Kind::ValidationRun,
-            Self::Traffic => Kind::RegistryRun,
-            Self::Abort => Kind::AbortRun,
-            Self::Unlock => Kind::UnlockRun,
+            Self::Rollback => "RollbackRun",
+            Self::Validation => "ValidationRun",
+            Self::Traffic => "RegistryRun",
+            Self::Abort => "AbortRun",
+            Self::Unlock => "UnlockRun",
         }
     }
 
@@ -80,7 +80,7 @@ impl<'a> RunDocument<'a> {
 }
 
 impl Document for RunDocument<'_> {
-    fn kind(&self) -> Kind {
+    fn kind(&self) -> &'static str {
         self.kind.document()
     }
 

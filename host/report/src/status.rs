@@ -1,15 +1,19 @@
 //! What a release is and does now.
 
+mod advice;
+
 use serde::Serialize;
 use vllm_rollback_engine::journal::{Held, RunSummary};
 use vllm_rollback_engine::release::{ReleaseRef, Revision, RevisionSummary};
 use vllm_rollback_engine::traffic::TrafficState;
 use vllm_rollback_engine::workload::ServingPod;
 
-use crate::document::{Document, Kind};
+use crate::document::Document;
 use crate::style::{FAINT, STRONG, StatusIcon, WARN};
 use crate::text::{TextWriter, plain, span};
 use crate::traffic;
+
+pub use advice::{forgotten_gates, next_steps};
 
 /// What a release is and does now. What could not be read is said in `unread`, not guessed.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -49,8 +53,8 @@ pub struct Status {
 }
 
 impl Document for Status {
-    fn kind(&self) -> Kind {
-        Kind::ReleaseStatus
+    fn kind(&self) -> &'static str {
+        "ReleaseStatus"
     }
 
     fn write(&self, out: &mut TextWriter) {
@@ -130,7 +134,6 @@ fn pods(out: &mut TextWriter, pods: &[ServingPod]) {
 
 #[cfg(test)]
 mod tests {
-    use vllm_rollback_engine::release::ReleaseStatus;
     use vllm_rollback_engine::traffic::TrafficStatus;
 
     use super::*;
@@ -139,33 +142,18 @@ mod tests {
     #[test]
     fn a_held_release_says_so_and_why_and_what_to_type() {
         let status = Status {
-            release: ReleaseRef {
-                namespace: "prod".into(),
-                name: "llama".into(),
-            },
-            current: RevisionSummary {
-                revision: Revision(4),
-                status: ReleaseStatus::Deployed,
-                record: "sh.helm.release.v1.llama.v4".into(),
-            },
-            chart: Some("vllm-0.1.0".into()),
-            description: None,
             last_good: Some(Revision(1)),
-            pods: Vec::new(),
             traffic: Some(fixtures::traffic(TrafficStatus::Disabled)),
             warnings: vec!["the gate of Service/llama is closed".into()],
-            unfinished: None,
-            last_words: None,
             held: Some(Held {
                 run_id: "01J".into(),
                 since: "2026-01-02T03:04:05Z".into(),
                 reason: "completion failed".into(),
                 prior: fixtures::traffic(TrafficStatus::Enabled),
             }),
-            lock: None,
-            last_run: None,
             unread: vec!["pods: forbidden".into()],
             next: vec!["kubectl vllm-rollback validate llama -n prod".into()],
+            ..fixtures::status()
         };
         assert_eq!(
             fixtures::plain_text(&status),

@@ -1,6 +1,10 @@
 //! Flags for what is printed.
 
 use clap::{Args, ValueEnum};
+use vllm_rollback_engine::failure::Failure;
+use vllm_rollback_report::document::Document;
+use vllm_rollback_report::render;
+use vllm_rollback_report::style::Glyphs;
 
 /// Format of the result on stdout.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
@@ -10,6 +14,24 @@ pub(crate) enum Format {
     Table,
     /// For programs: one versioned JSON document
     Json,
+}
+
+impl Format {
+    /// Renders a document in this format.
+    ///
+    /// # Errors
+    /// When it cannot be written in it.
+    pub(crate) fn render(self, document: &impl Document, glyphs: Glyphs) -> Result<String, Failure> {
+        match self {
+            Self::Table => Ok(render::table(document, glyphs)),
+            Self::Json => render::json(document),
+        }
+    }
+
+    /// Whether errors, too, are documents on stdout.
+    pub(crate) fn is_for_programs(self) -> bool {
+        self != Self::Table
+    }
 }
 
 /// When to colour.

@@ -6,7 +6,7 @@ use ulid::Ulid;
 use vllm_rollback_cluster::journal_mirror::SharedConfigMap;
 use vllm_rollback_cluster::pod_http::PodHttp;
 use vllm_rollback_cluster::records::ReleaseRecords;
-use vllm_rollback_cluster::{Cluster, ReleaseLock, ReleaseWorkloads};
+use vllm_rollback_cluster::{Cluster, ReleaseLock, ReleaseView, ReleaseWorkloads};
 use vllm_rollback_engine::CurrentRecord;
 use vllm_rollback_engine::failure::Failure;
 use vllm_rollback_engine::ports::{Interrupt, Releases};
@@ -28,9 +28,7 @@ use crate::journal::place::Place;
 use crate::session::Session;
 use crate::shell::Shell;
 use crate::signals::{Never, Signals, or_interrupted};
-use crate::wiring::cluster_view::SiteView;
 use crate::wiring::helm::HelmUse;
-use crate::wiring::reach::PodReach;
 use crate::wiring::{connect, helm, plugins, registry, router};
 
 impl Session {
@@ -92,13 +90,12 @@ impl Session {
         let releases: Arc<dyn Releases> = Arc::new(HelmReleases::new(release.clone(), records, binary));
         let current = CurrentRecord::new(Arc::clone(&releases));
         let registry = registry::driver(&settings, &cluster, &release, &current).await?;
-        let pods = PodHttp::new(cluster.clone());
         let checks = CheckRunner::new(
             host,
-            Arc::new(PodReach(pods.clone())),
-            Arc::new(SiteView::new(cluster.clone(), current.clone())),
-            Arc::new(registry::View(Arc::clone(&registry))),
-            router::way(&settings, &cluster)?,
+            Arc::new(PodHttp::new(cluster.clone())),
+            Arc::new(ReleaseView::new(cluster.clone(), current.clone())),
+            Arc::new(Arc::clone(&registry)),
+            router::endpoint(&settings, &cluster)?,
         );
         let local = LocalJournal::new(Place::find(&shell.env, cluster.uid(), &release));
         let mirror = SharedConfigMap::new(cluster.clone(), &release.name);

@@ -2,11 +2,9 @@
 
 use clap::Args;
 use vllm_rollback_engine::failure::Failure;
-use vllm_rollback_engine::journal::Memory;
 use vllm_rollback_engine::ports::Journal;
-use vllm_rollback_engine::release::{ReleaseRecord, ReleaseRef, Revision, RevisionSummary};
 use vllm_rollback_engine::report::ExitCode;
-use vllm_rollback_report::history::{History, RevisionTag, Row};
+use vllm_rollback_report::history::{History, rows};
 
 use crate::args::site::SiteArgs;
 use crate::names;
@@ -32,167 +30,19 @@ pub(crate) struct HistoryArgs {
 
 /// Shows the revisions.
 pub(crate) async fn run(args: HistoryArgs, shell: &Shell) -> Result<ExitCode, Failure> {
-    let site = Session::look(shell, &args.site, &args.release, HelmUse::Never).await?;
-    let (summaries, memory) = tokio::try_join!(site.releases.history(), site.journal.memory())?;
-    let mut records = Vec::new();
-    for summary in &summaries {
-        records.push(site.releases.record(summary.revision).await);
+    let session = Session::look(shell, &args.site, &args.release, HelmUse::Never).await?;
+    let (summaries, memory) = tokio::try_join!(session.releases.history(), session.journal.memory())?;
+    let mut revisions = Vec::new();
+    for summary in summaries {
+        let record = session.releases.record(summary.revision).await;
+        revisions.push((summary, record));
     }
-    let last_good = site.last_good().await;
-    let rows = summaries
-        .iter()
-        .zip(&records)
-        .map(|(summary, record)| row(summary, record, &memory))
-        .collect();
-    let mut history = History {
-        release: site.release.clone(),
+    let last_good = session.last_good().await;
+    let goes_to = last_good.map(|good| format!("{}    # goes to revision {good}", session.command("plan")));
+    session.show(&History {
+        release: session.release.clone(),
         last_good,
-        revisions: rows,
-        next: next(shell, &site.release, last_good),
-    };
-    mark_the_ends(&mut history.revisions, last_good);
-    site.show(&history)
-}
-
-fn row(summary: &RevisionSummary, record: &Result<ReleaseRecord, Failure>, memory: &Memory) -> Row {
-    let mut marks = Vec::new();
-    let digest = record.as_ref().ok().map(|record| record.manifest_sha256.as_str());
-    let rejected =
-        memory.rejected.iter().rev().find(|rejected| {
-            rejected.revision == summary.revision.0 && digest == Some(rejected.manifest_sha256.as_str())
-        });
-    if rejected.is_some() {
-        marks.push(RevisionTag::Rejected);
-    }
-    if record.is_err() {
-        marks.push(RevisionTag::Unreadable);
-    }
-    Row {
-        revision: summary.revision,
-        status: summary.status,
-        updated: record
-            .as_ref()
-            .ok()
-            .and_then(|record| record.last_deployed.as_deref().map(to_the_second)),
-        chart: record
-            .as_ref()
-            .ok()
-            .map(|record| format!("{}-{}", record.chart, record.chart_version)),
-        description: match record {
-            Ok(record) => record.description.clone(),
-            Err(failure) => failure.to_string(),
-        },
-        marks,
-        rejected_because: rejected.map(|rejected| rejected.reason.clone()),
-    }
-}
-
-/// Helm writes nanoseconds, and the zone of whoever ran it.
-fn to_the_second(time: &str) -> String {
-    time.parse::<jiff::Timestamp>().map_or_else(
-        |_| time.to_owned(),
-        |time| time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
-    )
-}
-
-/// Marks the newest revision, and where a rollback without a number goes.
-fn mark_the_ends(rows: &mut [Row], last_good: Option<Revision>) {
-    for row in rows.iter_mut().filter(|row| Some(row.revision) == last_good) {
-        row.marks.insert(0, RevisionTag::LastGood);
-    }
-    if let Some(newest) = rows.last_mut() {
-        newest.marks.insert(0, RevisionTag::Current);
-    }
-}
-
-fn next(shell: &Shell, release: &ReleaseRef, last_good: Option<Revision>) -> Vec<String> {
-    last_good
-        .map(|good| {
-            format!(
-                "{}    # goes to revision {good}",
-                shell.program.command("plan", &release.name, &release.namespace)
-            )
-        })
-        .into_iter()
-        .collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use vllm_rollback_engine::failure::FailureKind;
-    use vllm_rollback_engine::journal::Rejected;
-    use vllm_rollback_engine::release::{ApplyMethod, ReleaseStatus};
-
-    use super::*;
-
-    fn summary(revision: u32) -> RevisionSummary {
-        RevisionSummary {
-            revision: Revision(revision),
-            status: ReleaseStatus::Failed,
-            record: format!("sh.helm.release.v1.llama.v{revision}"),
-        }
-    }
-
-    fn record(revision: u32) -> ReleaseRecord {
-        ReleaseRecord {
-            release: ReleaseRef {
-                namespace: "prod".into(),
-                name: "llama".into(),
-            },
-            revision: Revision(revision),
-            status: ReleaseStatus::Failed,
-            description: "timed out".into(),
-            rolled_back_to: None,
-            last_deployed: None,
-            chart: "vllm".into(),
-            chart_version: "0.1.0".into(),
-            app_version: None,
-            apply_method: ApplyMethod::ClientSide,
-            manifest: String::new(),
-            manifest_sha256: "ab".into(),
-            hooks: Vec::new(),
-        }
-    }
-
-    #[test]
-    fn a_revision_that_was_rolled_back_from_is_marked_unless_its_number_was_given_to_another_manifest() {
-        let rejected = |sha: &str| Memory {
-            rejected: vec![Rejected {
-                revision: 2,
-                manifest_sha256: sha.into(),
-                reason: "crash loop".into(),
-            }],
-            ..Memory::default()
-        };
-        let same = row(&summary(2), &Ok(record(2)), &rejected("ab"));
-        assert_eq!(same.marks, [RevisionTag::Rejected]);
-        assert_eq!(same.rejected_because.as_deref(), Some("crash loop"));
-        assert!(row(&summary(2), &Ok(record(2)), &rejected("cd")).marks.is_empty());
-    }
-
-    #[test]
-    fn an_unreadable_record_is_shown_with_the_reason() {
-        let broken = Err(Failure::new(FailureKind::Invalid, "not gzip"));
-        let row = row(&summary(1), &broken, &Memory::default());
-        assert_eq!(row.marks, [RevisionTag::Unreadable]);
-        assert_eq!(row.description, "not gzip");
-    }
-
-    #[test]
-    fn times_are_shown_to_the_second_in_utc() {
-        assert_eq!(
-            to_the_second("2026-11-24T08:51:27.170795886+01:00"),
-            "2026-11-24T07:51:27Z"
-        );
-        assert_eq!(to_the_second("yesterday"), "yesterday");
-    }
-
-    #[test]
-    fn the_newest_is_current_and_the_target_is_last_good() {
-        let memory = Memory::default();
-        let mut rows = [1, 2].map(|n| row(&summary(n), &Ok(record(n)), &memory));
-        mark_the_ends(&mut rows, Some(Revision(1)));
-        assert_eq!(rows[0].marks, [RevisionTag::LastGood]);
-        assert_eq!(rows[1].marks, [RevisionTag::Current]);
-    }
+        revisions: rows(&revisions, &memory, last_good),
+        next: goes_to.into_iter().collect(),
+    })
 }

@@ -140,28 +140,4 @@ fn in_words(command: clap::Command, program: Program) -> clap::Command {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_command_line_is_sound() {
-        command(Program::Kubectl).debug_assert();
-    }
-
-    #[test]
-    fn every_verb_shows_examples_in_the_words_of_the_program() {
-        for program in [Program::Kubectl, Program::Helm] {
-            let mut command = command(program);
-            command.build();
-            let mut verbs: Vec<clap::Command> = command.get_subcommands().cloned().collect();
-            verbs.retain(|verb| verb.get_name() != "help");
-            assert_eq!(verbs.len(), 10);
-            for mut verb in verbs {
-                let help = verb.render_help().to_string();
-                let examples = help.matches(&format!("\n  {}", program.name())).count();
-                assert!(examples >= 2, "{help}");
-                assert!(!help.contains("{p}"), "{help}");
-            }
-        }
-    }
-}
+mod tests;

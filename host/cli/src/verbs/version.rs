@@ -1,9 +1,11 @@
 //! `version`
 
 use clap::Args;
+use serde::Serialize;
 use vllm_rollback_engine::failure::Failure;
 use vllm_rollback_engine::report::ExitCode;
-use vllm_rollback_report::version::Version;
+use vllm_rollback_report::document::Document;
+use vllm_rollback_report::text::{TextWriter, plain};
 
 use crate::args::output::OutputArgs;
 use crate::program;
@@ -32,4 +34,33 @@ pub(crate) fn run(_: &VersionArgs, shell: &Shell) -> Result<ExitCode, Failure> {
         arch: std::env::consts::ARCH,
     })?;
     Ok(ExitCode::Success)
+}
+
+/// The versions of the tool and of what it is built on.
+#[derive(Debug, Serialize)]
+struct Version {
+    version: &'static str,
+    plugin_contract: &'static str,
+    wasmtime: &'static str,
+    os: &'static str,
+    arch: &'static str,
+}
+
+impl Document for Version {
+    fn kind(&self) -> &'static str {
+        "Version"
+    }
+
+    fn write(&self, out: &mut TextWriter) {
+        let platform = format!("{}/{}", self.os, self.arch);
+        let rows = [
+            ("kubectl-vllm_rollback", self.version),
+            ("plugin contract", self.plugin_contract),
+            ("wasmtime", self.wasmtime),
+            ("platform", &platform),
+        ];
+        for (name, value) in rows {
+            out.line(0, &[plain(format!("{name:<21} {value}"))]);
+        }
+    }
 }

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use async_trait::async_trait;
 use vllm_rollback_cluster::Cluster;
 use vllm_rollback_cluster::endpoints::ReleaseServices;
 use vllm_rollback_cluster::routes::ReleaseRoutes;
@@ -12,8 +11,6 @@ use vllm_rollback_engine::failure::{Failure, FailureKind};
 use vllm_rollback_engine::ports::Registry;
 use vllm_rollback_engine::ports::drivers::RouterClient;
 use vllm_rollback_engine::release::ReleaseRef;
-use vllm_rollback_engine::traffic::TrafficState;
-use vllm_rollback_plugins::TrafficView;
 use vllm_rollback_registry::exec::{ExecConfig, Values};
 use vllm_rollback_registry::litellm::LiteLlmConfig;
 use vllm_rollback_registry::postgres::{Cache, CacheMode, PostgresConfig};
@@ -133,14 +130,4 @@ fn cache(redis: &chosen::Redis) -> Result<Cache, Failure> {
         RedisMode::Wait => CacheMode::Wait(Cache::RUNBOOK_TTL),
     };
     Cache::new(&redis.url, mode)
-}
-
-/// The model's place in traffic, for checks.
-pub(crate) struct View(pub(crate) Arc<dyn Registry>);
-
-#[async_trait]
-impl TrafficView for View {
-    async fn read(&self) -> Result<TrafficState, Failure> {
-        self.0.read().await
-    }
 }

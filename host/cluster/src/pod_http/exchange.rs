@@ -1,83 +1,67 @@
-//! One exchange with a pod: what it may take, what it took, and why it failed.
+//! The parts of an exchange that are the same on both ways.
 
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::Response;
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use hyper::body::Body;
+use tokio::time::Instant;
+use vllm_rollback_engine::ports::checks::HttpError;
+use vllm_rollback_objects::http::{Request, Response};
 
-/// Time that the parts of one exchange may take.
-#[derive(Debug, Clone, Copy)]
-pub struct Deadlines {
-    /// Until the connection to the pod stands.
-    pub connect: Duration,
-    /// From there to the answer's head.
-    pub first_byte: Duration,
-    /// All of it.
-    pub total: Duration,
+/// The message that goes out, to the URI given.
+pub(super) fn message(request: &Request, uri: &str) -> Result<http::Request<Bytes>, HttpError> {
+    let mut message = http::Request::new(request.body.clone());
+    message.method_mut().clone_from(&request.method);
+    message.headers_mut().clone_from(&request.headers);
+    *message.uri_mut() = uri
+        .parse()
+        .map_err(|_| HttpError::Denied(format!("the path {:?} cannot be sent", request.path)))?;
+    Ok(message)
 }
 
-impl Default for Deadlines {
-    fn default() -> Self {
-        Self {
-            connect: Duration::from_secs(5),
-            first_byte: Duration::from_secs(30),
-            total: Duration::from_secs(60),
+/// The whole answer, of at most `limit` bytes.
+pub(super) async fn answer<B>(
+    head: http::Response<B>,
+    started: Instant,
+    first_byte: Duration,
+    limit: usize,
+) -> Result<Response, HttpError>
+where
+    B: Body<Data = Bytes>,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    let (parts, body) = head.into_parts();
+    let body = match Limited::new(body, limit).collect().await {
+        Ok(body) => body.to_bytes(),
+        Err(error) if error.is::<LengthLimitError>() => {
+            return Err(HttpError::TooLarge(format!("the answer is larger than {limit} bytes")));
         }
+        Err(error) => return Err(HttpError::Unreachable(format!("the answer broke off: {error}"))),
+    };
+    Ok(Response {
+        status: parts.status.as_u16(),
+        headers: parts.headers,
+        body,
+        first_byte,
+        total: started.elapsed(),
+    })
+}
+
+/// A deadline passed while this was waited for.
+pub(super) fn late(what: &str, after: Duration) -> HttpError {
+    HttpError::Timeout(format!("no {what} within {:.1} s", after.as_secs_f64()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_deadline_stays_a_deadline_for_the_check() {
+        assert_eq!(
+            late("answer", Duration::from_secs(3)),
+            HttpError::Timeout("no answer within 3.0 s".to_owned())
+        );
     }
-}
-
-/// Way that an exchange travelled.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Transport {
-    /// `pods/portforward`.
-    PortForward,
-    /// `pods/proxy`.
-    Proxy,
-}
-
-/// Times that an exchange took.
-#[derive(Debug, Clone, Copy)]
-pub struct Timings {
-    /// Until the connection stood; zero when one was reused or the API server made it.
-    pub connect: Duration,
-    /// From sending the request to the answer's head.
-    pub first_byte: Duration,
-    /// From sending the request to the answer's last byte.
-    pub total: Duration,
-    /// Way that it travelled.
-    pub transport: Transport,
-}
-
-/// A pod's answer.
-#[derive(Debug, Clone)]
-pub struct Answer {
-    /// Head and whole body.
-    pub response: Response<Bytes>,
-    /// Time that it took.
-    pub timings: Timings,
-}
-
-/// Reason why a pod gave no answer.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum PodHttpError {
-    /// Neither way is allowed to this user.
-    #[error("not allowed: {0}")]
-    Denied(String),
-    /// Nothing listens, the pod is gone, or the connection broke.
-    #[error("{0}")]
-    Unreachable(String),
-    /// A deadline passed.
-    #[error("no {phase} within {:.1} s", .after.as_secs_f64())]
-    Timeout {
-        /// Part that was waited for: `connection`, `answer`, `end of the answer`.
-        phase: &'static str,
-        /// Time that was waited.
-        after: Duration,
-    },
-    /// The answer is larger than allowed.
-    #[error("the answer is larger than {limit} bytes")]
-    TooLarge {
-        /// The limit in bytes.
-        limit: usize,
-    },
 }

@@ -7,15 +7,17 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::FutureExt;
 use futures::future::{BoxFuture, Fuse};
-use http::{HeaderValue, Request, Response, header};
-use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use http::{HeaderValue, header};
+use http_body_util::Full;
 use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper_util::rt::TokioIo;
 use k8s_openapi::api::core::v1::Pod;
 use kube::Api;
 use tokio::time::Instant;
+use vllm_rollback_engine::ports::checks::HttpError;
+use vllm_rollback_objects::http::{Request, Response};
 
-use super::exchange::{Answer, Deadlines, PodHttpError, Timings, Transport};
+use super::exchange::{answer, late, message};
 use crate::connect::Cluster;
 use crate::wire::ApiError;
 
@@ -27,7 +29,7 @@ pub(super) enum Broken {
     /// Could not be opened, so another way may work.
     Opening { denied: bool, text: String },
     /// Was open; the pod itself is at fault, or a deadline passed.
-    Exchange(PodHttpError),
+    Exchange(HttpError),
 }
 
 /// Ways in which the head of an answer was not received.
@@ -53,7 +55,7 @@ impl Connection {
             let mut forwarder = api.portforward(pod, &[port]).await.map_err(|error| {
                 let error = ApiError::from(error);
                 if error.is_not_found() {
-                    return Broken::Exchange(PodHttpError::Unreachable(error.text()));
+                    return Broken::Exchange(HttpError::Unreachable(error.text()));
                 }
                 Broken::Opening {
                     denied: error.is_forbidden(),
@@ -94,23 +96,14 @@ impl Connection {
     }
 
     /// Sends a request and reads the whole answer; gives the connection back for the next one.
-    pub(super) async fn exchange(
-        mut self,
-        mut request: Request<Bytes>,
-        connect: Duration,
-        deadlines: Deadlines,
-        limit: usize,
-    ) -> Result<(Answer, Self), PodHttpError> {
-        if !request.headers().contains_key(header::HOST) {
-            request.headers_mut().insert(header::HOST, self.host.clone());
+    pub(super) async fn exchange(mut self, request: Request) -> Result<(Response, Self), HttpError> {
+        let mut message = message(&request, &request.path)?;
+        if !message.headers().contains_key(header::HOST) {
+            message.headers_mut().insert(header::HOST, self.host.clone());
         }
-        let path = request.uri().path_and_query().map_or("/", |p| p.as_str()).to_owned();
-        *request.uri_mut() = path
-            .parse()
-            .map_err(|_| PodHttpError::Unreachable(format!("the path {path:?} cannot be sent")))?;
         let started = Instant::now();
-        let sending = self.send.send_request(request.map(Full::new));
-        let head = tokio::time::timeout(deadlines.first_byte, async {
+        let sending = self.send.send_request(message.map(Full::new));
+        let head = tokio::time::timeout(request.timeout, async {
             tokio::select! {
                 biased;
                 head = sending => head.map_err(|e| Failed::Stream(e.to_string())),
@@ -118,40 +111,24 @@ impl Connection {
             }
         })
         .await;
-        let response = match head {
-            Err(_) => {
-                return Err(PodHttpError::Timeout {
-                    phase: "answer",
-                    after: deadlines.first_byte,
-                });
-            }
-            Ok(Err(Failed::Named(reason))) => return Err(PodHttpError::Unreachable(reason.trim().to_owned())),
+        let head = match head {
+            Err(_) => return Err(late("answer", request.timeout)),
+            Ok(Err(Failed::Named(reason))) => return Err(HttpError::Unreachable(reason.trim().to_owned())),
             Ok(Err(Failed::Stream(text))) => return Err(self.explained(text).await),
-            Ok(Ok(response)) => response,
+            Ok(Ok(head)) => head,
         };
         let first_byte = started.elapsed();
-        let (parts, body) = response.into_parts();
-        let body = match Limited::new(body, limit).collect().await {
-            Ok(body) => body.to_bytes(),
-            Err(error) if error.is::<LengthLimitError>() => return Err(PodHttpError::TooLarge { limit }),
-            Err(error) => return Err(self.explained(format!("the answer broke off: {error}")).await),
-        };
-        let answer = Answer {
-            response: Response::from_parts(parts, body),
-            timings: Timings {
-                connect,
-                first_byte,
-                total: started.elapsed(),
-                transport: Transport::PortForward,
-            },
-        };
-        Ok((answer, self))
+        match answer(head, started, first_byte, request.max_response).await {
+            Ok(answer) => Ok((answer, self)),
+            Err(HttpError::Unreachable(text)) => Err(self.explained(text).await),
+            Err(error) => Err(error),
+        }
     }
 
     /// The kubelet knows why ("connection refused"); hyper only sees the stream end.
-    async fn explained(&mut self, text: String) -> PodHttpError {
+    async fn explained(&mut self, text: String) -> HttpError {
         let reason = tokio::time::timeout(REASON_WAIT, &mut self.reason).await;
-        PodHttpError::Unreachable(reason.map_or(text, |reason| reason.trim().to_owned()))
+        HttpError::Unreachable(reason.map_or(text, |reason| reason.trim().to_owned()))
     }
 }
 

@@ -12,83 +12,82 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use async_trait::async_trait;
 use bytes::Bytes;
-use http::Request;
-use tokio::time::Instant;
-
-pub use exchange::{Answer, Deadlines, PodHttpError, Timings, Transport};
+use http::{HeaderMap, Method};
+use vllm_rollback_engine::ports::checks::{HttpError, PodTargets};
+use vllm_rollback_objects::http::{Request, Response};
+use vllm_rollback_objects::pod::PodAddress;
 
 use crate::connect::Cluster;
+use exchange::late;
+
+/// A connection to a pod that takes longer does not come at all.
+const CONNECT: Duration = Duration::from_secs(10);
+
+/// Most bytes of an answer where the caller does not say.
+const MAX_RESPONSE: usize = 4 << 20;
 
 /// An HTTP client for pods of one namespace.
 #[derive(Clone)]
 pub struct PodHttp {
     cluster: Cluster,
-    limit: usize,
     idle: Arc<forward::Idle>,
     /// Port-forward was refused once; the proxy is asked at once from then on.
     only_proxy: Arc<AtomicBool>,
 }
 
+/// A pod is asked by its name; that it was not replaced by one of the same name meanwhile is seen by the engine, which compares
+/// the serving pods' UIDs before and after the checks.
+#[async_trait]
+impl PodTargets for PodHttp {
+    async fn send(&self, pod: &PodAddress, request: Request) -> Result<Response, HttpError> {
+        PodHttp::send(self, &pod.name, pod.port, request).await
+    }
+}
+
 impl PodHttp {
-    /// A client for the pods of the cluster's namespace; answers of up to 4 MiB.
+    /// A client for the pods of the cluster's namespace.
     pub fn new(cluster: Cluster) -> Self {
         Self {
             cluster,
-            limit: 4 << 20,
             idle: Arc::default(),
             only_proxy: Arc::default(),
         }
     }
 
-    /// Answers of up to so many bytes.
-    #[must_use]
-    pub fn with_limit(self, limit: usize) -> Self {
-        Self { limit, ..self }
-    }
-
-    /// Sends a request to a pod's port. Only path and query of the URI count. The request is sent at most once, but for a
-    /// GET whose reused connection turned out to be closed.
+    /// Sends a request to a pod's port; at most once, but for a GET whose reused connection turned out to be closed.
     ///
     /// # Errors
-    /// See [`PodHttpError`].
-    pub async fn send(
-        &self,
-        pod: &str,
-        port: u16,
-        request: Request<Bytes>,
-        deadlines: Deadlines,
-    ) -> Result<Answer, PodHttpError> {
-        let whole = self.try_both(pod, port, request, deadlines);
-        match tokio::time::timeout(deadlines.total, whole).await {
+    /// See [`HttpError`].
+    pub async fn send(&self, pod: &str, port: u16, request: Request) -> Result<Response, HttpError> {
+        let timeout = request.timeout;
+        match tokio::time::timeout(timeout, self.try_both(pod, port, request)).await {
+            Ok(Err(HttpError::Denied(why))) => Err(HttpError::Denied(format!("not allowed: {why}"))),
             Ok(answer) => answer,
-            Err(_) => Err(PodHttpError::Timeout {
-                phase: "end of the answer",
-                after: deadlines.total,
-            }),
+            Err(_) => Err(late("end of the answer", timeout)),
         }
     }
 
     /// A GET with default headers.
     ///
     /// # Errors
-    /// See [`PodHttpError`].
-    pub async fn get(&self, pod: &str, port: u16, path: &str, deadlines: Deadlines) -> Result<Answer, PodHttpError> {
-        let request = Request::get(path)
-            .body(Bytes::new())
-            .map_err(|e| PodHttpError::Unreachable(e.to_string()))?;
-        self.send(pod, port, request, deadlines).await
+    /// See [`HttpError`].
+    pub(crate) async fn get(&self, pod: &str, port: u16, path: &str, timeout: Duration) -> Result<Response, HttpError> {
+        let request = Request {
+            method: Method::GET,
+            path: path.to_owned(),
+            headers: HeaderMap::new(),
+            body: Bytes::new(),
+            timeout,
+            max_response: MAX_RESPONSE,
+        };
+        self.send(pod, port, request).await
     }
 
-    async fn try_both(
-        &self,
-        pod: &str,
-        port: u16,
-        request: Request<Bytes>,
-        deadlines: Deadlines,
-    ) -> Result<Answer, PodHttpError> {
+    async fn try_both(&self, pod: &str, port: u16, request: Request) -> Result<Response, HttpError> {
         if !self.only_proxy.load(Ordering::Relaxed) {
-            match self.forward(pod, port, request.clone(), deadlines).await {
+            match self.forward(pod, port, request.clone()).await {
                 Ok(answer) => return Ok(answer),
                 Err(forward::Broken::Exchange(error)) => return Err(error),
                 Err(forward::Broken::Opening { denied, text }) => {
@@ -96,45 +95,24 @@ impl PodHttp {
                     if denied {
                         self.only_proxy.store(true, Ordering::Relaxed);
                     }
-                    return self
-                        .proxy(pod, port, request, deadlines)
-                        .await
-                        .map_err(|error| match error {
-                            PodHttpError::Denied(why) if denied => PodHttpError::Denied(format!("{text}; {why}")),
-                            PodHttpError::Denied(_) => PodHttpError::Unreachable(text),
-                            other => other,
-                        });
+                    let answer = proxy::exchange(&self.cluster, pod, port, request).await;
+                    return answer.map_err(|error| match error {
+                        HttpError::Denied(why) if denied => HttpError::Denied(format!("{text}; {why}")),
+                        HttpError::Denied(_) => HttpError::Unreachable(text),
+                        other => other,
+                    });
                 }
             }
         }
-        self.proxy(pod, port, request, deadlines).await
+        proxy::exchange(&self.cluster, pod, port, request).await
     }
 
-    async fn proxy(
-        &self,
-        pod: &str,
-        port: u16,
-        request: Request<Bytes>,
-        deadlines: Deadlines,
-    ) -> Result<Answer, PodHttpError> {
-        proxy::exchange(&self.cluster, pod, port, request, deadlines, self.limit).await
-    }
-
-    async fn forward(
-        &self,
-        pod: &str,
-        port: u16,
-        request: Request<Bytes>,
-        deadlines: Deadlines,
-    ) -> Result<Answer, forward::Broken> {
-        let repeatable = request.method().is_safe();
+    async fn forward(&self, pod: &str, port: u16, request: Request) -> Result<Response, forward::Broken> {
+        let repeatable = request.method.is_safe();
         if repeatable && let Some(connection) = self.idle.take(pod, port) {
-            let sent = connection
-                .exchange(request.clone(), Duration::ZERO, deadlines, self.limit)
-                .await;
-            match sent {
+            match connection.exchange(request.clone()).await {
                 // A closed connection says nothing about the pod, so a fresh one is asked.
-                Err(PodHttpError::Unreachable(_)) => {}
+                Err(HttpError::Unreachable(_)) => {}
                 Err(error) => return Err(forward::Broken::Exchange(error)),
                 Ok((answer, connection)) => {
                     self.idle.keep(pod, port, connection);
@@ -142,12 +120,10 @@ impl PodHttp {
                 }
             }
         }
-        let started = Instant::now();
-        let connection = forward::Connection::open(&self.cluster, pod, port, deadlines.connect).await?;
-        let (answer, connection) = connection
-            .exchange(request, started.elapsed(), deadlines, self.limit)
-            .await
-            .map_err(forward::Broken::Exchange)?;
+        let connect = CONNECT.min(request.timeout);
+        let connection = forward::Connection::open(&self.cluster, pod, port, connect).await?;
+        let exchanged = connection.exchange(request).await;
+        let (answer, connection) = exchanged.map_err(forward::Broken::Exchange)?;
         self.idle.keep(pod, port, connection);
         Ok(answer)
     }

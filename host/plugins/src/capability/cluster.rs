@@ -1,12 +1,13 @@
 //! `cluster`: the release's pods, events and logs.
 
 use vllm_rollback_engine::check::CheckContext;
-use vllm_rollback_plugin_abi::vllm_rollback::plugin::cluster::{Container, Event, Host, PodStatus};
+use vllm_rollback_objects::event::Event;
+use vllm_rollback_objects::pod::{Container, LogOf, Pod};
+use vllm_rollback_plugin_abi::vllm_rollback::plugin::cluster::{self as abi, Host};
 use vllm_rollback_plugin_abi::vllm_rollback::plugin::types::CallError;
 
 use super::{Capability, within};
 use crate::instance::CheckInstance;
-use crate::reach::{ContainerView, EventView, LogOf, PodView};
 use crate::untrusted;
 
 /// Most lines and bytes of a log that a check is given.
@@ -14,7 +15,7 @@ const LOG_LINES: u32 = 500;
 const LOG_BYTES: usize = 64 * 1024;
 
 impl Host for CheckInstance {
-    async fn pods(&mut self) -> wasmtime::Result<Result<Vec<PodStatus>, CallError>> {
+    async fn pods(&mut self) -> wasmtime::Result<Result<Vec<abi::PodStatus>, CallError>> {
         self.called()?;
         let answer = async {
             let target = self.granted(Capability::Cluster)?;
@@ -24,7 +25,7 @@ impl Host for CheckInstance {
         Ok(answer.await)
     }
 
-    async fn events(&mut self) -> wasmtime::Result<Result<Vec<Event>, CallError>> {
+    async fn events(&mut self) -> wasmtime::Result<Result<Vec<abi::Event>, CallError>> {
         self.called()?;
         let answer = async {
             let target = self.granted(Capability::Cluster)?;
@@ -54,7 +55,7 @@ impl Host for CheckInstance {
 }
 
 /// All pods, or those that are judged by themselves: what they run is what should run then.
-fn concerned(context: &CheckContext, mut pods: Vec<PodView>) -> Vec<PodView> {
+fn concerned(context: &CheckContext, mut pods: Vec<Pod>) -> Vec<Pod> {
     if context.are_some {
         pods.retain(|pod| context.pods.iter().any(|concerned| concerned.uid == pod.uid));
         for pod in &mut pods {
@@ -73,8 +74,8 @@ fn last(text: &str) -> &str {
     }
 }
 
-fn pod(pod: PodView) -> PodStatus {
-    PodStatus {
+fn pod(pod: Pod) -> abi::PodStatus {
+    abi::PodStatus {
         name: pod.name,
         uid: pod.uid,
         revision_hash: pod.revision_hash,
@@ -88,8 +89,8 @@ fn pod(pod: PodView) -> PodStatus {
     }
 }
 
-fn container(container: ContainerView) -> Container {
-    Container {
+fn container(container: Container) -> abi::Container {
+    abi::Container {
         name: container.name,
         image: container.image,
         ready: container.ready,
@@ -101,8 +102,8 @@ fn container(container: ContainerView) -> Container {
     }
 }
 
-fn event(event: EventView) -> Event {
-    Event {
+fn event(event: Event) -> abi::Event {
+    abi::Event {
         object: event.object,
         reason: event.reason,
         message: untrusted::line(&event.message, 1000),

@@ -4,27 +4,29 @@ use std::time::Duration;
 
 use ::http::HeaderMap;
 use bytes::Bytes;
+use vllm_rollback_engine::ports::checks::HttpError;
 use vllm_rollback_engine::workload::ServingPod;
-use vllm_rollback_plugin_abi::vllm_rollback::plugin::http::{Host, Request, Response};
+use vllm_rollback_objects::http::{Request, Response};
+use vllm_rollback_objects::pod::PodAddress;
+use vllm_rollback_plugin_abi::vllm_rollback::plugin::http::{self as abi, Host};
 use vllm_rollback_plugin_abi::vllm_rollback::plugin::types::CallError;
 
 use super::{Capability, denied, error};
 use crate::egress::{Admitted, Endpoint, Refusal, Target, admit};
-use crate::instance::{CheckInstance, CheckTarget};
-use crate::reach::{HttpRequest, HttpResponse, PodAddress, ReachError, RouterWay};
+use crate::instance::{CheckInstance, CheckTarget, RouterEndpoint};
 
 /// Most bytes of an answer's headers that a check is given.
 const HEADER_BYTES: usize = 32 * 1024;
 
 impl Host for CheckInstance {
-    async fn send(&mut self, request: Request) -> wasmtime::Result<Result<Response, CallError>> {
+    async fn send(&mut self, request: abi::Request) -> wasmtime::Result<Result<abi::Response, CallError>> {
         self.called()?;
         Ok(self.send_admitted(request).await)
     }
 }
 
 impl CheckInstance {
-    async fn send_admitted(&mut self, request: Request) -> Result<Response, CallError> {
+    async fn send_admitted(&mut self, request: abi::Request) -> Result<abi::Response, CallError> {
         let admitted = admit(&request.target, &request.method, &request.path, &request.headers);
         let Admitted {
             target,
@@ -40,7 +42,7 @@ impl CheckInstance {
             return Err(error("invalid", format!("this tool knows no option `{option}`")));
         }
         let timeout = Duration::from_millis(request.timeout_ms.into());
-        let request = HttpRequest {
+        let request = Request {
             method,
             path,
             headers,
@@ -62,8 +64,8 @@ impl CheckInstance {
                     return Err(error("unreachable", "no router is configured"));
                 };
                 self.counted(request, async |request| match router {
-                    RouterWay::Url(endpoint) => services.client.send(endpoint, request).await,
-                    RouterWay::Through(reach) => reach.send(request).await,
+                    RouterEndpoint::Url(endpoint) => services.client.send(endpoint, request).await,
+                    RouterEndpoint::Target(target) => target.send(request).await,
                 })
                 .await
             }
@@ -86,8 +88,8 @@ impl CheckInstance {
         pod: &ServingPod,
         path: &str,
         timeout: Duration,
-    ) -> Result<HttpResponse, CallError> {
-        let request = HttpRequest {
+    ) -> Result<Response, CallError> {
+        let request = Request {
             method: ::http::Method::GET,
             path: path.to_owned(),
             headers: HeaderMap::new(),
@@ -102,24 +104,24 @@ impl CheckInstance {
         &mut self,
         target: &CheckTarget,
         pod: &ServingPod,
-        request: HttpRequest,
-    ) -> Result<HttpResponse, CallError> {
+        request: Request,
+    ) -> Result<Response, CallError> {
         let address = PodAddress {
             name: pod.name.clone(),
             uid: pod.uid.clone(),
             port: pod.port,
         };
-        let reach = &target.services.reach;
-        self.counted(request, async |request| reach.send(&address, request).await)
+        let pods = &target.services.pods;
+        self.counted(request, async |request| pods.send(&address, request).await)
             .await
     }
 
     /// Sends within budget and deadline, whatever the other side does.
     async fn counted(
         &mut self,
-        mut request: HttpRequest,
-        send: impl AsyncFnOnce(HttpRequest) -> Result<HttpResponse, ReachError>,
-    ) -> Result<HttpResponse, CallError> {
+        mut request: Request,
+        send: impl AsyncFnOnce(Request) -> Result<Response, HttpError>,
+    ) -> Result<Response, CallError> {
         request.max_response = self
             .budget
             .request(request.body.len())
@@ -134,10 +136,10 @@ impl CheckInstance {
         };
         let answer = tokio::time::timeout(timeout, send(request)).await.map_err(|_| late())?;
         let answer = answer.map_err(|why| match why {
-            ReachError::Denied(why) => denied(self.deny(why)),
-            ReachError::Unreachable(why) => error("unreachable", why),
-            ReachError::Timeout(why) => error("timeout", why),
-            ReachError::TooLarge(why) => error("too-large", why),
+            HttpError::Denied(why) => denied(self.deny(why)),
+            HttpError::Unreachable(why) => error("unreachable", why),
+            HttpError::Timeout(why) => error("timeout", why),
+            HttpError::TooLarge(why) => error("too-large", why),
         })?;
         self.budget.received(answer.body.len());
         let header_bytes: usize = answer
@@ -155,9 +157,9 @@ impl CheckInstance {
     }
 }
 
-fn response(answer: HttpResponse) -> Response {
+fn response(answer: Response) -> abi::Response {
     let headers = answer.headers.iter();
-    Response {
+    abi::Response {
         status: answer.status,
         headers: headers
             .map(|(name, value)| (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned()))

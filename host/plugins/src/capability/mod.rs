@@ -45,7 +45,7 @@ struct Row {
     word: &'static str,
     /// Interface of the contract.
     interface: &'static str,
-    /// What to write after `--grant CHECK=`.
+    /// Text after `--grant CHECK=`.
     form: &'static str,
     /// For capabilities that are granted by name: reads what follows `WORD:NAME=`. None when the word is all.
     value: Option<ReadValue>,
@@ -105,12 +105,12 @@ impl Capability {
         Self::ALL.map(Self::as_str).join(", ")
     }
 
-    /// What to write after `--grant NAME=`.
+    /// Text to write after `--grant CHECK=`.
     pub(crate) fn grant_form(self) -> &'static str {
         self.row().form
     }
 
-    /// How the value of a named grant is read; none for a capability that its word alone grants.
+    /// Reader of the value of a named grant; none for a capability that its word alone grants.
     pub(crate) fn named(self) -> Option<ReadValue> {
         self.row().value
     }

@@ -15,7 +15,7 @@ pub use parent::Compiler;
 /// First argument with which the tool starts itself to compile.
 pub const CHILD_ARGUMENT: &str = "__compile-plugin";
 
-/// How parent and child write byte strings to each other: length, little-endian, then the bytes.
+/// Form in which parent and child write byte strings to each other: length, little-endian, then the bytes.
 mod frame {
     use std::io::{self, Read, Write};
 

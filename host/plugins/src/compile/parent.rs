@@ -13,7 +13,7 @@ use vllm_rollback_engine::failure::{Failure, FailureKind};
 use super::{CHILD_ARGUMENT, frame};
 use crate::untrusted;
 
-/// How the child is started.
+/// Command that starts the child.
 #[derive(Debug, Clone)]
 pub struct Compiler {
     program: PathBuf,
@@ -110,7 +110,7 @@ async fn talk(child: &mut Child, wasm: &[&[u8]], answers: &mut Vec<u8>) -> std::
     Ok(String::from_utf8_lossy(&said).into_owned())
 }
 
-/// Why components are missing after the child ended.
+/// Reason why components are missing after the child ended.
 async fn ended(child: &mut Child, said: &str) -> Failure {
     let last = untrusted::lines(said, usize::MAX, 200).pop();
     match child.wait().await {
@@ -122,7 +122,7 @@ async fn ended(child: &mut Child, said: &str) -> Failure {
     }
 }
 
-/// What [`super::run_compile_child`] wrote, up to where it broke off.
+/// Output of [`super::run_compile_child`], up to where it broke off.
 fn parse(mut answers: &[u8]) -> Vec<(usize, Result<Vec<u8>, Failure>)> {
     let mut out = Vec::new();
     loop {

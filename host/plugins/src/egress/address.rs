@@ -28,7 +28,7 @@ pub(crate) struct CheckedResolver {
 
 type Found = std::io::Result<Vec<SocketAddr>>;
 
-/// Who is asked for addresses; tests answer themselves.
+/// Source of addresses; tests answer themselves.
 #[derive(Debug, Clone)]
 pub(crate) enum Lookup {
     /// The operating system.

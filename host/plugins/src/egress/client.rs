@@ -8,9 +8,11 @@ use std::time::{Duration, Instant};
 use bytes::{Bytes, BytesMut};
 use reqwest::Url;
 use vllm_rollback_engine::failure::{Failure, FailureKind};
+use vllm_rollback_engine::ports::checks::HttpError;
+use vllm_rollback_objects::http::{Request, Response};
 
 use super::address::{CheckedResolver, Lookup, RefusedAddress};
-use crate::reach::{Bearer, HttpRequest, HttpResponse, ReachError};
+use crate::bearer::Bearer;
 
 /// Most headers of an answer.
 const MAX_HEADERS: usize = 100;
@@ -82,7 +84,7 @@ impl fmt::Debug for Endpoint {
 #[derive(Debug, Clone)]
 pub(crate) struct Client {
     lookup: Lookup,
-    http: Arc<OnceLock<Result<reqwest::Client, ReachError>>>,
+    http: Arc<OnceLock<Result<reqwest::Client, HttpError>>>,
 }
 
 impl Client {
@@ -98,7 +100,7 @@ impl Client {
         }
     }
 
-    fn http(&self) -> Result<&reqwest::Client, ReachError> {
+    fn http(&self) -> Result<&reqwest::Client, HttpError> {
         self.http
             .get_or_init(|| build(self.lookup.clone()))
             .as_ref()
@@ -106,21 +108,21 @@ impl Client {
     }
 
     /// Sends one request.
-    pub(crate) async fn send(&self, endpoint: &Endpoint, request: HttpRequest) -> Result<HttpResponse, ReachError> {
+    pub(crate) async fn send(&self, endpoint: &Endpoint, request: Request) -> Result<Response, HttpError> {
         let timeout = request.timeout;
         tokio::time::timeout(timeout, self.exchange(endpoint, request))
             .await
             .unwrap_or_else(|_| {
-                Err(ReachError::Timeout(format!(
+                Err(HttpError::Timeout(format!(
                     "no complete answer within {} ms",
                     timeout.as_millis()
                 )))
             })
     }
 
-    async fn exchange(&self, endpoint: &Endpoint, request: HttpRequest) -> Result<HttpResponse, ReachError> {
+    async fn exchange(&self, endpoint: &Endpoint, request: Request) -> Result<Response, HttpError> {
         let Some(url) = endpoint.url(&request.path) else {
-            return Err(ReachError::Denied("the path leaves what was granted".to_owned()));
+            return Err(HttpError::Denied("the path leaves what was granted".to_owned()));
         };
         let mut headers = request.headers;
         if let Some(value) = endpoint.auth.as_ref().and_then(Bearer::header) {
@@ -145,7 +147,7 @@ impl Client {
     }
 }
 
-fn build(lookup: Lookup) -> Result<reqwest::Client, ReachError> {
+fn build(lookup: Lookup) -> Result<reqwest::Client, HttpError> {
     reqwest::Client::builder()
         .dns_resolver(CheckedResolver::new(lookup))
         .redirect(reqwest::redirect::Policy::none())
@@ -155,11 +157,11 @@ fn build(lookup: Lookup) -> Result<reqwest::Client, ReachError> {
         .referer(false)
         .http1_max_headers(MAX_HEADERS)
         .build()
-        .map_err(|error| ReachError::Unreachable(format!("HTTP cannot be set up: {error}")))
+        .map_err(|error| HttpError::Unreachable(format!("HTTP cannot be set up: {error}")))
 }
 
-async fn read(answer: &mut reqwest::Response, max: usize) -> Result<Bytes, ReachError> {
-    let too_large = || ReachError::TooLarge(format!("the answer has more than {max} bytes"));
+async fn read(answer: &mut reqwest::Response, max: usize) -> Result<Bytes, HttpError> {
+    let too_large = || HttpError::TooLarge(format!("the answer has more than {max} bytes"));
     if answer.content_length().is_some_and(|length| length > max as u64) {
         return Err(too_large());
     }
@@ -179,7 +181,7 @@ fn scrubbed(
     body: Bytes,
     first_byte: Duration,
     total: Duration,
-) -> HttpResponse {
+) -> Response {
     let mut headers = answer.headers().clone();
     let mut body = body;
     if let Some(token) = &endpoint.auth {
@@ -190,7 +192,7 @@ fn scrubbed(
                 http::HeaderValue::from_maybe_shared(clean).unwrap_or(http::HeaderValue::from_static("[redacted]"));
         }
     }
-    HttpResponse {
+    Response {
         status: answer.status().as_u16(),
         headers,
         body,
@@ -199,13 +201,13 @@ fn scrubbed(
     }
 }
 
-/// What went wrong, without address: the innermost cause says it, and the layers above it repeat the URL.
-fn explain(error: &reqwest::Error) -> ReachError {
+/// The cause, without address: the innermost cause says it, and the layers above it repeat the URL.
+fn explain(error: &reqwest::Error) -> HttpError {
     let mut innermost = String::new();
     let mut at = error.source();
     while let Some(source) = at {
         if let Some(refused) = source.downcast_ref::<RefusedAddress>() {
-            return ReachError::Denied(refused.to_string());
+            return HttpError::Denied(refused.to_string());
         }
         innermost = source.to_string();
         at = source.source();
@@ -213,11 +215,11 @@ fn explain(error: &reqwest::Error) -> ReachError {
     let what = if error.is_connect() {
         "no connection"
     } else if error.is_timeout() {
-        return ReachError::Timeout("no complete answer in time".to_owned());
+        return HttpError::Timeout("no complete answer in time".to_owned());
     } else {
         "the connection broke before the answer was complete"
     };
-    ReachError::Unreachable(if innermost.is_empty() {
+    HttpError::Unreachable(if innermost.is_empty() {
         what.to_owned()
     } else {
         format!("{what}: {innermost}")
@@ -270,8 +272,8 @@ mod tests {
         Client::with(lookup)
     }
 
-    fn request(method: http::Method, path: &str) -> HttpRequest {
-        HttpRequest {
+    fn request(method: http::Method, path: &str) -> Request {
+        Request {
             method,
             path: path.to_owned(),
             headers: HeaderMap::new(),
@@ -281,7 +283,7 @@ mod tests {
         }
     }
 
-    async fn get_path(path: &str) -> Result<HttpResponse, ReachError> {
+    async fn get_path(path: &str) -> Result<Response, HttpError> {
         let endpoint = Endpoint::parse(&serve().await, Bearer::new(TOKEN)).unwrap();
         client(Lookup::System)
             .send(&endpoint, request(http::Method::GET, path))
@@ -315,7 +317,7 @@ mod tests {
     #[tokio::test]
     async fn a_large_answer_is_refused_by_its_length_or_while_it_comes() {
         for path in ["/large", "/endless"] {
-            assert!(matches!(get_path(path).await, Err(ReachError::TooLarge(_))), "{path}");
+            assert!(matches!(get_path(path).await, Err(HttpError::TooLarge(_))), "{path}");
         }
     }
 
@@ -332,12 +334,12 @@ mod tests {
     #[tokio::test]
     async fn a_server_that_never_answers_is_a_timeout() {
         let endpoint = Endpoint::parse(&serve().await, None).unwrap();
-        let slow = HttpRequest {
+        let slow = Request {
             timeout: Duration::from_millis(50),
             ..request(http::Method::GET, "/slow")
         };
         let error = client(Lookup::System).send(&endpoint, slow).await.unwrap_err();
-        assert_eq!(error, ReachError::Timeout("no complete answer within 50 ms".to_owned()));
+        assert_eq!(error, HttpError::Timeout("no complete answer within 50 ms".to_owned()));
     }
 
     #[tokio::test]
@@ -354,7 +356,7 @@ mod tests {
             .await
             .unwrap_err();
         assert!(
-            matches!(&error, ReachError::Unreachable(text) if text.contains("refused")),
+            matches!(&error, HttpError::Unreachable(text) if text.contains("refused")),
             "{error:?}"
         );
         assert!(!error.to_string().contains("127.0.0.1") && !error.to_string().contains(&port.to_string()));
@@ -369,7 +371,7 @@ mod tests {
                 .send(&endpoint, request(http::Method::GET, "/"))
                 .await
                 .unwrap_err();
-            assert!(matches!(error, ReachError::Denied(_)), "{ip}: {error:?}");
+            assert!(matches!(error, HttpError::Denied(_)), "{ip}: {error:?}");
         }
     }
 

@@ -10,7 +10,7 @@ const HEADER_BYTES: usize = 8 * 1024;
 /// Longest path with its query, bytes.
 const PATH: usize = 4 * 1024;
 
-/// Where a request wants to go.
+/// Target of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Target {
     /// The pod under check.
@@ -21,12 +21,12 @@ pub(crate) enum Target {
     Host(String),
 }
 
-/// Why a request is not sent.
+/// Reason why a request is not sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Refusal {
     /// The policy forbids it.
     Denied(String),
-    /// It makes no sense.
+    /// Makes no sense.
     Invalid(String),
 }
 

@@ -7,9 +7,10 @@ use async_trait::async_trait;
 use serde_json::{Value, json};
 use vllm_rollback_engine::check::{Outcome, Phase, Verdict};
 use vllm_rollback_engine::ports::Checks;
-use vllm_rollback_plugins::{
-    CheckRunner, Enforcement, HostOptions, HttpRequest, HttpResponse, PluginHost, PodAddress, Reach, ReachError,
-};
+use vllm_rollback_engine::ports::checks::{HttpError, PodTargets};
+use vllm_rollback_objects::http::{Request, Response};
+use vllm_rollback_objects::pod::PodAddress;
+use vllm_rollback_plugins::{CheckRunner, Enforcement, HostOptions, PluginHost};
 
 use crate::world::{Seen, World, context, options, pod};
 
@@ -84,8 +85,8 @@ async fn a_check_of_another_shape_is_refused_when_it_is_first_called() {
 struct Misbehaving;
 
 #[async_trait]
-impl Reach for Misbehaving {
-    async fn send(&self, pod: &PodAddress, _: HttpRequest) -> Result<HttpResponse, ReachError> {
+impl PodTargets for Misbehaving {
+    async fn send(&self, pod: &PodAddress, _: Request) -> Result<Response, HttpError> {
         assert!(pod.name != "panics", "a defect of the host");
         std::future::pending().await
     }

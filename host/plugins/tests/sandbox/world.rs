@@ -13,11 +13,14 @@ use vllm_rollback_engine::check::{CheckContext, Phase, Verdict};
 use vllm_rollback_engine::event::{Event, Observer};
 use vllm_rollback_engine::failure::Failure;
 use vllm_rollback_engine::ports::Checks;
+use vllm_rollback_engine::ports::checks::{ClusterView, HttpError, PodTargets, TrafficView};
 use vllm_rollback_engine::traffic::{TrafficState, TrafficStatus};
 use vllm_rollback_engine::workload::ServingPod;
+use vllm_rollback_objects::event::Event as ClusterEvent;
+use vllm_rollback_objects::http::{Request, Response};
+use vllm_rollback_objects::pod::{Container, LogOf, Pod, PodAddress};
 use vllm_rollback_plugins::{
-    CheckRunner, ClusterView, Compiler, ContainerView, Endpoint, Enforcement, EventView, GrantTable, HostOptions,
-    HttpRequest, HttpResponse, LogOf, PluginHost, PodAddress, PodView, Reach, ReachError, RouterWay, TrafficView,
+    CheckRunner, Compiler, Endpoint, Enforcement, GrantTable, HostOptions, PluginHost, RouterEndpoint,
 };
 
 pub(crate) const MODEL: &str = "tiny";
@@ -123,8 +126,8 @@ pub(crate) struct World {
 }
 
 #[async_trait]
-impl Reach for World {
-    async fn send(&self, pod: &PodAddress, request: HttpRequest) -> Result<HttpResponse, ReachError> {
+impl PodTargets for World {
+    async fn send(&self, pod: &PodAddress, request: Request) -> Result<Response, HttpError> {
         self.requests
             .lock()
             .unwrap()
@@ -136,11 +139,11 @@ impl Reach for World {
             .request(request.method, url)
             .headers(request.headers)
             .body(request.body);
-        let unreachable = |error: reqwest::Error| ReachError::Unreachable(error.without_url().to_string());
+        let unreachable = |error: reqwest::Error| HttpError::Unreachable(error.without_url().to_string());
         let answer = call.timeout(request.timeout).send().await.map_err(unreachable)?;
         let (status, headers, first_byte) = (answer.status().as_u16(), answer.headers().clone(), sent.elapsed());
         let body = answer.bytes().await.map_err(unreachable)?;
-        Ok(HttpResponse {
+        Ok(Response {
             status,
             headers,
             body,
@@ -163,8 +166,8 @@ pub(crate) fn install_tls() {
 
 #[async_trait]
 impl ClusterView for World {
-    async fn pods(&self) -> Result<Vec<PodView>, Failure> {
-        let container = ContainerView {
+    async fn pods(&self) -> Result<Vec<Pod>, Failure> {
+        let container = Container {
             name: "vllm".to_owned(),
             image: "vllm/vllm-openai:v0.33.0".to_owned(),
             ready: true,
@@ -173,7 +176,7 @@ impl ClusterView for World {
             reason: String::new(),
             exit_code: None,
         };
-        Ok(vec![PodView {
+        Ok(vec![Pod {
             name: "llama-0".to_owned(),
             uid: "uid-of-llama-0".to_owned(),
             revision_hash: "7b8f".to_owned(),
@@ -186,7 +189,7 @@ impl ClusterView for World {
         }])
     }
 
-    async fn events(&self) -> Result<Vec<EventView>, Failure> {
+    async fn events(&self) -> Result<Vec<ClusterEvent>, Failure> {
         Ok(Vec::new())
     }
 
@@ -227,7 +230,7 @@ pub(crate) fn runner(host: PluginHost, world: &Arc<World>, router: Option<Endpoi
         Arc::clone(world) as _,
         Arc::clone(world) as _,
         Arc::clone(world) as _,
-        router.map(RouterWay::Url),
+        router.map(RouterEndpoint::Url),
     )
 }
 

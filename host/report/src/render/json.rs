@@ -3,7 +3,7 @@
 use serde::Serialize;
 use vllm_rollback_engine::failure::{Failure, FailureKind};
 
-use crate::document::{Document, Kind};
+use crate::document::Document;
 
 /// The version of all documents. Within `v1` fields are only added.
 pub const API_VERSION: &str = "vllm-rollback/v1";
@@ -12,7 +12,7 @@ pub const API_VERSION: &str = "vllm-rollback/v1";
 struct Versioned<'a, T> {
     #[serde(rename = "apiVersion")]
     api_version: &'static str,
-    kind: Kind,
+    kind: &'static str,
     #[serde(flatten)]
     body: &'a T,
 }
@@ -31,6 +31,6 @@ pub fn json(document: &impl Document) -> Result<String, Failure> {
     serde_json::to_string_pretty(&versioned)
         .map(|text| text + "\n")
         .map_err(|error| {
-            Failure::new(FailureKind::Internal, format!("cannot write the {kind:?} as JSON")).caused_by(&error)
+            Failure::new(FailureKind::Internal, format!("cannot write the {kind} as JSON")).caused_by(&error)
         })
 }

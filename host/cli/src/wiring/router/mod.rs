@@ -9,7 +9,7 @@ use secrecy::ExposeSecret as _;
 use vllm_rollback_cluster::Cluster;
 use vllm_rollback_engine::failure::Failure;
 use vllm_rollback_engine::ports::drivers::RouterClient;
-use vllm_rollback_plugins::{Bearer, Endpoint, RouterWay};
+use vllm_rollback_plugins::{Bearer, Endpoint, RouterEndpoint};
 
 use crate::config::router::Place;
 use crate::config::settings::Settings;
@@ -35,7 +35,7 @@ pub(crate) fn link(settings: &Settings, cluster: &Cluster) -> Result<Option<Arc<
 ///
 /// # Errors
 /// Usage, for a URL or key that cannot be used.
-pub(crate) fn way(settings: &Settings, cluster: &Cluster) -> Result<Option<RouterWay>, Failure> {
+pub(crate) fn endpoint(settings: &Settings, cluster: &Cluster) -> Result<Option<RouterEndpoint>, Failure> {
     let Some(router) = &settings.router else {
         return Ok(None);
     };
@@ -47,9 +47,9 @@ pub(crate) fn way(settings: &Settings, cluster: &Cluster) -> Result<Option<Route
         },
         (None, Place::Service(service)) => {
             let link = PodLink::new(cluster, service, router.key.clone());
-            return Ok(Some(RouterWay::Through(Arc::new(link))));
+            return Ok(Some(RouterEndpoint::Target(Arc::new(link))));
         }
     };
     let key = router.key.as_ref().and_then(|key| Bearer::new(key.expose_secret()));
-    Ok(Some(RouterWay::Url(Endpoint::parse(url, key)?)))
+    Ok(Some(RouterEndpoint::Url(Endpoint::parse(url, key)?)))
 }

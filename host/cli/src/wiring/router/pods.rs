@@ -1,18 +1,16 @@
 //! Replicas that are the pods behind a Service, each reached through the API server.
 
 use async_trait::async_trait;
-use bytes::Bytes;
 use http::{HeaderValue, header};
 use secrecy::{ExposeSecret as _, SecretString};
 use vllm_rollback_cluster::Cluster;
-use vllm_rollback_cluster::pod_http::{Deadlines, PodHttp, PodHttpError};
+use vllm_rollback_cluster::pod_http::PodHttp;
 use vllm_rollback_engine::failure::{Failure, FailureKind};
+use vllm_rollback_engine::ports::checks::{HttpError, HttpTarget};
 use vllm_rollback_engine::ports::drivers::RouterClient;
-use vllm_rollback_objects::http::{MAX_RESPONSE, Request, Response};
-use vllm_rollback_plugins::{HttpRequest, HttpResponse, PodAddress, Reach, ReachError, RouterReach};
+use vllm_rollback_objects::http::{Request, Response};
 
 use crate::args::traffic::RouterService;
-use crate::wiring::reach::PodReach;
 
 /// HTTP to the pods behind the router's Service.
 pub(super) struct PodLink {
@@ -28,22 +26,21 @@ impl PodLink {
         let namespace = service.namespace.as_deref().unwrap_or(cluster.namespace());
         let cluster = cluster.in_namespace(namespace);
         Self {
-            http: PodHttp::new(cluster.clone()).with_limit(MAX_RESPONSE),
+            http: PodHttp::new(cluster.clone()),
             cluster,
             service: service.clone(),
             key,
         }
     }
 
-    fn prepare(&self, request: &Request) -> Result<http::Request<Bytes>, http::Error> {
-        let prepared = http::Request::builder().method(&request.method).uri(&request.path);
-        let mut prepared = prepared.body(request.body.clone())?;
-        prepared.headers_mut().clone_from(&request.headers);
+    fn with_key(&self, request: &Request) -> Result<Request, http::Error> {
+        let mut request = request.clone();
         if let Some(key) = &self.key {
-            let bearer = HeaderValue::try_from(format!("Bearer {}", key.expose_secret()))?;
-            prepared.headers_mut().insert(header::AUTHORIZATION, bearer);
+            let mut bearer = HeaderValue::try_from(format!("Bearer {}", key.expose_secret()))?;
+            bearer.set_sensitive(true);
+            request.headers.insert(header::AUTHORIZATION, bearer);
         }
-        Ok(prepared)
+        Ok(request)
     }
 }
 
@@ -75,27 +72,11 @@ impl RouterClient for PodLink {
         let malformed = || Failure::new(FailureKind::Internal, format!("{replica} is not a pod and its port"));
         let (pod, port) = replica.rsplit_once(':').ok_or_else(malformed)?;
         let port = port.parse().map_err(|_| malformed())?;
-        let prepared = self.prepare(request).map_err(|error| {
+        let request = self.with_key(request).map_err(|error| {
             Failure::new(FailureKind::Usage, "the router cannot be asked with this key").caused_by(&error)
         })?;
-        let deadlines = Deadlines {
-            connect: request.timeout,
-            first_byte: request.timeout,
-            total: request.timeout,
-        };
-        let answer = self
-            .http
-            .send(pod, port, prepared, deadlines)
-            .await
-            .map_err(|error| self.failure(replica, &error))?;
-        let (head, body) = answer.response.into_parts();
-        Ok(Response {
-            status: head.status.as_u16(),
-            headers: head.headers,
-            body,
-            first_byte: answer.timings.first_byte,
-            total: answer.timings.total,
-        })
+        let answer = self.http.send(pod, port, request).await;
+        answer.map_err(|error| self.failure(replica, &error))
     }
 
     async fn arguments(&self, replica: &str) -> Result<Vec<String>, Failure> {
@@ -106,36 +87,27 @@ impl RouterClient for PodLink {
 
 /// One of the replicas answers a check.
 #[async_trait]
-impl RouterReach for PodLink {
-    async fn send(&self, mut request: HttpRequest) -> Result<HttpResponse, ReachError> {
+impl HttpTarget for PodLink {
+    async fn send(&self, request: Request) -> Result<Response, HttpError> {
         let replicas = self.replicas().await;
-        let replicas = replicas.map_err(|failure| ReachError::Unreachable(failure.to_string()))?;
+        let replicas = replicas.map_err(|failure| HttpError::Unreachable(failure.to_string()))?;
         let place = replicas.first().and_then(|replica| replica.rsplit_once(':'));
         let place = place.and_then(|(pod, port)| Some((pod, port.parse().ok()?)));
-        let Some((name, port)) = place else {
-            return Err(ReachError::Unreachable("the router has no replica".to_owned()));
+        let Some((pod, port)) = place else {
+            return Err(HttpError::Unreachable("the router has no replica".to_owned()));
         };
-        if let Some(key) = &self.key {
-            let mut bearer = HeaderValue::try_from(format!("Bearer {}", key.expose_secret()))
-                .map_err(|_| ReachError::Denied("the router cannot be asked with this key".to_owned()))?;
-            bearer.set_sensitive(true);
-            request.headers.insert(header::AUTHORIZATION, bearer);
-        }
-        let pod = PodAddress {
-            name: name.to_owned(),
-            uid: String::new(),
-            port,
-        };
-        PodReach(self.http.clone()).send(&pod, request).await
+        let request = self.with_key(&request);
+        let request = request.map_err(|_| HttpError::Denied("the router cannot be asked with this key".to_owned()))?;
+        self.http.send(pod, port, request).await
     }
 }
 
 impl PodLink {
-    fn failure(&self, replica: &str, error: &PodHttpError) -> Failure {
+    fn failure(&self, replica: &str, error: &HttpError) -> Failure {
         let kind = match error {
-            PodHttpError::Denied(_) => FailureKind::Forbidden,
-            PodHttpError::Timeout { .. } => FailureKind::Timeout,
-            PodHttpError::Unreachable(_) | PodHttpError::TooLarge { .. } => FailureKind::Unreachable,
+            HttpError::Denied(_) => FailureKind::Forbidden,
+            HttpError::Timeout(_) => FailureKind::Timeout,
+            HttpError::Unreachable(_) | HttpError::TooLarge(_) => FailureKind::Unreachable,
         };
         let namespace = self.cluster.namespace();
         Failure::new(kind, format!("the router {replica} gives no answer"))
