@@ -1,9 +1,13 @@
 //! The journal: what the run is about to do, and what it then saw.
 
+mod fold;
+
 use serde::{Deserialize, Serialize};
 
 use crate::report::StateName;
 use crate::traffic::TrafficState;
+
+pub use fold::{Gap, JournalState, Reach, WrittenAhead, fold};
 
 /// One record of the journal. Every edge is written twice: before it acts and after it looked.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -18,6 +22,19 @@ pub struct Entry {
     pub state: StateName,
     /// What is recorded.
     pub edge: Edge,
+}
+
+impl Entry {
+    /// The same step was decided on: what was seen, and when, may be told in other words.
+    pub(crate) fn is_same_decision(&self, other: &Self) -> bool {
+        let is_same_edge = match (&self.edge, &other.edge) {
+            (Edge::Intent { key: a, .. }, Edge::Intent { key: b, .. }) => a == b,
+            (Edge::Observed { .. }, Edge::Observed { .. }) => true,
+            (Edge::Finished { exit_code: a, .. }, Edge::Finished { exit_code: b, .. }) => a == b,
+            _ => false,
+        };
+        is_same_edge && self.state == other.state
+    }
 }
 
 /// What a journal record says.
@@ -43,6 +60,15 @@ pub enum Edge {
         /// Why, in one line.
         summary: String,
     },
+}
+
+/// A journal as it was read back.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Journalled {
+    /// The records up to the first line that cannot be trusted.
+    pub entries: Vec<Entry>,
+    /// The number of that line, unless it is a last one that a crash tore.
+    pub damaged: Option<usize>,
 }
 
 /// What earlier runs on the release left behind, as a later run on any machine can read it.

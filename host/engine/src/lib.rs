@@ -22,6 +22,7 @@ pub mod plan;
 pub mod ports;
 mod progress;
 pub mod release;
+pub mod replay;
 pub mod report;
 pub mod request;
 pub mod resume;

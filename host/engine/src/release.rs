@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::failure::Failure;
+
 pub use vllm_rollback_objects::release::{ReleaseRef, Revision};
 
 /// Status of a revision (helm v4.3 `pkg/release/common/status.go`).
@@ -187,6 +189,19 @@ pub struct RolledBack {
     pub exit_code: Option<i32>,
     /// Last lines of the child's stderr, redacted.
     pub stderr_tail: Vec<String>,
+}
+
+/// How an order to roll back ended, as the release's records say it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RollbackOutcome {
+    /// A record `from + 1` exists. Its status says whether the rollback succeeded.
+    Recorded(Box<RolledBack>),
+    /// No new record exists, so Helm changed nothing.
+    NotRecorded(Failure),
+    /// Another Helm operation made a revision meanwhile: what runs now is its to say.
+    Overtaken(Failure),
+    /// Whether a new record exists could not be read.
+    Unknown(Failure),
 }
 
 /// The helm binary that a run uses.

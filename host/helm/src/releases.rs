@@ -9,7 +9,7 @@ use vllm_rollback_engine::failure::{Failure, FailureKind};
 use vllm_rollback_engine::plan::ObjectDiff;
 use vllm_rollback_engine::ports::{RecordSource, Releases};
 use vllm_rollback_engine::release::{
-    HelmInfo, ReleaseRecord, ReleaseRef, Revision, RevisionSummary, RollbackOrder, RolledBack,
+    HelmInfo, ReleaseRecord, ReleaseRef, Revision, RevisionSummary, RollbackOrder, RollbackOutcome, RolledBack,
 };
 
 use crate::child::{Ended, HelmBinary, meaning};
@@ -80,48 +80,55 @@ impl<S: RecordSource> HelmReleases<S> {
 
     /// Helm does not check that the world is as it was when the run was planned; a revision made meanwhile would become
     /// the baseline of its merge.
-    async fn assert_unchanged(&self, order: &RollbackOrder) -> Result<(), Failure> {
-        let newest = self.history().await?.last().map(|r| (r.revision, r.status));
-        match newest {
-            Some((revision, _)) if revision == order.from => Ok(()),
-            Some((revision, status)) => Err(Failure::new(
-                FailureKind::Conflict,
-                format!("revision {revision} ({status}) was made while this run was under way"),
-            )
-            .because(format!("the run rests on revision {} as the newest", order.from))
-            .next(format!(
-                "helm history {} -n {}",
-                self.release.name, self.release.namespace
-            ))),
-            None => Err(unknown_release(&self.release, &[])),
-        }
-    }
-
-    fn nothing_happened(&self, order: &RollbackOrder, ended: &Ended) -> Failure {
-        let what = format!("helm rollback {} {} made no new revision", self.release.name, order.to);
-        if ended.timed_out {
-            return Failure::new(FailureKind::Timeout, what)
-                .because(format!("it was ended after {} s", order.timeout_ms / 1000))
-                .next("kubectl cluster-info");
-        }
-        if ended.exit_code == Some(0) {
-            // Helm says that it did something which nobody can see: that is no ground to say `unchanged`.
-            return Failure::new(FailureKind::Internal, what)
-                .because("helm said success")
+    async fn moved_on(&self, order: &RollbackOrder) -> Option<RollbackOutcome> {
+        let history = match self.history().await {
+            Ok(history) => history,
+            Err(failure) => return Some(RollbackOutcome::NotRecorded(failure)),
+        };
+        match history.last().map(|r| (r.revision, r.status)) {
+            Some((revision, _)) if revision == order.from => None,
+            Some((revision, status)) => Some(RollbackOutcome::Overtaken(
+                Failure::new(
+                    FailureKind::Conflict,
+                    format!("revision {revision} ({status}) was made while this run was under way"),
+                )
+                .because(format!("the run rests on revision {} as the newest", order.from))
                 .next(format!(
                     "helm history {} -n {}",
                     self.release.name, self.release.namespace
-                ));
+                )),
+            )),
+            None => Some(RollbackOutcome::NotRecorded(unknown_release(&self.release, &[]))),
+        }
+    }
+
+    fn nothing_happened(&self, order: &RollbackOrder, ended: &Ended) -> RollbackOutcome {
+        let what = format!("helm rollback {} {} made no new revision", self.release.name, order.to);
+        if ended.timed_out {
+            return RollbackOutcome::NotRecorded(
+                Failure::new(FailureKind::Timeout, what)
+                    .because(format!("it was ended after {} s", order.timeout_ms / 1000))
+                    .next("kubectl cluster-info"),
+            );
+        }
+        if ended.exit_code == Some(0) {
+            // Helm says that it did something which nobody can see: that is no ground to say `unchanged`.
+            return RollbackOutcome::Unknown(
+                Failure::new(FailureKind::Internal, what)
+                    .because("helm said success")
+                    .next(format!(
+                        "helm history {} -n {}",
+                        self.release.name, self.release.namespace
+                    )),
+            );
         }
         let meaning = meaning(&self.release, order.to, &ended.stderr_tail);
-        let kind = match meaning.kind {
-            // To the engine these two mean that nobody knows what happened; here it was read back.
-            FailureKind::Unreachable | FailureKind::Internal => FailureKind::External,
-            kind => kind,
-        };
-        let mut failure = Failure::new(kind, what).because(meaning.why);
+        let mut failure = Failure::new(meaning.kind, what).because(meaning.why);
         failure.next = meaning.next;
-        failure
+        match meaning.kind {
+            FailureKind::Conflict => RollbackOutcome::Overtaken(failure),
+            _ => RollbackOutcome::NotRecorded(failure),
+        }
     }
 }
 
@@ -178,36 +185,38 @@ impl<S: RecordSource> Releases for HelmReleases<S> {
         stranded(applied, current, target, live)
     }
 
-    async fn rollback(&self, order: &RollbackOrder) -> Result<RolledBack, Failure> {
-        self.assert_unchanged(order).await.map_err(before_helm)?;
-        let ended = self.binary.rollback(&self.release, order).await?;
+    async fn rollback(&self, order: &RollbackOrder) -> RollbackOutcome {
+        // Before helm is started there is no doubt about what it did.
+        if let Some(not_started) = self.moved_on(order).await {
+            return not_started;
+        }
+        let ended = match self.binary.rollback(&self.release, order).await {
+            Ok(ended) => ended,
+            // Where the process was lost, helm may still be at work.
+            Err(failure) if failure.kind == FailureKind::Internal => return RollbackOutcome::Unknown(failure),
+            Err(failure) => return RollbackOutcome::NotRecorded(failure),
+        };
         let made = Revision(order.from.0.saturating_add(1));
         match self.read_back(made).await {
-            Ok(Some(record)) => Ok(RolledBack {
+            Ok(Some(record)) => RollbackOutcome::Recorded(Box::new(RolledBack {
                 record,
                 exit_code: ended.exit_code,
                 stderr_tail: ended.stderr_tail,
-            }),
-            Ok(None) => Err(self.nothing_happened(order, &ended)),
-            Err(failure) => Err(Failure::new(
-                FailureKind::Unreachable,
-                format!("helm ended, but it is unknown whether it made revision {made}"),
-            )
-            .because(failure.to_string())
-            .next(format!(
-                "helm history {} -n {}",
-                self.release.name, self.release.namespace
-            ))),
+            })),
+            Ok(None) => self.nothing_happened(order, &ended),
+            Err(failure) => RollbackOutcome::Unknown(
+                Failure::new(
+                    FailureKind::Unreachable,
+                    format!("helm ended, but it is unknown whether it made revision {made}"),
+                )
+                .because(failure.to_string())
+                .next(format!(
+                    "helm history {} -n {}",
+                    self.release.name, self.release.namespace
+                )),
+            ),
         }
     }
-}
-
-/// A failure before helm was started leaves no doubt about what it did, whatever its kind was.
-fn before_helm(mut failure: Failure) -> Failure {
-    if matches!(failure.kind, FailureKind::Unreachable | FailureKind::Internal) {
-        failure.kind = FailureKind::External;
-    }
-    failure
 }
 
 #[cfg(test)]
@@ -269,17 +278,24 @@ mod tests {
     }
 
     #[test]
-    fn without_a_new_record_the_kind_never_says_unknown_unless_helm_said_success() {
-        let failed = |e| releases().nothing_happened(&order(), &e).kind;
-        assert_eq!(
-            failed(ended(Some(1), false, "Error: Kubernetes cluster unreachable: x")),
-            FailureKind::External
+    fn without_a_new_record_the_outcome_is_unknown_only_where_helm_said_success() {
+        let outcome = |e| releases().nothing_happened(&order(), &e);
+        let unreachable = outcome(ended(Some(1), false, "Error: Kubernetes cluster unreachable: x"));
+        assert!(
+            matches!(unreachable, RollbackOutcome::NotRecorded(_)),
+            "{unreachable:?}"
         );
-        assert_eq!(
-            failed(ended(Some(1), false, "Error: release: already exists")),
-            FailureKind::Conflict
-        );
-        assert_eq!(failed(ended(None, true, "")), FailureKind::Timeout);
-        assert_eq!(failed(ended(Some(0), false, "")), FailureKind::Internal);
+        let overtaken = outcome(ended(Some(1), false, "Error: release: already exists"));
+        assert!(matches!(overtaken, RollbackOutcome::Overtaken(_)), "{overtaken:?}");
+        let late = outcome(ended(None, true, ""));
+        assert!(matches!(late, RollbackOutcome::NotRecorded(_)), "{late:?}");
+        let claimed = outcome(ended(Some(0), false, ""));
+        assert!(matches!(claimed, RollbackOutcome::Unknown(_)), "{claimed:?}");
+    }
+
+    #[tokio::test]
+    async fn a_release_that_cannot_be_read_before_helm_starts_is_not_rolled_back() {
+        let outcome = releases().rollback(&order()).await;
+        assert!(matches!(outcome, RollbackOutcome::NotRecorded(_)), "{outcome:?}");
     }
 }

@@ -11,6 +11,7 @@ pub mod history;
 pub mod plan;
 pub mod registry;
 pub mod render;
+pub mod replay;
 pub mod run;
 mod sanitize;
 pub mod status;

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use vllm_rollback_engine::failure::{Failure, FailureKind};
-use vllm_rollback_engine::journal::{Entry, Memory};
+use vllm_rollback_engine::journal::{Entry, Journalled, Memory};
 use vllm_rollback_engine::ports::{Journal, SharedStore};
 use vllm_rollback_engine::workload::EvidenceItem;
 
@@ -129,6 +129,10 @@ impl<M: SharedStore> Journal for KeptJournal<M> {
             (self.warn)(warning);
         }
         self.local.append(entry)
+    }
+
+    async fn records(&self, run_id: &str) -> Result<Journalled, Failure> {
+        self.local.records(run_id)
     }
 
     async fn remember(&self, memory: &Memory) -> Result<(), Failure> {

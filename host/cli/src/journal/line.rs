@@ -1,7 +1,7 @@
 //! A record as one line: JSON whose last field is a checksum, so that a line that a crash tore, or that somebody
 //! edited, is told from one that was written.
 
-use vllm_rollback_engine::journal::{Edge, Entry};
+use vllm_rollback_engine::journal::{Edge, Entry, Journalled};
 
 /// What stands before the checksum: eight hex digits of CRC-32 over the record without this field.
 const FIELD: &str = ",\"crc32\":\"";
@@ -21,15 +21,6 @@ pub(crate) fn line(entry: &Entry) -> Result<Vec<u8>, serde_json::Error> {
     // The closing brace moves behind the checksum.
     text.pop();
     Ok(format!("{text}{FIELD}{sum:08x}{END}\n").into_bytes())
-}
-
-/// What a journal holds.
-#[derive(Debug, Default, PartialEq)]
-pub(crate) struct Journalled {
-    /// The records up to the first line that cannot be trusted.
-    pub(crate) entries: Vec<Entry>,
-    /// The number of that line, unless it is a last one that a crash tore.
-    pub(crate) damaged: Option<usize>,
 }
 
 /// Reads a journal. A last line without its end is what a crash leaves, and is passed over.

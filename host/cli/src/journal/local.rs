@@ -8,10 +8,10 @@ use cap_std::fs::{Dir, DirBuilder, DirBuilderExt, File, OpenOptions, OpenOptions
 use rustix::fs::{Mode, OFlags};
 use serde::Serialize;
 use vllm_rollback_engine::failure::{Failure, FailureKind};
-use vllm_rollback_engine::journal::{Entry, Memory};
+use vllm_rollback_engine::journal::{Entry, Journalled, Memory};
 use vllm_rollback_engine::workload::EvidenceItem;
 
-use crate::journal::line::{self, Journalled};
+use crate::journal::line;
 use crate::journal::place::{Place, component};
 
 /// What later runs must know, for when the cluster does not keep it.

@@ -4,6 +4,7 @@ pub(crate) mod abort;
 pub(crate) mod history;
 pub(crate) mod plan;
 pub(crate) mod registry;
+pub(crate) mod replay;
 pub(crate) mod resume;
 pub(crate) mod rollback;
 pub(crate) mod status;
@@ -76,6 +77,8 @@ pub(crate) enum Verb {
     Unlock(Box<unlock::UnlockArgs>),
     /// Look at the model's place in traffic, or change it by hand
     Registry(Box<registry::RegistryArgs>),
+    /// Run an earlier run's journal again, without a cluster: why it went as it did
+    Replay(replay::ReplayArgs),
     /// Show the versions of the tool and of its plugin contract
     Version(version::VersionArgs),
 }
@@ -93,6 +96,7 @@ impl Verb {
             Self::Abort(args) => &args.site.output,
             Self::Unlock(args) => &args.site.output,
             Self::Registry(args) => args.output(),
+            Self::Replay(args) => &args.output,
             Self::Version(args) => &args.output,
         }
     }
@@ -112,6 +116,7 @@ impl Verb {
             Self::Abort(args) => abort::run(*args, shell).await,
             Self::Unlock(args) => unlock::run(*args, shell).await,
             Self::Registry(args) => registry::run(*args, shell).await,
+            Self::Replay(args) => replay::run(&args, shell),
             Self::Version(args) => version::run(&args, shell),
         }
     }

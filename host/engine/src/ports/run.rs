@@ -8,9 +8,9 @@ use vllm_rollback_objects::record::RecordHeader;
 use crate::check::{CheckContext, CheckSpec, Phase, Verdict};
 use crate::event::Observer;
 use crate::failure::{Failure, FailureKind};
-use crate::journal::{Entry, Memory};
+use crate::journal::{Entry, Journalled, Memory};
 use crate::plan::ObjectDiff;
-use crate::release::{HelmInfo, ReleaseRecord, Revision, RevisionSummary, RollbackOrder, RolledBack};
+use crate::release::{HelmInfo, ReleaseRecord, Revision, RevisionSummary, RollbackOrder, RollbackOutcome};
 use crate::traffic::{TrafficState, TrafficStatus};
 use crate::workload::{Cause, Drained, Drift, EvidenceItem, GitOpsOwner, Preflight, Ready, ServingPod, Standing};
 
@@ -44,9 +44,8 @@ pub trait Releases: Send + Sync {
         live: &[serde_json::Value],
     ) -> Result<Vec<String>, Failure>;
 
-    /// Runs `helm rollback R N` and reads the new record back. `Ok` only says that a record `from + 1` exists; look
-    /// at its status. An error says that no new record exists, unless its kind is `Internal` or `Unreachable`.
-    async fn rollback(&self, order: &RollbackOrder) -> Result<RolledBack, Failure>;
+    /// Runs `helm rollback R N` and reads the new record back.
+    async fn rollback(&self, order: &RollbackOrder) -> RollbackOutcome;
 }
 
 /// Helm's records of one release, as they are stored in its namespace.
@@ -254,6 +253,11 @@ pub trait Journal: Send + Sync {
 
     /// Writes a record durably before it returns.
     async fn append(&self, entry: &Entry) -> Result<(), Failure>;
+
+    /// A run's records, as far as they are on this machine: none where it ran on another.
+    async fn records(&self, _run_id: &str) -> Result<Journalled, Failure> {
+        Ok(Journalled::default())
+    }
 
     /// Writes what later runs must know (mirrored in the cluster).
     async fn remember(&self, memory: &Memory) -> Result<(), Failure>;

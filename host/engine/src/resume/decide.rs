@@ -1,7 +1,7 @@
 //! Compares what a run that was cut off meant to do with what the cluster shows now.
 
 use crate::failure::{Failure, FailureKind};
-use crate::journal::Held;
+use crate::journal::{Held, JournalState, Reach};
 use crate::release::{ReleaseRecord, ReleaseStatus};
 use crate::report::StateName;
 use crate::resume::earlier::{Unfinished, is_step_back_of, made_by};
@@ -9,30 +9,35 @@ use crate::resume::steps::{Decision, ResumedStep, Resumption};
 use crate::target::Choice;
 use crate::traffic::{TrafficState, TrafficStatus};
 
-/// Compares what the run meant to do with what the cluster shows now.
+/// Decides each step by what the run's journal says and the cluster shows. Where they disagree, the cluster is believed: the
+/// journal then only tells who did it.
 ///
 /// # Errors
 /// `Conflict` when the newest revision is neither the one that the run left nor the one that it made: then somebody else
 /// went on, and only a person can tell what should become of that.
 pub(crate) fn resumption(
     unfinished: Unfinished<'_>,
+    journal: &JournalState,
     found: &TrafficState,
     choice: &Choice,
 ) -> Result<Resumption, Failure> {
     let Unfinished { run, held } = unfinished;
-    let helm = helm_step(unfinished, choice)?;
+    let helm = helm_step(unfinished, journal, choice)?;
     let has_run = helm.decision == Decision::Done;
     let again = |state: StateName, why: &str| ResumedStep {
         state,
         decision: Decision::Redo,
-        why: why.to_owned(),
+        why: match journal.reach(state) {
+            Reach::NotBegun if journal.is_whole => "that run did not come so far".to_owned(),
+            _ => why.to_owned(),
+        },
     };
     Ok(Resumption {
         run_id: run.run_id.clone(),
         by: run.by.clone(),
         started: run.started.clone(),
         steps: vec![
-            traffic_step(held, found, has_run),
+            traffic_step(held, journal, found, has_run),
             helm,
             again(StateName::Ready, "pods may have changed since"),
             again(
@@ -47,7 +52,7 @@ pub(crate) fn resumption(
     })
 }
 
-fn traffic_step(held: &Held, found: &TrafficState, has_helm_run: bool) -> ResumedStep {
+fn traffic_step(held: &Held, journal: &JournalState, found: &TrafficState, has_helm_run: bool) -> ResumedStep {
     let word = found.status.word();
     let (decision, why) = match &found.status {
         _ if held.prior.status != TrafficStatus::Enabled => (
@@ -56,6 +61,10 @@ fn traffic_step(held: &Held, found: &TrafficState, has_helm_run: bool) -> Resume
                 "the model was {} before that run, and is {word}",
                 held.prior.status.word()
             ),
+        ),
+        TrafficStatus::Enabled if journal.reach(StateName::Fenced) == Reach::Reached && !has_helm_run => (
+            Decision::Compensate,
+            "that run saw the model out of traffic, and it is in traffic again: it is taken out first".to_owned(),
         ),
         TrafficStatus::Enabled if found.is_same(&held.prior) && !has_helm_run => (
             Decision::Redo,
@@ -82,20 +91,33 @@ fn traffic_step(held: &Held, found: &TrafficState, has_helm_run: bool) -> Resume
     }
 }
 
-fn helm_step(unfinished: Unfinished<'_>, choice: &Choice) -> Result<ResumedStep, Failure> {
+fn helm_step(unfinished: Unfinished<'_>, journal: &JournalState, choice: &Choice) -> Result<ResumedStep, Failure> {
     let run = unfinished.run;
     let current = &choice.current;
     let (number, status) = (current.revision, current.status);
     let is_its_remnant = number.0 == made_by(run)
         && current.manifest_sha256 == choice.target.manifest_sha256
         && (status == ReleaseStatus::Failed || status.is_pending());
-    let (decision, why) = if choice.continued.is_some() {
+    let reach = journal.reach(StateName::RolledBack);
+    let (decision, why) = if choice.continued.is_some() && journal.is_whole && reach == Reach::NotBegun {
+        (
+            Decision::Done,
+            format!(
+                "revision {number} is the rollback that run wanted and is {status}; it was not that run that made it"
+            ),
+        )
+    } else if choice.continued.is_some() {
         (
             Decision::Done,
             format!("revision {number} is that run's rollback and is {status}"),
         )
     } else if number.0 == run.from {
-        (Decision::Redo, format!("Helm made no revision after {number}"))
+        let more = match reach {
+            Reach::Reached => ", although that run saw one: it was removed",
+            Reach::Begun => ", although that run was about to let it",
+            Reach::NotBegun => "",
+        };
+        (Decision::Redo, format!("Helm made no revision after {number}{more}"))
     } else if is_step_back_of(run, current, choice.returned_to) {
         (
             Decision::Redo,

@@ -8,7 +8,7 @@ use crate::check::{CheckSpec, Phase};
 use crate::context::RunContext;
 use crate::failure::{Failure, FailureKind};
 use crate::gitops;
-use crate::journal::Memory;
+use crate::journal::{JournalState, Memory, RunSummary, fold};
 use crate::plan::{Plan, StepBack, digest};
 use crate::ports::World;
 use crate::release::{ApplyMethod, ReleaseRecord, Revision};
@@ -56,7 +56,10 @@ pub async fn plan(world: &World<'_>, request: &Request) -> Result<Plan, Failure>
     let (found, checks, helm) = (found?, checks?, helm?);
     let (current, target) = (&choice.current, &choice.target);
     let resumes = match resume::unfinished(&memory) {
-        Some(cut) if request.resumes => Some(decide::resumption(cut, &found, &choice)?),
+        Some(cut) if request.resumes => {
+            let journal = journal_of(world, cut.run, &mut preflight).await;
+            Some(decide::resumption(cut, &journal, &found, &choice)?)
+        }
         _ => None,
     };
     let resumes_sparing = request.resumes && resume::unfinished(&memory).is_some_and(|cut| cut.run.spares);
@@ -177,6 +180,28 @@ async fn step_back(world: &World<'_>, choice: &Choice) -> Result<Option<StepBack
         to: applied.revision,
         fields,
     }))
+}
+
+/// What the run's journal comes to. Its file on this machine and the cluster's copy are held against each other; a file that
+/// is damaged is said, and counts as far as it can be trusted.
+async fn journal_of(world: &World<'_>, run: &RunSummary, preflight: &mut Preflight) -> JournalState {
+    let mirrored = JournalState::mirrored(run);
+    let (state, trouble) = match world.journal.records(&run.run_id).await {
+        Ok(journal) => {
+            let state = fold(&journal).or_newer(mirrored);
+            let trouble = state.gap.map(|gap| gap.to_string());
+            (state, trouble)
+        }
+        Err(failure) => (mirrored, Some(failure.to_string())),
+    };
+    preflight.findings.extend(trouble.map(|trouble| {
+        let line = format!(
+            "the journal of run {} cannot be trusted to its end: {trouble}; what the cluster shows decides",
+            run.run_id
+        );
+        warning("journal", line)
+    }));
+    state
 }
 
 /// Where to go, and what was accepted. A run that is not finished comes first: it is resumed, or nothing starts.

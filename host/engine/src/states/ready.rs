@@ -92,31 +92,49 @@ pub(crate) async fn serving(
     Ok(ready)
 }
 
+/// Why a revision is not known to be the newest.
+#[derive(Debug)]
+pub(crate) enum NotNewest {
+    /// Another helm wrote the release since.
+    Overtaken(Failure),
+    /// The history could not be read.
+    Unread(Failure),
+}
+
+impl From<NotNewest> for StepError {
+    fn from(why: NotNewest) -> Self {
+        let (NotNewest::Overtaken(failure) | NotNewest::Unread(failure)) = why;
+        Self::Failed(failure)
+    }
+}
+
 /// No other helm wrote the release since: else what was seen may be its work, and what it wrote was not looked at. Helm
 /// has no lock of its own.
-pub(crate) async fn assert_newest(run: &RunContext<'_>, record: &ReleaseRecord) -> Result<String, Failure> {
+pub(crate) async fn assert_newest(run: &RunContext<'_>, record: &ReleaseRecord) -> Result<String, NotNewest> {
     let release = &record.release;
-    let history = run.world.releases.history().await?;
+    let history = run.world.releases.history().await.map_err(NotNewest::Unread)?;
     let newest = history.iter().max_by_key(|summary| summary.revision);
     match newest.filter(|newest| newest.revision != record.revision) {
         None => Ok(format!("revision {} is still the newest", record.revision)),
-        Some(other) => Err(Failure::new(
-            FailureKind::Conflict,
-            format!(
-                "revision {} ({}) was made while this run was under way",
-                other.revision, other.status
-            ),
-        )
-        .because(format!(
-            "this run was to prove revision {}, and another Helm operation wrote the release since",
-            record.revision
-        ))
-        .next(release.command("history", ""))
-        .next(format!(
-            "when that operation is over, check what it left: {}",
-            release.command("validate", "")
-        ))
-        .next(format!("or roll back again: {}", release.command("", "")))),
+        Some(other) => Err(NotNewest::Overtaken(
+            Failure::new(
+                FailureKind::Conflict,
+                format!(
+                    "revision {} ({}) was made while this run was under way",
+                    other.revision, other.status
+                ),
+            )
+            .because(format!(
+                "this run was to prove revision {}, and another Helm operation wrote the release since",
+                record.revision
+            ))
+            .next(release.command("history", ""))
+            .next(format!(
+                "when that operation is over, check what it left: {}",
+                release.command("validate", "")
+            ))
+            .next(format!("or roll back again: {}", release.command("", ""))),
+        )),
     }
 }
 
@@ -130,9 +148,7 @@ pub(crate) async fn attribute_to_concurrent_helm(
         return error;
     };
     match assert_newest(run, record).await {
-        Err(other) if other.kind == FailureKind::Conflict && other != *failure => {
-            StepError::Failed(other.because(failure.to_string()))
-        }
+        Err(NotNewest::Overtaken(other)) if other != *failure => StepError::Failed(other.because(failure.to_string())),
         _ => error,
     }
 }

@@ -8,7 +8,7 @@ use crate::failure::{Failure, FailureKind};
 use crate::journal::Rejected;
 use crate::plan::Plan;
 use crate::progress::Progress;
-use crate::release::{Hook, ReleaseRecord, ReleaseStatus, Revision, RollbackOrder, RolledBack};
+use crate::release::{Hook, ReleaseRecord, ReleaseStatus, Revision, RollbackOrder, RollbackOutcome, RolledBack};
 use crate::report::StateName;
 use crate::states::fenced::Fenced;
 use crate::states::locked::{Baseline, assert_held};
@@ -90,8 +90,15 @@ async fn helm(
         is_proved: true,
     };
     let record = match run.world.releases.rollback(order).await {
-        Ok(done) => judged(run, done, made, wanted)?,
-        Err(failure) => found_after_all(run, failure, made, wanted).await?,
+        RollbackOutcome::Recorded(done) => judged(run, *done, made, wanted)?,
+        RollbackOutcome::NotRecorded(failure) => return Err(not_recorded(run, failure).into()),
+        RollbackOutcome::Overtaken(failure) => {
+            // Whose pods run now is the other operation's to say.
+            let validate = run.request.release.command("validate", "");
+            let hint = format!("when that operation is over, check what it left: {validate}");
+            return Err(failure.next(hint).into());
+        }
+        RollbackOutcome::Unknown(failure) => found_after_all(run, failure, made, wanted).await?,
     };
     run.write(|report| report.new_revision = Some(record.revision));
     let evidence = read_back(&record, made, wanted)?;
@@ -182,23 +189,19 @@ fn judged(
     }
 }
 
-/// Helm failed, so there is no new record, unless nobody could look: then look again.
+fn not_recorded(run: &RunContext<'_>, failure: Failure) -> Failure {
+    failure
+        .because("Helm made no new revision, so the pods are still those of the bad one")
+        .next(run.request.release.command("", ""))
+}
+
+/// Looks whether there is a new record after all.
 async fn found_after_all(
     run: &mut RunContext<'_>,
     failure: Failure,
     made: Revision,
     wanted: &ReleaseRecord,
 ) -> Result<ReleaseRecord, Failure> {
-    if failure.kind == FailureKind::Conflict {
-        // Somebody else's revision: whose pods run now is theirs to say.
-        let validate = run.request.release.command("validate", "");
-        return Err(failure.next(format!("when that operation is over, check what it left: {validate}")));
-    }
-    if !matches!(failure.kind, FailureKind::Internal | FailureKind::Unreachable) {
-        return Err(failure
-            .because("Helm made no new revision, so the pods are still those of the bad one")
-            .next(run.request.release.command("", "")));
-    }
     let found = async {
         let history = run.world.releases.history().await?;
         match history.iter().map(|summary| summary.revision).max() {
@@ -215,9 +218,7 @@ async fn found_after_all(
             ));
             Ok(record)
         }
-        Ok(None) => Err(failure
-            .because("Helm made no new revision, so the pods are still those of the bad one")
-            .next(run.request.release.command("", ""))),
+        Ok(None) => Err(not_recorded(run, failure)),
         Err(unread) => Err(failure
             .because(format!("whether Helm made revision {made} is unknown: {unread}"))
             .next(run.request.release.command("history", ""))

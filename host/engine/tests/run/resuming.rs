@@ -98,3 +98,81 @@ fn a_revision_that_failed_with_another_manifest_is_not_that_runs_work() {
         "{failure}"
     );
 }
+
+#[test]
+fn the_journal_tells_what_the_cluster_cannot() {
+    // Helm's process may have been started: nothing in the cluster shows it.
+    let steps_of = |call, death| steps(&cut_off(call, death));
+    let why = steps_of("rollback", Fault::DiesBefore)[1].why.clone();
+    assert_eq!(
+        why,
+        "Helm made no revision after 2, although that run was about to let it"
+    );
+    let whys: Vec<_> = steps_of("stop", Fault::DiesBefore)[2..]
+        .iter()
+        .map(|step| step.why.clone())
+        .collect();
+    assert_eq!(whys, ["that run did not come so far"; 3]);
+    let ready = steps_of("checks", Fault::DiesBefore)[2].clone();
+    assert_eq!(
+        (ready.decision, ready.why.as_str()),
+        (Decision::Redo, "pods may have changed since")
+    );
+}
+
+#[test]
+fn a_model_that_somebody_let_in_after_the_fence_is_taken_out_first() {
+    let sim = cut_off("rollback", Fault::DiesBefore);
+    sim.world().traffic = Some(TrafficStatus::Enabled);
+    sim.world().is_half_out = false;
+    let first = steps(&sim).remove(0);
+    assert_eq!(first.decision, Decision::Compensate, "{}", first.why);
+    assert!(first.why.contains("saw the model out of traffic"), "{}", first.why);
+}
+
+#[test]
+fn a_rollback_that_the_run_never_began_is_not_called_its_own() {
+    let sim = cut_off("stop", Fault::DiesBefore);
+    let mut other = record(3, ReleaseStatus::Deployed, "good");
+    other.rolled_back_to = Some(vllm_rollback_engine::release::Revision(1));
+    sim.world().records.push(other);
+    let helm = steps(&sim).remove(1);
+    assert_eq!(helm.decision, Decision::Done);
+    assert!(helm.why.ends_with("it was not that run that made it"), "{}", helm.why);
+    // On another machine there is no journal that could deny it.
+    sim.world().journal.clear();
+    let helm = steps(&sim).remove(1);
+    assert!(helm.why.contains("is that run's rollback"), "{}", helm.why);
+}
+
+#[test]
+fn a_journal_with_a_damaged_or_missing_line_is_said_and_the_cluster_decides() {
+    type Damage = fn(&Sim);
+    let gaps: [(&str, Damage); 2] = [
+        ("line 3 was changed or is damaged", |sim| {
+            sim.world().journal.truncate(2);
+            sim.world().damaged_line = Some(3);
+        }),
+        ("record 2 is missing", |sim| {
+            sim.world().journal.remove(1);
+        }),
+    ];
+    for (said, damage) in gaps {
+        let sim = cut_off("rollback", Fault::DiesAfter);
+        damage(&sim);
+        let client = Client::new(&sim, "run-2");
+        let request = Request {
+            resumes: true,
+            ..client.request.clone()
+        };
+        let plan = finish(&client, plan(&client.world(), &request)).unwrap().unwrap();
+        let finding = plan.preflight.findings.iter().find(|f| f.subject == "journal");
+        let message = finding.map(|finding| finding.message.as_str()).unwrap_or_default();
+        assert!(message.contains(said), "{message}");
+        let helm = &plan.resumes.unwrap().steps[1];
+        assert_eq!(
+            (helm.decision, helm.why.as_str()),
+            (Decision::Done, "revision 3 is that run's rollback and is deployed")
+        );
+    }
+}

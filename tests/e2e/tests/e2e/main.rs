@@ -19,6 +19,7 @@ mod lock;
 mod owners;
 mod permissions;
 mod postgres;
+mod replaying;
 mod roles;
 mod scenarios;
 mod secrets;

@@ -8,7 +8,7 @@ use vllm_rollback_engine::failure::{Failure, FailureKind};
 use vllm_rollback_engine::plan::ObjectDiff;
 use vllm_rollback_engine::ports::{NotReady, Releases, Workloads};
 use vllm_rollback_engine::release::{
-    HelmInfo, ReleaseRecord, ReleaseStatus, Revision, RevisionSummary, RollbackOrder, RolledBack,
+    HelmInfo, ReleaseRecord, ReleaseStatus, Revision, RevisionSummary, RollbackOrder, RollbackOutcome, RolledBack,
 };
 use vllm_rollback_engine::report::StateName;
 use vllm_rollback_engine::workload::{
@@ -79,15 +79,22 @@ impl Releases for Client {
             .collect())
     }
 
-    async fn rollback(&self, order: &RollbackOrder) -> Result<RolledBack, Failure> {
+    async fn rollback(&self, order: &RollbackOrder) -> RollbackOutcome {
         let run_id = self.request.run_id.clone();
-        self.call("rollback", |world| {
+        let called = self.call("rollback", |world| {
             world.changes(&run_id, "helm rollback");
             world.is_written_down(&run_id, StateName::RolledBack);
             world.orders.push(order.clone());
             helm_rollback(world, order)
-        })
-        .await
+        });
+        match called.await {
+            Ok(done) => RollbackOutcome::Recorded(Box::new(done)),
+            Err(failure) => match failure.kind {
+                FailureKind::Conflict => RollbackOutcome::Overtaken(failure),
+                FailureKind::Internal | FailureKind::Unreachable => RollbackOutcome::Unknown(failure),
+                _ => RollbackOutcome::NotRecorded(failure),
+            },
+        }
     }
 }
 

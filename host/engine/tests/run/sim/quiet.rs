@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use vllm_rollback_engine::failure::{Failure, FailureKind};
-use vllm_rollback_engine::journal::{Entry, Memory};
+use vllm_rollback_engine::journal::{Entry, Journalled, Memory};
 use vllm_rollback_engine::ports::{Claim, Journal, Lock};
 use vllm_rollback_engine::workload::EvidenceItem;
 
@@ -86,6 +86,17 @@ impl Journal for Client {
         self.call("append", |world| {
             world.journal.push(entry.clone());
             Ok(())
+        })
+        .await
+    }
+
+    async fn records(&self, run_id: &str) -> Result<Journalled, Failure> {
+        self.call("records", |world| {
+            let entries = world.journal.iter().filter(|entry| entry.run_id == run_id);
+            Ok(Journalled {
+                entries: entries.cloned().collect(),
+                damaged: world.damaged_line,
+            })
         })
         .await
     }

@@ -93,6 +93,8 @@ pub(crate) struct World {
     pub(crate) dead: BTreeSet<String>,
     pub(crate) memory: Memory,
     pub(crate) journal: Vec<Entry>,
+    /// The line of the journal's file that somebody changed.
+    pub(crate) damaged_line: Option<usize>,
     pub(crate) kept: Vec<String>,
     pub(crate) milliseconds: u64,
     pub(crate) helm_ends: VecDeque<HelmEnd>,

@@ -1,0 +1,450 @@
+//! The world of a journal: each port answers what the run must have been told, and the journal that the states write now is
+//! held against the one that is replayed.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use serde_json::Value;
+
+use crate::check::{CheckContext, CheckSpec, Outcome, Phase, Verdict};
+use crate::event::{Event, Observer};
+use crate::failure::Failure;
+use crate::journal::{Entry, Held, Memory, RunSummary};
+use crate::plan::ObjectDiff;
+use crate::ports::{Checks, Claim, Clock, Interrupt, Journal, Lock, NotReady, Registry, Releases, Workloads};
+use crate::release::{
+    ApplyMethod, HelmInfo, ReleaseRecord, ReleaseRef, ReleaseStatus, Revision, RevisionSummary, RollbackOrder,
+    RollbackOutcome, RolledBack,
+};
+use crate::replay::script::{Ending, Script};
+use crate::report::StateName;
+use crate::traffic::{TrafficState, TrafficStatus};
+use crate::workload::{Drained, Drift, EvidenceItem, GitOpsOwner, Preflight, Ready, ServingPod, Standing};
+
+/// The world, and what was written in it so far.
+pub(super) struct RecordedWorld {
+    pub(super) script: Script,
+    state: Mutex<Now>,
+}
+
+#[derive(Debug, Default)]
+struct Now {
+    traffic: Option<TrafficStatus>,
+    made: usize,
+    is_interrupted: bool,
+    written: Vec<Entry>,
+}
+
+impl RecordedWorld {
+    pub(super) fn new(script: Script) -> Self {
+        Self {
+            script,
+            state: Mutex::default(),
+        }
+    }
+
+    /// Records that were written, the last one being the first that the journal has not.
+    pub(super) fn written(&self) -> Vec<Entry> {
+        self.now().written.clone()
+    }
+
+    fn now(&self) -> MutexGuard<'_, Now> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Answers as the step towards this state ended.
+    async fn answer<T>(&self, state: StateName, done: T) -> Result<T, Failure> {
+        match self.script.ending(state) {
+            Ending::Done => Ok(done),
+            Ending::Failed(failure) => Err(failure),
+            Ending::Interrupted => {
+                self.now().is_interrupted = true;
+                std::future::pending().await
+            }
+        }
+    }
+
+    fn found(&self) -> TrafficState {
+        let status = self.now().traffic.clone();
+        TrafficState {
+            status: status.unwrap_or_else(|| self.script.prior.status.clone()),
+            ..self.script.prior.clone()
+        }
+    }
+
+    fn record_of(&self, revision: Revision) -> ReleaseRecord {
+        let (target, target_sha) = self.script.target();
+        let made = |at: usize| Revision(self.script.current.0 + 1 + u32::try_from(at).unwrap_or(0));
+        let ordered = self.script.orders.iter().enumerate();
+        let of_order = ordered
+            .clone()
+            .find(|(at, (order, _))| made(*at) == revision || order.to == revision);
+        let completed = self.script.completed.is_some() && revision == self.script.current;
+        let sha = match of_order {
+            Some((_, (_, sha))) => sha.clone(),
+            None if completed || (revision == target && !target_sha.is_empty()) => target_sha,
+            None => format!("of revision {revision}"),
+        };
+        ReleaseRecord {
+            release: release(),
+            revision,
+            status: ReleaseStatus::Deployed,
+            description: String::new(),
+            rolled_back_to: completed.then_some(target),
+            last_deployed: None,
+            chart: String::new(),
+            chart_version: String::new(),
+            app_version: None,
+            apply_method: ApplyMethod::ClientSide,
+            manifest: String::new(),
+            manifest_sha256: sha,
+            hooks: Vec::new(),
+        }
+    }
+
+    fn pods() -> Vec<ServingPod> {
+        vec![ServingPod {
+            name: "recorded".to_owned(),
+            uid: "recorded".to_owned(),
+            revision_hash: String::new(),
+            ready: true,
+            restarts: 0,
+            port: 0,
+            images: Vec::new(),
+            ip: None,
+        }]
+    }
+
+    /// What the run found at the ports that only a plan asks.
+    pub(super) fn preflight(&self) -> Preflight {
+        Preflight {
+            findings: Vec::new(),
+            startup_budget_seconds: 0,
+            model: None,
+            services: Vec::new(),
+            gitops: self.script.suspended.clone(),
+            standing: None,
+        }
+    }
+}
+
+/// A journal does not say whose it is.
+pub(super) fn release() -> ReleaseRef {
+    ReleaseRef {
+        namespace: "recorded".to_owned(),
+        name: "recorded".to_owned(),
+    }
+}
+
+pub(super) fn helm() -> HelmInfo {
+    HelmInfo {
+        path: String::new(),
+        version: String::new(),
+        major: 4,
+        has_description: true,
+        has_server_side: true,
+    }
+}
+
+pub(super) fn specs() -> Vec<CheckSpec> {
+    let spec = |phase| CheckSpec {
+        name: "recorded".to_owned(),
+        version: String::new(),
+        digest: String::new(),
+        phase,
+        required: true,
+        grants: Vec::new(),
+        skipped: None,
+    };
+    vec![spec(Phase::Direct), spec(Phase::Routed)]
+}
+
+#[async_trait]
+impl Releases for RecordedWorld {
+    async fn history(&self) -> Result<Vec<RevisionSummary>, Failure> {
+        let made = u32::try_from(self.now().made).unwrap_or(0);
+        let newest = self.script.current.0 + made;
+        Ok((1..=newest)
+            .map(|number| RevisionSummary {
+                revision: Revision(number),
+                status: ReleaseStatus::Deployed,
+                record: String::new(),
+            })
+            .collect())
+    }
+
+    async fn record(&self, revision: Revision) -> Result<ReleaseRecord, Failure> {
+        self.answer(StateName::Locked, self.record_of(revision)).await
+    }
+
+    async fn helm(&self) -> Result<HelmInfo, Failure> {
+        Ok(helm())
+    }
+
+    fn diff(&self, _: &ReleaseRecord, _: &ReleaseRecord, _: &[Value]) -> Result<Vec<ObjectDiff>, Failure> {
+        Ok(Vec::new())
+    }
+
+    fn stranded(
+        &self,
+        _: &ReleaseRecord,
+        _: &ReleaseRecord,
+        _: &ReleaseRecord,
+        _: &[Value],
+    ) -> Result<Vec<String>, Failure> {
+        Ok(Vec::new())
+    }
+
+    async fn rollback(&self, order: &RollbackOrder) -> RollbackOutcome {
+        let is_last = self.now().made + 1 >= self.script.orders.len();
+        if is_last {
+            match self.script.ending(StateName::RolledBack) {
+                Ending::Done | Ending::Interrupted => {}
+                Ending::Failed(failure) => return RollbackOutcome::NotRecorded(failure),
+            }
+        }
+        self.now().made += 1;
+        RollbackOutcome::Recorded(Box::new(RolledBack {
+            record: self.record_of(Revision(order.from.0 + 1)),
+            exit_code: Some(0),
+            stderr_tail: Vec::new(),
+        }))
+    }
+}
+
+#[async_trait]
+impl Workloads for RecordedWorld {
+    async fn preflight(&self, _: &ReleaseRecord, _: &ReleaseRecord) -> Result<Preflight, Failure> {
+        Ok(self.preflight())
+    }
+
+    async fn suspend(&self, _: &GitOpsOwner, _: &str) -> Result<Vec<String>, Failure> {
+        Ok(Vec::new())
+    }
+
+    async fn live_objects(&self, _: &ReleaseRecord) -> Result<Vec<Value>, Failure> {
+        Ok(Vec::new())
+    }
+
+    async fn standing(&self, _: &ReleaseRecord) -> Result<Standing, Failure> {
+        Ok(Standing::default())
+    }
+
+    async fn drain(
+        &self,
+        _: &ReleaseRecord,
+        _: &[ServingPod],
+        _: Duration,
+        _: &dyn Observer,
+    ) -> Result<Drained, Failure> {
+        Ok(Drained {
+            in_flight: Some(0),
+            deadline_passed: false,
+            evidence: Vec::new(),
+        })
+    }
+
+    async fn evidence(&self, _: &ReleaseRecord) -> Vec<EvidenceItem> {
+        Vec::new()
+    }
+
+    async fn watch_ready(&self, _: &ReleaseRecord, _: Duration, _: &dyn Observer) -> Result<Ready, NotReady> {
+        let ready = Ready {
+            pods: Self::pods(),
+            evidence: Vec::new(),
+        };
+        self.answer(StateName::Ready, ready).await.map_err(NotReady::Failed)
+    }
+
+    async fn drift(&self, _: &ReleaseRecord) -> Result<Vec<Drift>, Failure> {
+        Ok(Vec::new())
+    }
+
+    async fn serving_pods(&self, _: &ReleaseRecord) -> Result<Vec<ServingPod>, Failure> {
+        self.answer(StateName::Validated, Self::pods()).await
+    }
+}
+
+#[async_trait]
+impl Registry for RecordedWorld {
+    fn driver(&self) -> &str {
+        &self.script.prior.driver
+    }
+
+    fn needs_client_side_rollback(&self) -> bool {
+        false
+    }
+
+    async fn read(&self) -> Result<TrafficState, Failure> {
+        Ok(self.found())
+    }
+
+    async fn stop(&self, _: &TrafficState) -> Result<(), Failure> {
+        if self.script.prior.status == TrafficStatus::Enabled {
+            self.now().traffic = Some(TrafficStatus::Disabled);
+        }
+        Ok(())
+    }
+
+    async fn confirm_stopped(&self, _: Duration) -> Result<Vec<String>, Failure> {
+        self.answer(StateName::Fenced, Vec::new()).await
+    }
+
+    async fn resume_to(&self, prior: &TrafficState) -> Result<(), Failure> {
+        self.now().traffic = Some(prior.status.clone());
+        Ok(())
+    }
+
+    async fn confirm_resumed(&self, _: &TrafficState, _: Duration) -> Result<Vec<String>, Failure> {
+        self.answer(StateName::Unfenced, Vec::new()).await
+    }
+}
+
+#[async_trait]
+impl Checks for RecordedWorld {
+    async fn specs(&self) -> Result<Vec<CheckSpec>, Failure> {
+        Ok(specs())
+    }
+
+    async fn run(&self, phase: Phase, _: &CheckContext, _: &dyn Observer) -> Vec<Verdict> {
+        let state = match phase {
+            Phase::Direct => StateName::Validated,
+            _ => StateName::Confirmed,
+        };
+        // A check that did not pass ends with 10; what else went wrong then is told by the ports behind.
+        let is_failed_check = self.script.exit_code() == Some(10);
+        let (outcome, summary) = match self.script.ending(state) {
+            Ending::Failed(failure) if is_failed_check => (Outcome::Fail, failure.what),
+            Ending::Interrupted => {
+                self.now().is_interrupted = true;
+                std::future::pending().await
+            }
+            _ => (Outcome::Pass, String::new()),
+        };
+        vec![Verdict {
+            check: "recorded".to_owned(),
+            phase,
+            required: true,
+            pod: None,
+            outcome,
+            summary,
+            measurements: Vec::new(),
+            evidence: Vec::new(),
+            log: Vec::new(),
+            seconds: 0.0,
+        }]
+    }
+}
+
+#[async_trait]
+impl Lock for RecordedWorld {
+    async fn acquire(&self, _: &Claim) -> Result<Vec<String>, Failure> {
+        Ok(Vec::new())
+    }
+
+    async fn assert_held(&self) -> Result<(), Failure> {
+        Ok(())
+    }
+
+    async fn release(&self) -> Result<(), Failure> {
+        Ok(())
+    }
+
+    async fn assert_free(&self) -> Result<(), Failure> {
+        Ok(())
+    }
+
+    async fn assert_dead(&self) -> Result<(), Failure> {
+        Ok(())
+    }
+
+    async fn break_open(&self) -> Result<Vec<String>, Failure> {
+        Ok(Vec::new())
+    }
+}
+
+#[async_trait]
+impl Journal for RecordedWorld {
+    async fn memory(&self) -> Result<Memory, Failure> {
+        let Some((to, _)) = &self.script.completed else {
+            return Ok(Memory::default());
+        };
+        let run_id = "an earlier run".to_owned();
+        Ok(Memory {
+            held: Some(Held {
+                run_id: run_id.clone(),
+                since: String::new(),
+                reason: String::new(),
+                prior: self.script.prior.clone(),
+            }),
+            runs: vec![RunSummary {
+                run_id,
+                started: String::new(),
+                from: self.script.current.0.saturating_sub(1),
+                to: to.0,
+                step_back: None,
+                spares: false,
+                state: StateName::RolledBack,
+                exit_code: None,
+                summary: String::new(),
+                by: String::new(),
+            }],
+            rejected: Vec::new(),
+        })
+    }
+
+    /// Takes the record where the journal has the same one. Where it has another or none, the run goes no further.
+    async fn append(&self, entry: &Entry) -> Result<(), Failure> {
+        let goes_on = {
+            let mut now = self.now();
+            now.written.push(entry.clone());
+            let expected = self.script.entries.get(now.written.len() - 1);
+            expected.is_some_and(|expected| expected.is_same_decision(entry))
+        };
+        match goes_on {
+            true => Ok(()),
+            false => std::future::pending().await,
+        }
+    }
+
+    async fn remember(&self, _: &Memory) -> Result<(), Failure> {
+        Ok(())
+    }
+
+    async fn keep(&self, _: &str, _: &[EvidenceItem]) -> Result<Vec<String>, Failure> {
+        Ok(Vec::new())
+    }
+}
+
+impl Clock for RecordedWorld {
+    fn monotonic(&self) -> Duration {
+        Duration::ZERO
+    }
+
+    fn wall(&self) -> String {
+        let now = self.now();
+        let entry = self.script.entries.get(now.written.len());
+        entry.map(|entry| entry.at.clone()).unwrap_or_default()
+    }
+}
+
+#[async_trait]
+impl Interrupt for RecordedWorld {
+    async fn asked(&self) {
+        std::future::poll_fn(|_| match self.now().is_interrupted {
+            true => std::task::Poll::Ready(()),
+            false => std::task::Poll::Pending,
+        })
+        .await;
+    }
+
+    fn is_asked(&self) -> bool {
+        let now = self.now();
+        now.is_interrupted || self.script.only_the_end_is_left(now.written.len())
+    }
+}
+
+impl Observer for RecordedWorld {
+    fn event(&self, _: Event) {}
+}

@@ -1,0 +1,141 @@
+//! A journal that is run again goes the way of its run.
+
+use vllm_rollback_engine::failure::FailureKind;
+use vllm_rollback_engine::journal::{Edge, Journalled};
+use vllm_rollback_engine::replay::{Replay, ReplayEnd, replay};
+use vllm_rollback_engine::report::StateName;
+use vllm_rollback_engine::traffic::TrafficStatus;
+
+use crate::sim::build::{crashed, crashed_with};
+use crate::sim::{Client, Fault, Health, HelmEnd, Sim, Trouble};
+use crate::unfinished::cut_off;
+
+fn journal(sim: &Sim, run_id: &str) -> Journalled {
+    let world = sim.world();
+    let entries = world.journal.iter().filter(|entry| entry.run_id == run_id);
+    Journalled {
+        entries: entries.cloned().collect(),
+        damaged: None,
+    }
+}
+
+fn again(journal: &Journalled) -> Replay {
+    replay(journal).unwrap()
+}
+
+#[track_caller]
+fn ends_as_it_did(sim: &Sim, run_id: &str, state: StateName, exit_code: i32) {
+    let journal = journal(sim, run_id);
+    let replay = again(&journal);
+    assert_eq!(replay.end, ReplayEnd::Ended { state, exit_code });
+    assert_eq!(replay.records, journal.entries);
+}
+
+#[test]
+fn a_run_that_ended_ends_in_the_same_way() {
+    let sim = crashed();
+    Client::new(&sim, "run-1").report();
+    ends_as_it_did(&sim, "run-1", StateName::Done, 0);
+}
+
+#[test]
+fn a_model_that_had_no_traffic_has_none_in_the_replay() {
+    let sim = crashed();
+    sim.world().traffic = Some(TrafficStatus::Disabled);
+    Client::new(&sim, "run-1").report();
+    ends_as_it_did(&sim, "run-1", StateName::Done, 0);
+}
+
+#[test]
+fn a_run_that_failed_fails_at_the_same_step() {
+    let sim = crashed_with(Health::CRASHING);
+    Client::new(&sim, "run-1").report();
+    ends_as_it_did(&sim, "run-1", StateName::Held, 11);
+    let sim = crashed();
+    sim.world()
+        .helm_ends
+        .push_back(HelmEnd::NoRecord(FailureKind::External));
+    Client::new(&sim, "run-1").report();
+    ends_as_it_did(&sim, "run-1", StateName::Held, 11);
+}
+
+#[test]
+fn a_check_that_did_not_pass_does_not_pass_again() {
+    let failing = Health {
+        direct: vllm_rollback_engine::check::Outcome::Fail,
+        ..Health::GOOD
+    };
+    let sim = crashed_with(failing);
+    Client::new(&sim, "run-1").report();
+    ends_as_it_did(&sim, "run-1", StateName::Held, 10);
+}
+
+#[test]
+fn a_run_that_went_on_with_an_earlier_rollback_does_so_again() {
+    let sim = cut_off("rollback", Fault::DiesAfter);
+    Client::new(&sim, "run-2").resume().unwrap().unwrap();
+    ends_as_it_did(&sim, "run-2", StateName::Done, 0);
+}
+
+#[test]
+fn wherever_a_run_was_cut_off_its_replay_ends_there_and_names_what_was_open() {
+    let count = Client::new(&crashed(), "run-1");
+    count.report();
+    for at in 0..count.calls_made() {
+        let sim = crashed();
+        let dead = Client::new(&sim, "run-1").with(Trouble::Call(at), Fault::DiesBefore);
+        assert!(dead.run().is_none());
+        let journal = journal(&sim, "run-1");
+        let Some(last) = journal.entries.last() else { continue };
+        let replay = again(&journal);
+        assert_eq!(replay.records, journal.entries, "cut off at call {at}");
+        match (&replay.end, &last.edge) {
+            (ReplayEnd::Ended { exit_code: 0, .. }, Edge::Finished { .. }) => {}
+            (ReplayEnd::CutOff { open, next: Some(_) }, Edge::Intent { key, .. }) => {
+                assert_eq!(open.as_slice(), std::slice::from_ref(key));
+            }
+            (ReplayEnd::CutOff { open, next: Some(_) }, _) => assert!(open.is_empty(), "{open:?}"),
+            other => panic!("cut off at call {at}: {other:?}"),
+        }
+    }
+}
+
+#[test]
+fn a_decision_that_this_version_would_not_take_is_shown_beside_its_own() {
+    let sim = crashed();
+    Client::new(&sim, "run-1").report();
+    let mut journal = journal(&sim, "run-1");
+    let at = journal
+        .entries
+        .iter()
+        .position(|entry| entry.state == StateName::Ready)
+        .unwrap();
+    let Edge::Intent { key, .. } = &mut journal.entries[at].edge else {
+        panic!("an intent")
+    };
+    *key = "watch something else".into();
+    let replay = again(&journal);
+    assert_eq!(replay.records.len(), at);
+    let ReplayEnd::Parted {
+        journal: theirs,
+        this_version,
+    } = replay.end
+    else {
+        panic!("{:?}", replay.end)
+    };
+    assert_eq!(theirs, journal.entries[at]);
+    let ours = this_version.unwrap().edge;
+    assert!(
+        matches!(&ours, Edge::Intent { key, .. } if key == "watch 3"),
+        "{ours:?}"
+    );
+}
+
+#[test]
+fn the_journal_of_another_verb_and_an_empty_one_are_refused() {
+    let sim = cut_off("stop", Fault::DiesAfter);
+    Client::new(&sim, "run-2").abort().unwrap();
+    for journal in [journal(&sim, "run-2"), Journalled::default()] {
+        assert_eq!(replay(&journal).unwrap_err().kind, FailureKind::Refused);
+    }
+}
