@@ -12,12 +12,12 @@ const NOT_YET_CLEAN: &[&str] = &["host/cluster"];
 const WEAK_DOCS: &[(&str, usize)] = &[
     ("host/cli", 100),
     ("host/cluster", 8),
-    ("host/engine", 200),
+    ("host/engine", 215),
     ("host/helm", 5),
     ("host/objects", 40),
-    ("host/plugins", 60),
+    ("host/plugins", 10),
     ("host/registry", 90),
-    ("host/report", 45),
+    ("host/report", 40),
     ("plugins/sdk", 19),
 ];
 
