@@ -18,13 +18,13 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// Readings of 0 in a row: a request that just arrived is in no gauge until the engine's next step.
 const ZEROS: u32 = 2;
 
-/// What one pod said.
+/// Answer of one pod.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Reading {
     InFlight(u64),
-    /// It answers, but not with vLLM's gauges.
+    /// Answers, but not with vLLM's gauges.
     Silent(String),
-    /// It does not answer, so it serves nobody.
+    /// Does not answer, so it serves nobody.
     Gone(String),
 }
 

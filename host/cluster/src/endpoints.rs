@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use vllm_rollback_engine::CurrentRecord;
 use vllm_rollback_engine::failure::Failure;
 use vllm_rollback_engine::ports::drivers::{PodLabels, ReleaseEndpoints, ServiceSelectors, Wanted};
 use vllm_rollback_engine::workload::ServingPod;
+use vllm_rollback_engine::{CurrentRecord, WriteError};
 use vllm_rollback_objects::pod::PodEndpoint;
 use vllm_rollback_objects::service::{Gate, Service};
 
@@ -64,11 +64,11 @@ impl ServiceSelectors for ReleaseServices {
         self.cluster.read_gate(service).await
     }
 
-    async fn close(&self, service: &str, value: &str) -> Result<(), Failure> {
+    async fn close(&self, service: &str, value: &str) -> Result<(), WriteError> {
         self.cluster.close_gate(service, value).await
     }
 
-    async fn open(&self, service: &str) -> Result<(), Failure> {
+    async fn open(&self, service: &str) -> Result<(), WriteError> {
         self.cluster.open_gate(service).await
     }
 

@@ -18,13 +18,13 @@ pub(crate) fn object(event: &Value) -> String {
     )
 }
 
-/// How often it was seen; newer reporters count in `series`.
+/// Number of times it was seen; newer reporters count in `series`.
 pub(crate) fn count(event: &Value) -> u32 {
     let count = event["series"]["count"].as_u64().or_else(|| event["count"].as_u64());
     count.and_then(|n| u32::try_from(n).ok()).unwrap_or(1).max(1)
 }
 
-/// When it was last seen, as text that sorts by time.
+/// Time when it was last seen, as text that sorts by time.
 pub(crate) fn last_seen(event: &Value) -> &str {
     [
         &event["series"]["lastObservedTime"],

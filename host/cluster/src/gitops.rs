@@ -14,10 +14,10 @@ use crate::wire::{ApiError, Patch, Resource};
 const SUSPENDED_BY: &str = "rollback.vllm/suspended-by";
 /// A merge patch that brings back what the suspension took away.
 const RESTORE: &str = "rollback.vllm/restore";
-/// Where Argo CD keeps its Applications, unless told otherwise.
+/// Namespace where Argo CD keeps its Applications, unless told otherwise.
 const ARGO_NAMESPACE: &str = "argocd";
 
-/// What the marks on an object say of its controller.
+/// Controller of an object, by the marks on it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Mark {
     Flux { name: String, namespace: String },
@@ -158,7 +158,7 @@ impl Mark {
         }
     }
 
-    /// What an operator types to suspend it.
+    /// Command that suspends it.
     pub(crate) fn suspend_command(&self) -> String {
         match self {
             Self::Flux { name, namespace } => format!("flux suspend helmrelease {name} -n {namespace}"),
@@ -167,7 +167,7 @@ impl Mark {
         }
     }
 
-    /// What an operator types to let it go on. Argo CD's own command does not know what the policy was.
+    /// Command that lets it go on. Argo CD's own command does not know what the policy was.
     fn go_on(&self, object: &Value, restore: Option<&str>) -> String {
         match (self, restore) {
             (Self::Flux { name, namespace }, _) => format!("flux resume helmrelease {name} -n {namespace}"),
@@ -189,7 +189,7 @@ fn applications() -> Resource {
     Resource::new("argoproj.io", "v1alpha1", "applications")
 }
 
-/// Who applies `spec.suspend` from Git, by the field's owner. What was changed otherwise stays.
+/// Applier of `spec.suspend` from Git, by the field's owner. What was changed otherwise stays.
 fn asserted_by(object: &Value) -> Option<&str> {
     let fields = object["metadata"]["managedFields"].as_array()?;
     let asserts =
@@ -246,7 +246,7 @@ pub(crate) async fn suspend(cluster: &Cluster, owner: &GitOpsOwner, run_id: &str
     Err(Failure::new(FailureKind::Conflict, what))
 }
 
-/// Whether an object says already what a merge patch would make it say.
+/// Tells whether an object says already what a merge patch would make it say.
 fn says(object: &Value, patch: &Value) -> bool {
     match patch {
         Value::Object(fields) => fields.iter().all(|(key, wanted)| says(&object[key.as_str()], wanted)),

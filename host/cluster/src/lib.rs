@@ -48,7 +48,7 @@ mod standing;
 mod view;
 mod wire;
 
-pub use connect::{BearerToken, Cluster, ConnectOptions, Identity};
+pub use connect::{Cluster, ConnectOptions, Identity};
 pub use lease::ReleaseLock;
 pub use snapshot::ReleaseView;
 pub use wire::RetryListener;

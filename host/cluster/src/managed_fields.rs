@@ -69,7 +69,7 @@ fn giving_back(object: &Value, borrowed: Borrowed) -> Option<Value> {
     Some(json!({ "op": "add", "path": path, "value": {} }))
 }
 
-/// Who wrote fields of this object: `helm/Apply`.
+/// Writers of this object's fields: `helm/Apply`.
 pub(crate) fn managers(object: &Value) -> Vec<String> {
     let mut names: Vec<String> = object["metadata"]["managedFields"]
         .as_array()

@@ -11,11 +11,11 @@ use crate::pod_http::PodHttp;
 /// For one page.
 const READ: Duration = Duration::from_secs(3);
 
-/// Why there are no metrics.
+/// Reason why there are no metrics.
 pub(crate) enum Unread {
-    /// It does not answer.
+    /// No answer.
     NoAnswer(HttpError),
-    /// It answers something else.
+    /// An answer of another kind.
     NotTold(String),
 }
 

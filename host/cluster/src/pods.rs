@@ -37,7 +37,7 @@ pub(crate) fn phase(pod: &Value) -> &str {
     pod["status"]["phase"].as_str().unwrap_or("Unknown")
 }
 
-/// It ended and stays so: its address may be another pod's by now.
+/// Tells whether it ended and stays so: its address may be another pod's by now.
 pub(crate) fn is_finished(pod: &Value) -> bool {
     matches!(phase(pod), "Succeeded" | "Failed")
 }

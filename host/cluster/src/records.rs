@@ -13,7 +13,7 @@ use vllm_rollback_objects::record::RecordHeader;
 use crate::connect::Cluster;
 use crate::wire::Resource;
 
-/// Where Helm keeps its records (`HELM_DRIVER`).
+/// Kind of object in which Helm keeps its records (`HELM_DRIVER`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RecordStore {
     /// Secrets of type `helm.sh/release.v1`: the default.

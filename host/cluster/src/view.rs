@@ -87,7 +87,7 @@ fn revision_number(object: &Value) -> Option<&str> {
     object["metadata"]["annotations"]["deployment.kubernetes.io/revision"].as_str()
 }
 
-/// What holds the revisions of a workload's template.
+/// Kind of object that holds the revisions of a workload's template.
 pub(crate) fn revisions_resource(kind: WorkloadKind) -> Option<Resource> {
     match kind {
         WorkloadKind::Deployment => Some(Resource::apps("replicasets")),

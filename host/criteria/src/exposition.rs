@@ -13,7 +13,7 @@ pub struct Sample {
     pub name: String,
     /// Label pairs in the order given.
     pub labels: Vec<(String, String)>,
-    /// Its value; may be NaN or infinite.
+    /// Value; may be NaN or infinite.
     pub value: f64,
 }
 
@@ -33,7 +33,7 @@ pub struct Exposition {
     samples: Vec<Sample>,
 }
 
-/// Why a text is not in the format.
+/// Reason why a text is not in the format.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ParseError {
     /// More than [`LIMIT`] bytes.
@@ -45,9 +45,9 @@ pub enum ParseError {
     /// A line is malformed.
     #[error("line {line} of the metrics is malformed: {what}")]
     Line {
-        /// Its number, from 1.
+        /// Number, from 1.
         line: usize,
-        /// What is wrong with it.
+        /// Fault in it.
         what: &'static str,
     },
 }

@@ -7,12 +7,12 @@ use crate::exposition::{Exposition, ParseError, Sample};
 const RUNNING: &str = "vllm:num_requests_running";
 const WAITING: &str = "vllm:num_requests_waiting";
 const KV_CACHE: &str = "vllm:kv_cache_usage_perc";
-/// Its name before vLLM 0.10.
+/// Name before vLLM 0.10.
 const KV_CACHE_OLD: &str = "vllm:gpu_cache_usage_perc";
 const FINISHED: &str = "vllm:request_success_total";
 const HTTP: &str = "http_requests_total";
 
-/// What one server says of itself, summed over its engines and models. None where it says nothing: absent is not zero.
+/// Numbers of one server, summed over its engines and models. None where it says nothing: absent is not zero.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct VllmMetrics {
     /// Requests that are worked on.

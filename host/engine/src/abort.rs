@@ -132,7 +132,7 @@ async fn take_out(run: &mut RunContext<'_>, cut: &RunSummary, held: Held) -> Res
     let evidence = match (or_interrupted(run.world.interrupt, confirming).await?, stopped) {
         (Ok(evidence), _) => evidence,
         (Err(failure), Ok(())) => return Err(failure.into()),
-        (Err(failure), Err(stop)) => return Err(stop.because(failure.to_string()).into()),
+        (Err(failure), Err(stop)) => return Err(stop.map(|stop| stop.because(failure.to_string())).into()),
     };
     run.progress.note_fence(true);
     run.reached(step, evidence.clone()).await;

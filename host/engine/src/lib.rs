@@ -38,6 +38,7 @@ mod validate;
 mod wait;
 pub mod workload;
 mod write_ahead;
+mod write_error;
 
 pub use abort::abort;
 pub use current_record::CurrentRecord;
@@ -47,3 +48,4 @@ pub use states::spare::try_spared;
 pub use switch::{TrafficWish, set_traffic};
 pub use unlock::unlock;
 pub use validate::validate;
+pub use write_error::WriteError;

@@ -2,6 +2,7 @@
 
 use crate::failure::{Failure, FailureKind};
 use crate::report::ExitCode;
+use crate::write_error::WriteError;
 
 /// Why a run does not reach its next state. What follows depends on what was changed so far:
 /// see `Progress`.
@@ -61,6 +62,12 @@ impl StepError {
             }
             Self::Interrupted => Failure::new(FailureKind::Interrupted, interrupted),
         }
+    }
+}
+
+impl From<WriteError> for StepError {
+    fn from(error: WriteError) -> Self {
+        Self::Failed(error.into())
     }
 }
 

@@ -136,6 +136,18 @@ pub struct Finding {
     pub next: Vec<String>,
 }
 
+impl Finding {
+    /// A finding with nothing to do about it yet.
+    pub fn new(severity: Severity, subject: &str, message: impl Into<String>) -> Self {
+        Self {
+            severity,
+            subject: subject.to_owned(),
+            message: message.into(),
+            next: Vec::new(),
+        }
+    }
+}
+
 /// The object of a GitOps controller that owns the release.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GitOpsOwner {

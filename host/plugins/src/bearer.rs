@@ -1,30 +1,29 @@
 //! Token of a server, known to the host alone.
 
-use std::fmt;
-
 use bytes::Bytes;
+use secrecy::{ExposeSecret as _, SecretString};
 
 /// A token that is added to requests by the host. It shows itself to nobody.
-#[derive(Clone)]
-pub struct Bearer(String);
+#[derive(Debug, Clone)]
+pub struct Bearer(SecretString);
 
 impl Bearer {
     /// A token, with surrounding white space of a file or variable taken off. None when nothing is left.
     pub fn new(token: &str) -> Option<Self> {
         let token = token.trim();
-        (!token.is_empty()).then(|| Self(token.to_owned()))
+        (!token.is_empty()).then(|| Self(token.into()))
     }
 
     /// The value of an `Authorization` header, or none when the token has characters that a header cannot have.
     pub(crate) fn header(&self) -> Option<http::HeaderValue> {
-        let mut value = http::HeaderValue::from_str(&format!("Bearer {}", self.0)).ok()?;
+        let mut value = http::HeaderValue::from_str(&format!("Bearer {}", self.0.expose_secret())).ok()?;
         value.set_sensitive(true);
         Some(value)
     }
 
     /// Takes the token out of bytes that a server sent back: a check must not learn it from an echo.
     pub(crate) fn scrub(&self, bytes: Bytes) -> Bytes {
-        let token = self.0.as_bytes();
+        let token = self.0.expose_secret().as_bytes();
         let found = |from: usize| bytes[from..].windows(token.len()).position(|window| window == token);
         let Some(mut at) = found(0) else { return bytes };
         let (mut out, mut from) = (Vec::with_capacity(bytes.len()), 0);
@@ -42,18 +41,6 @@ impl Bearer {
     }
 }
 
-impl fmt::Debug for Bearer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Bearer([redacted])")
-    }
-}
-
-impl fmt::Display for Bearer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("[redacted]")
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -62,8 +49,8 @@ mod tests {
     fn a_token_shows_itself_to_nobody() {
         let token = Bearer::new(" sk-test-0001\n").unwrap();
         assert_eq!(
-            format!("{token} {token:?} {:?}", token.header()),
-            "[redacted] Bearer([redacted]) Some(Sensitive)"
+            format!("{token:?} {:?}", token.header()),
+            "Bearer(SecretBox<str>([REDACTED])) Some(Sensitive)"
         );
     }
 

@@ -1,6 +1,7 @@
 //! Rules that the source itself must hold, each read from the source and each able to fail:
 //!
 //! - [`circles`]: no file of a crate names a file that leads back to it.
+//! - [`docs`]: how doc comments begin.
 //! - [`layers`]: which crate may depend on which, and who may name kube's and wasmtime's types.
 //! - [`size`]: how long a file may be.
 //!
@@ -11,6 +12,7 @@
 //! ```
 
 pub mod circles;
+pub mod docs;
 pub mod layers;
 pub mod modules;
 pub mod names;

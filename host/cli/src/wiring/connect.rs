@@ -1,6 +1,6 @@
 //! Connection flags → the cluster.
 
-use vllm_rollback_cluster::{BearerToken, Cluster, ConnectOptions, RetryListener};
+use vllm_rollback_cluster::{Cluster, ConnectOptions, RetryListener};
 use vllm_rollback_engine::failure::Failure;
 
 use crate::args::connection::ConnectionArgs;
@@ -19,7 +19,7 @@ pub(crate) async fn connect(args: ConnectionArgs, run_id: Option<String>, warn: 
         user: args.user,
         namespace: args.namespace,
         server: args.server,
-        token: args.token.map(BearerToken::new),
+        token: args.token.map(Into::into),
         as_user: args.as_user,
         as_groups: args.as_groups,
         as_uid: args.as_uid,

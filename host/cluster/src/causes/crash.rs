@@ -3,7 +3,8 @@
 use serde_json::Value;
 use vllm_rollback_engine::workload::CauseReason;
 
-use super::{LogOf, MAY_HEAL, NEVER_HEALS, Seen, container_label, namespace, one_line, spec_of};
+use super::detected::{LogOf, MAY_HEAL, NEVER_HEALS, Seen};
+use super::pod_text::{container_label, namespace, one_line, spec_of};
 use crate::pods;
 
 /// The last end of a container, and whether it is the previous run's.

@@ -3,8 +3,9 @@
 use serde_json::Value;
 use vllm_rollback_engine::workload::CauseReason;
 
+use super::detected::{MAY_HEAL, SOON, Seen};
+use super::pod_text::{container_label, describe, one_line, pod_label};
 use super::schedule::quoted_after;
-use super::{MAY_HEAL, SOON, Seen, container_label, describe, one_line, pod_label};
 use crate::events;
 use crate::pods;
 
@@ -87,7 +88,7 @@ pub(super) fn evicted(pod: &Value) -> Option<Seen> {
     Some(Seen::new(CauseReason::Evicted, pod_label(pod), message, MAY_HEAL).next(describe(pod)))
 }
 
-/// Which object the kubelet misses.
+/// Names the object that the kubelet misses.
 fn missing(text: &str) -> Option<(CauseReason, String)> {
     let absent = text.contains("not found");
     for (word, kind, reason) in [

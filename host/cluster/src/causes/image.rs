@@ -3,7 +3,8 @@
 use serde_json::Value;
 use vllm_rollback_engine::workload::CauseReason;
 
-use super::{MAY_HEAL, NEVER_HEALS, Seen, container_label, describe, one_line, spec_of};
+use super::detected::{MAY_HEAL, NEVER_HEALS, Seen};
+use super::pod_text::{container_label, describe, one_line, spec_of};
 use crate::events;
 
 /// Words of registries and runtimes for "trying again will not help".

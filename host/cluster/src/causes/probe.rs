@@ -3,7 +3,8 @@
 use serde_json::Value;
 use vllm_rollback_engine::workload::CauseReason;
 
-use super::{LogOf, MAY_HEAL, NEVER_HEALS, Seen, container_label, describe, one_line, pod_label};
+use super::detected::{LogOf, MAY_HEAL, NEVER_HEALS, Seen};
+use super::pod_text::{container_label, describe, one_line, pod_label};
 use crate::events;
 use crate::pods;
 

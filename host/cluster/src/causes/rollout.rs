@@ -5,13 +5,15 @@ use std::time::Duration;
 use serde_json::Value;
 use vllm_rollback_engine::workload::CauseReason;
 
-use super::{MAY_HEAL, NEVER_HEALS, SOON, Seen, of_pod, one_line};
+use super::detected::{MAY_HEAL, NEVER_HEALS, SOON, Seen};
+use super::pod::of_pod;
+use super::pod_text::one_line;
 use crate::events;
 use crate::manifest::WorkloadKind;
 use crate::pods;
 use crate::view::LiveWorkload;
 
-/// How long a StatefulSet may leave a broken pod of another revision in place.
+/// Time that a StatefulSet may leave a broken pod of another revision in place.
 const STUCK: Option<Duration> = Some(Duration::from_secs(15));
 
 /// All causes of a workload and of the pods of its newest revision. `events` are those about the release's objects.

@@ -5,10 +5,11 @@ use std::time::Duration;
 use serde_json::Value;
 use vllm_rollback_engine::workload::CauseReason;
 
-use super::{MAY_HEAL, SOON, Seen, describe, one_line, pod_label};
+use super::detected::{MAY_HEAL, SOON, Seen};
+use super::pod_text::{describe, one_line, pod_label};
 use crate::pods;
 
-/// How long a want of room lasts before it counts as final, when nothing of the release is about to free any.
+/// Time that a want of room lasts before it counts as final, when nothing of the release is about to free any.
 const ROOM: Option<Duration> = Some(Duration::from_secs(10));
 
 /// Reasons of events by which an autoscaler says that a node is on its way.
@@ -61,7 +62,7 @@ pub(super) fn unschedulable(pod: &Value, events: &[&Value], freeing: bool) -> Op
     Some(seen)
 }
 
-/// What the scheduler calls insufficient.
+/// Resources that the scheduler calls insufficient.
 fn insufficient(text: &str) -> Vec<String> {
     let mut names: Vec<String> = text
         .split("Insufficient ")

@@ -14,7 +14,7 @@ use kube::{Client, Config};
 use vllm_rollback_engine::failure::{Failure, FailureKind};
 
 pub use identity::Identity;
-pub use options::{BearerToken, ConnectOptions};
+pub use options::ConnectOptions;
 
 use crate::manifest::Mapper;
 use crate::wire::{ApiError, Credentials, Resource, Wire, escape};
@@ -97,7 +97,7 @@ impl Cluster {
         &self.uid
     }
 
-    /// Who the API server takes us for.
+    /// Returns the user that the API server takes us for.
     ///
     /// # Errors
     /// `Unreachable` or `Forbidden`.
@@ -138,7 +138,7 @@ fn apply(options: &ConnectOptions, config: &mut Config) -> Result<(), Failure> {
         config.default_namespace.clone_from(namespace);
     }
     if let Some(token) = &options.token {
-        config.auth_info.token = Some(token.reveal().into());
+        config.auth_info.token = Some(token.clone());
         config.auth_info.token_file = None;
         config.auth_info.exec = None;
     }

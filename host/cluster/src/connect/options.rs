@@ -1,31 +1,11 @@
 //! How to reach a cluster: kubectl's connection flags.
 
-use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use secrecy::SecretString;
+
 use crate::wire::RetryListener;
-
-/// A bearer token; its value is never shown.
-#[derive(Clone)]
-pub struct BearerToken(String);
-
-impl BearerToken {
-    /// Takes the token's text.
-    pub fn new(token: impl Into<String>) -> Self {
-        Self(token.into())
-    }
-
-    pub(super) fn reveal(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for BearerToken {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("BearerToken(…)")
-    }
-}
 
 /// kubectl's connection flags and what goes with them. All empty is what `kubectl` does without flags.
 #[derive(Debug, Clone, Default)]
@@ -43,7 +23,7 @@ pub struct ConnectOptions {
     /// `--server`: URL of the API server.
     pub server: Option<String>,
     /// `--token`.
-    pub token: Option<BearerToken>,
+    pub token: Option<SecretString>,
     /// `--as`: user to impersonate.
     pub as_user: Option<String>,
     /// `--as-group`, repeated.
@@ -71,7 +51,7 @@ mod tests {
     #[test]
     fn a_token_does_not_show_in_debug_output() {
         let options = ConnectOptions {
-            token: Some(BearerToken::new("canary")),
+            token: Some("canary".into()),
             ..ConnectOptions::default()
         };
         assert!(!format!("{options:?}").contains("canary"));

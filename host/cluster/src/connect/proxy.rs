@@ -41,7 +41,7 @@ impl ProxySettings {
     }
 }
 
-/// Whether `NO_PROXY` names this host (rules of Go's `golang.org/x/net/http/httpproxy`).
+/// Tells whether `NO_PROXY` names this host (rules of Go's `golang.org/x/net/http/httpproxy`).
 fn is_spared(list: &str, host: &str, port: u16) -> bool {
     let host = host.trim_start_matches('[').trim_end_matches(']').to_ascii_lowercase();
     let ip: Option<IpAddr> = host.parse().ok();

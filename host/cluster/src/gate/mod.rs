@@ -9,6 +9,7 @@ mod pod_labels;
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
+use vllm_rollback_engine::WriteError;
 use vllm_rollback_engine::failure::{Failure, FailureKind};
 use vllm_rollback_objects::service::Gate;
 
@@ -47,21 +48,22 @@ impl Cluster {
     /// # Errors
     /// `Refused` for a Service without selector, which a key would turn into one that owns its endpoints; `NotFound`,
     /// `Forbidden`, `Unreachable`.
-    pub(crate) async fn close_gate(&self, service: &str, value: &str) -> Result<(), Failure> {
+    pub(crate) async fn close_gate(&self, service: &str, value: &str) -> Result<(), WriteError> {
         let path = self.service_path(service);
         let what = || format!("cannot close the gate of Service/{service}");
-        let now = self.wire().get(&path).await.map_err(|e| e.into_failure(what()))?;
+        let now = self.wire().get(&path).await.map_err(|e| e.into_write_error(what()))?;
         if gate(&now).selector.is_empty() {
-            return Err(Failure::new(FailureKind::Refused, what())
+            let failure = Failure::new(FailureKind::Refused, what())
                 .because("it has no selector, so its endpoints are managed by somebody else")
-                .next("use another registry driver: --registry postgres or --registry none"));
+                .next("use another registry driver: --registry postgres or --registry none");
+            return Err(WriteError::Rejected(failure));
         }
         if now["spec"]["selector"][GATE_KEY] == value {
             return Ok(());
         }
         let patch = json!({ "spec": { "selector": { GATE_KEY: value } } });
         let closed = self.wire().patch(&path, Patch::Merge, &patch).await;
-        closed.map(drop).map_err(|e| e.into_failure(what()))
+        closed.map(drop).map_err(|e| e.into_write_error(what()))
     }
 
     /// Opens a gate: removes the key and our managedFields entry, so that the managers are as before. Harmless when it
@@ -69,7 +71,7 @@ impl Cluster {
     ///
     /// # Errors
     /// `Conflict` when others keep writing the Service; `NotFound`, `Forbidden`, `Unreachable`.
-    pub(crate) async fn open_gate(&self, service: &str) -> Result<(), Failure> {
+    pub(crate) async fn open_gate(&self, service: &str) -> Result<(), WriteError> {
         let path = self.service_path(service);
         let what = || format!("cannot open the gate of Service/{service}");
         for _ in 0..TRIES {
@@ -86,15 +88,16 @@ impl Cluster {
                 Err(error) if error.is_conflict() || error.code == Some(422) => {
                     tracing::debug!("Service/{service} changed meanwhile: {}", error.text());
                 }
-                Err(error) => return Err(error.into_failure(what())),
+                Err(error) => return Err(error.into_write_error(what())),
             }
         }
-        Err(Failure::new(FailureKind::Conflict, what())
+        let failure = Failure::new(FailureKind::Conflict, what())
             .because(format!("somebody else changed it {TRIES} times in a row"))
             .next(format!(
                 "kubectl get service {service} -n {} --show-managed-fields -o yaml",
                 self.namespace()
-            )))
+            ));
+        Err(failure.into())
     }
 
     fn service_path(&self, service: &str) -> String {

@@ -15,22 +15,22 @@ const BY: &str = "rollback.vllm/by";
 const REASON: &str = "rollback.vllm/reason";
 const PROCESS: &str = "rollback.vllm/process";
 
-/// Who holds a release's lock.
+/// Holder of a release's lock.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Holder {
-    /// Its identity in the Lease: unique for each time it was taken.
+    /// Identity in the Lease: unique for each time it was taken.
     pub identity: String,
     /// The run.
     pub run_id: String,
     /// `user@host`.
     pub by: String,
-    /// Why it runs.
+    /// Reason of its run.
     pub reason: Option<String>,
     /// RFC 3339 time since when.
     pub since: Option<String>,
     /// RFC 3339 time of its last sign of life, by its own clock.
     pub renewed: Option<String>,
-    /// How long the lock outlives the last sign of life.
+    /// Time that the lock outlives the last sign of life.
     pub duration: Duration,
     pub(super) process: Option<String>,
 }
@@ -62,7 +62,7 @@ impl Holder {
         renewed.is_none_or(|renewed| now.duration_since(renewed).unsigned_abs() > self.duration)
     }
 
-    /// Its process ran on this machine and is gone for certain.
+    /// Tells whether the process ran on this machine and is gone for certain.
     pub(super) fn is_dead(&self) -> bool {
         self.process.as_deref().is_some_and(process::is_dead)
     }

@@ -23,11 +23,11 @@ use crate::connect::Cluster;
 use crate::journal_mirror::object_name;
 use crate::wire::{ApiError, Resource};
 
-/// How long a lock outlives the last sign of life of its holder.
+/// Time that a lock outlives the last sign of life of its holder.
 const DURATION: Duration = Duration::from_secs(45);
-/// How often a holder gives a sign of life.
+/// Interval at which a holder gives a sign of life.
 const RENEW: Duration = Duration::from_secs(10);
-/// How often a lock that looks expired is looked at.
+/// Interval at which a lock that looks expired is looked at.
 const LOOK: Duration = Duration::from_secs(1);
 
 /// The lock on one release.
@@ -58,7 +58,7 @@ impl ReleaseLock {
         }
     }
 
-    /// Who holds it now, expired or not.
+    /// Returns the holder, expired or not.
     ///
     /// # Errors
     /// `Forbidden`, `Unreachable`.

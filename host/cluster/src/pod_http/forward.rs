@@ -21,18 +21,18 @@ use super::exchange::{answer, late, message};
 use crate::connect::Cluster;
 use crate::wire::ApiError;
 
-/// How long the kubelet's own words are waited for after the stream broke; they travel apart from it.
+/// Time that the kubelet's own words are waited for after the stream broke; they travel apart from it.
 const REASON_WAIT: Duration = Duration::from_millis(300);
 
-/// Where a forward broke.
+/// Point at which a forward broke.
 pub(super) enum Broken {
-    /// It could not be opened, so another way may work.
+    /// Could not be opened, so another way may work.
     Opening { denied: bool, text: String },
-    /// It was open; the pod itself is at fault, or a deadline passed.
+    /// Was open; the pod itself is at fault, or a deadline passed.
     Exchange(HttpError),
 }
 
-/// How the head of an answer was not received.
+/// Ways in which the head of an answer was not received.
 enum Failed {
     /// The kubelet named the reason.
     Named(String),

@@ -3,7 +3,6 @@
 use serde_json::{Value, json};
 use vllm_rollback_engine::workload::{Finding, Severity};
 
-use super::finding;
 use crate::connect::Cluster;
 use crate::manifest::{Manifest, Mapper, mapping};
 use crate::view::revisions_resource;
@@ -17,7 +16,7 @@ struct Call {
     /// `pods/portforward`.
     resource: String,
     purpose: &'static str,
-    /// What its lack means.
+    /// Consequence of its lack.
     lack: Severity,
 }
 
@@ -31,7 +30,7 @@ fn call(verb: &'static str, group: &str, resource: &str, purpose: &'static str, 
     }
 }
 
-/// What the run itself calls.
+/// Calls of the run itself.
 fn own_calls(target: &Manifest, service_gate: bool) -> Vec<Call> {
     use Severity::{Refuse, Warning};
     let mut calls = Vec::new();
@@ -124,12 +123,12 @@ pub(super) async fn look(
     found.extend(judge_ways(cluster, &ways));
     if found.is_empty() {
         let text = format!("all {} calls that the run needs are allowed", calls.len() + 2);
-        found.push(finding(Severity::Ok, "rbac", text));
+        found.push(Finding::new(Severity::Ok, "rbac", text));
     }
     found
 }
 
-/// What helm will write for this rollback.
+/// Writes of helm for this rollback.
 async fn helm_calls(mapper: &Mapper, current: &Manifest, target: &Manifest) -> Vec<Call> {
     let mut calls = Vec::new();
     for (manifest, verbs) in [(target, vec!["get", "patch"]), (current, vec!["get"])] {
@@ -185,7 +184,7 @@ async fn allowed(cluster: &Cluster, call: &Call) -> Option<bool> {
     ask(cluster, &attributes).await
 }
 
-/// Whether this user may patch the object at `/apis/GROUP/VERSION/namespaces/NAMESPACE/PLURAL/NAME`.
+/// Tells whether this user may patch the object at `/apis/GROUP/VERSION/namespaces/NAMESPACE/PLURAL/NAME`.
 pub(super) async fn may_patch(cluster: &Cluster, path: &str) -> Option<bool> {
     let parts: Vec<&str> = path.split('/').collect();
     let [_, "apis", group, _, "namespaces", namespace, plural, name] = parts[..] else {
@@ -216,13 +215,13 @@ fn judge(cluster: &Cluster, call: &Call, answer: &Option<bool>) -> Option<Findin
     let what = format!("{} {} in {}", call.verb, call.resource, cluster.namespace());
     match answer {
         Some(true) => None,
-        None => Some(finding(
+        None => Some(Finding::new(
             Severity::Unknown,
             "rbac",
             format!("cannot ask whether this user may {what}, needed for {}", call.purpose),
         )),
         Some(false) => {
-            let mut found = finding(
+            let mut found = Finding::new(
                 call.lack,
                 "rbac",
                 format!("this user may not {what}, needed for {}", call.purpose),
@@ -246,13 +245,13 @@ fn judge_ways(cluster: &Cluster, answers: &[Option<bool>]) -> Option<Finding> {
     let all = |way: &[Option<bool>]| way.iter().all(|a| *a == Some(true));
     match answers {
         [forward @ .., _, _] if all(forward) => None,
-        [_, _, proxy @ ..] if all(proxy) => Some(finding(
+        [_, _, proxy @ ..] if all(proxy) => Some(Finding::new(
             Severity::Warning,
             "rbac",
             "pods/portforward is not allowed, so pods are asked through pods/proxy; servers that ask for an API key cannot be checked",
         )),
         _ => {
-            let mut found = finding(
+            let mut found = Finding::new(
                 Severity::Refuse,
                 "rbac",
                 "this user may use neither pods/portforward nor pods/proxy, so no check can ask the pods",

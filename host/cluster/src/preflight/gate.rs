@@ -3,7 +3,6 @@
 use serde_json::Value;
 use vllm_rollback_engine::workload::{Finding, Severity};
 
-use super::finding;
 use crate::connect::Cluster;
 use crate::manifest::{Manifest, Mapper, Object};
 use crate::pods;
@@ -36,7 +35,7 @@ async fn by_hand(cluster: &Cluster, live: &[LiveWorkload]) -> Vec<Finding> {
             let slices = listed.items.iter();
             slices.filter_map(|slice| judge_slice(slice, &addresses)).collect()
         }
-        Err(error) => vec![finding(
+        Err(error) => vec![Finding::new(
             Severity::Unknown,
             "traffic",
             format!(
@@ -58,7 +57,7 @@ fn judge_slice(slice: &Value, addresses: &[&str]) -> Option<Finding> {
         .flatten();
     let address = listed.find_map(|address| address.as_str().filter(|address| addresses.contains(address)))?;
     let service = metadata["labels"]["kubernetes.io/service-name"].as_str().unwrap_or("?");
-    let mut found = finding(
+    let mut found = Finding::new(
         Severity::Refuse,
         "traffic",
         format!(
@@ -78,13 +77,13 @@ fn judge(service: &Object, exists: Option<bool>) -> Option<Finding> {
     let label = service.label();
     match exists {
         Some(true) => None,
-        None => Some(finding(
+        None => Some(Finding::new(
             Severity::Unknown,
             "traffic",
             format!("whether {label} exists cannot be read, so it is not known whether its gate can be closed"),
         )),
         Some(false) => {
-            let mut found = finding(
+            let mut found = Finding::new(
                 Severity::Refuse,
                 "traffic",
                 format!(

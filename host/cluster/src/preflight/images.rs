@@ -3,7 +3,6 @@
 use serde_json::Value;
 use vllm_rollback_engine::workload::{Finding, Severity};
 
-use super::finding;
 use crate::manifest::Manifest;
 use crate::wire::{ApiError, Listed};
 
@@ -32,13 +31,13 @@ fn judge(image: &str, nodes: &[Value]) -> Finding {
         })
         .count();
     if having > 0 {
-        return finding(
+        return Finding::new(
             Severity::Ok,
             "image",
             format!("{having} nodes have an image named {image}"),
         );
     }
-    finding(
+    Finding::new(
         Severity::Unknown,
         "image",
         format!("no node is known to have the image {image}, so whether it can still be pulled is not known"),

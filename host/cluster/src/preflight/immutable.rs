@@ -6,11 +6,10 @@ use vllm_rollback_engine::workload::{Finding, Severity};
 use vllm_rollback_objects::comparison::is_live;
 use vllm_rollback_objects::quantity::Quantity;
 
-use super::finding;
 use crate::manifest::{Manifest, Mapper, Object};
 use crate::view::LiveWorkload;
 
-/// What is in the way, and what helps.
+/// Obstacle, and what helps.
 #[derive(Debug, PartialEq, Eq)]
 struct Fixed {
     field: &'static str,
@@ -35,7 +34,7 @@ pub(super) async fn look(
             }
             match mapper.live(object).await {
                 Ok(live) => live.and_then(|live| judge(object, &live)),
-                Err(error) => Some(finding(
+                Err(error) => Some(Finding::new(
                     Severity::Unknown,
                     "immutable",
                     format!(
@@ -48,7 +47,7 @@ pub(super) async fn look(
     futures::future::join_all(looks).await.into_iter().flatten().collect()
 }
 
-/// Whether it is worth a look: the kinds that a chart holds most often are fixed only where they say so.
+/// Tells whether it is worth a look: the kinds that a chart holds most often are fixed only where they say so.
 fn has_fixed(object: &Object, current: &Manifest) -> bool {
     match object.kind.as_str() {
         "Deployment"
@@ -72,7 +71,7 @@ fn has_fixed(object: &Object, current: &Manifest) -> bool {
 fn judge(object: &Object, live: &Value) -> Option<Finding> {
     let Fixed { field, how, is_data } = fixed(object, live)?;
     let label = object.label();
-    let mut found = finding(
+    let mut found = Finding::new(
         Severity::Refuse,
         "immutable",
         format!("{label} cannot get the target's {field}: {how}, so helm rollback would fail half-way"),

@@ -20,15 +20,6 @@ use crate::pods;
 use crate::standing;
 use crate::view::{self, LiveWorkload};
 
-fn finding(severity: Severity, subject: &str, message: impl Into<String>) -> Finding {
-    Finding {
-        severity,
-        subject: subject.to_owned(),
-        message: message.into(),
-        next: Vec::new(),
-    }
-}
-
 pub(crate) async fn look(
     cluster: &Cluster,
     current: &Manifest,
@@ -68,7 +59,7 @@ pub(crate) async fn look(
     );
     let mut findings = Vec::new();
     if workloads.is_empty() {
-        let mut none = finding(
+        let mut none = Finding::new(
             Severity::Refuse,
             "workload",
             "the target's manifest has no Deployment, StatefulSet or DaemonSet, so nothing could be watched or checked",
@@ -85,7 +76,7 @@ pub(crate) async fn look(
     findings.extend(references);
     findings.extend(scaled);
     let budget = startup::budget(target);
-    findings.push(finding(
+    findings.push(Finding::new(
         Severity::Ok,
         "startup",
         format!(
@@ -127,7 +118,7 @@ async fn look_at_kinds(mapper: &Mapper, current: &Manifest, target: &Manifest) -
             Ok(None) => Severity::Refuse,
             Err(_) => Severity::Unknown,
         };
-        let mut one = finding(severity, "kind", message);
+        let mut one = Finding::new(severity, "kind", message);
         one.next
             .push("install the missing CustomResourceDefinition, or map the API by helm-mapkubeapis".to_owned());
         if !found.iter().any(|f| f.message == one.message) {

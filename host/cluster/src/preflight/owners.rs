@@ -3,7 +3,7 @@
 use serde_json::Value;
 use vllm_rollback_engine::workload::{Finding, GitOpsOwner, Severity};
 
-use super::{access, finding};
+use super::access;
 use crate::connect::Cluster;
 use crate::gitops::{self, Mark};
 use crate::manifest::Manifest;
@@ -25,7 +25,7 @@ pub(super) async fn look(
     let written = manifest.objects.iter().map(|object| &object.json);
     let Some(mark) = written.chain(live.iter().copied()).find_map(gitops::mark) else {
         let text = "no Flux or Argo CD marks on the release's objects";
-        found.insert(0, finding(Severity::Ok, "gitops", text));
+        found.insert(0, Finding::new(Severity::Ok, "gitops", text));
         return (found, None);
     };
     let mut owner = mark.owner(cluster).await;
@@ -62,7 +62,7 @@ fn judge(mark: &Mark, owner: &GitOpsOwner) -> Finding {
     };
     Finding {
         next,
-        ..finding(severity, "gitops", message)
+        ..Finding::new(severity, "gitops", message)
     }
 }
 
@@ -76,7 +76,7 @@ fn tools(live: &[&Value]) -> Vec<Finding> {
             let Some((_, tool)) = TOOLS.iter().find(is_of) else {
                 continue;
             };
-            let mut one = finding(
+            let mut one = Finding::new(
                 Severity::Warning,
                 "owner",
                 format!(

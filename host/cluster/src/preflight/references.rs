@@ -3,7 +3,6 @@
 use serde_json::Value;
 use vllm_rollback_engine::workload::{Finding, Severity};
 
-use super::finding;
 use crate::connect::Cluster;
 use crate::manifest::Manifest;
 use crate::wire::Resource;
@@ -27,7 +26,7 @@ pub(super) async fn look(cluster: &Cluster, target: &Manifest) -> Vec<Finding> {
             "{} referenced Secrets, ConfigMaps and volume claims exist",
             wanted.len()
         );
-        return vec![finding(Severity::Ok, "secret", text)];
+        return vec![Finding::new(Severity::Ok, "secret", text)];
     }
     found
 }
@@ -105,7 +104,7 @@ async fn check(cluster: &Cluster, reference: &Reference) -> Option<Finding> {
         Ok(object) => object,
         Err(error) => {
             let text = format!("cannot look at {label}, which the target's pods need: {}", error.text());
-            return Some(finding(Severity::Unknown, subject, text));
+            return Some(Finding::new(Severity::Unknown, subject, text));
         }
     };
     let lack = if reference.optional {
@@ -115,7 +114,7 @@ async fn check(cluster: &Cluster, reference: &Reference) -> Option<Finding> {
     };
     let Some(object) = object else {
         let text = format!("the target's pods need {label}, which does not exist");
-        let mut found = finding(lack, subject, text);
+        let mut found = Finding::new(lack, subject, text);
         found.next.push(format!("create {label} in {}", cluster.namespace()));
         return Some(found);
     };
@@ -127,9 +126,13 @@ fn judge(reference: &Reference, object: &Value, label: &str, lack: Severity, sub
         let phase = object["status"]["phase"].as_str().unwrap_or("Unknown");
         return match phase {
             "Bound" => None,
-            "Lost" => Some(finding(Severity::Refuse, subject, format!("{label} lost its volume"))),
+            "Lost" => Some(Finding::new(
+                Severity::Refuse,
+                subject,
+                format!("{label} lost its volume"),
+            )),
             // It may wait for its first pod.
-            _ => Some(finding(
+            _ => Some(Finding::new(
                 Severity::Warning,
                 subject,
                 format!("{label} is not bound: {phase}"),
@@ -141,7 +144,7 @@ fn judge(reference: &Reference, object: &Value, label: &str, lack: Severity, sub
     if has {
         return None;
     }
-    let mut found = finding(
+    let mut found = Finding::new(
         lack,
         subject,
         format!("the target's pods need the key {key} of {label}, which it does not have"),

@@ -3,7 +3,6 @@
 
 use vllm_rollback_engine::workload::{Finding, Severity};
 
-use super::finding;
 use crate::autoscaler::{self, Scaled};
 use crate::connect::Cluster;
 use crate::manifest::{Manifest, Workload};
@@ -21,7 +20,7 @@ pub(super) async fn look(
     }
     let scaled = match autoscaler::scaled(cluster).await {
         Ok(scaled) => scaled,
-        Err(failure) => return vec![finding(Severity::Unknown, "autoscaler", failure.to_string())],
+        Err(failure) => return vec![Finding::new(Severity::Unknown, "autoscaler", failure.to_string())],
     };
     let mut found = Vec::new();
     for workload in target.workloads() {
@@ -36,7 +35,7 @@ pub(super) async fn look(
     found
 }
 
-/// What Helm sets; none when the manifests leave the number alone. A number that only the current manifest has is taken
+/// Number that Helm sets; none when the manifests leave it alone. A number that only the current manifest has is taken
 /// out, and the API server's default is 1 (helm/helm#12650).
 fn wanted(target: &Workload<'_>, current: Option<&Workload<'_>>) -> Option<u64> {
     let written = |workload: &Workload<'_>| workload.object.json["spec"]["replicas"].as_u64();
@@ -68,7 +67,7 @@ fn judge(label: &str, running: Option<u64>, wanted: Option<u64>, by: Option<&Sca
             ),
         ),
     };
-    let mut found = finding(Severity::Refuse, "autoscaler", message);
+    let mut found = Finding::new(Severity::Refuse, "autoscaler", message);
     found.next.push(keep);
     found
         .next

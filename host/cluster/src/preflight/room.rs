@@ -12,7 +12,6 @@ use vllm_rollback_objects::comparison::is_live;
 use vllm_rollback_objects::fields::Fields;
 use vllm_rollback_objects::quantity::Quantity;
 
-use super::finding;
 use crate::connect::Cluster;
 use crate::manifest::{Manifest, Workload, WorkloadKind};
 use crate::pods;
@@ -44,7 +43,11 @@ pub(super) async fn look(
         .filter(|w| !requests(w.pod_spec()).is_empty())
         .collect();
     if asking.is_empty() {
-        return vec![finding(Severity::Ok, "gpu-room", "the target's pods ask for no GPU")];
+        return vec![Finding::new(
+            Severity::Ok,
+            "gpu-room",
+            "the target's pods ask for no GPU",
+        )];
     }
     let query = [("fieldSelector", "status.phase!=Succeeded,status.phase!=Failed")];
     let running = cluster.wire().list("/api/v1/pods", &query).await;
@@ -52,7 +55,7 @@ pub(super) async fn look(
         (Ok(nodes), Ok(running)) => (&nodes.items, &running.items),
         (Err(error), _) | (_, Err(error)) => {
             let text = format!("cannot see what is free on the nodes: {}", error.text());
-            return vec![finding(Severity::Unknown, "gpu-room", text)];
+            return vec![Finding::new(Severity::Unknown, "gpu-room", text)];
         }
     };
     let nodes = free_nodes(nodes, running);
@@ -65,7 +68,7 @@ pub(super) async fn look(
         .collect()
 }
 
-/// What a pod asks for of resources whose names have a domain; cpu and memory can be had by waiting, GPUs cannot.
+/// Amounts that a pod needs of resources whose names have a domain; cpu and memory can be had by waiting, GPUs cannot.
 fn requests(spec: &Value) -> Units {
     let mut sum = Units::new();
     for container in spec["containers"].as_array().into_iter().flatten() {
@@ -147,7 +150,7 @@ fn admits(node: &Node, spec: &Value) -> bool {
     selected && tainted.filter(|t| t["effect"] != "PreferNoSchedule").all(tolerates)
 }
 
-/// How many such pods fit beside what runs now.
+/// Number of such pods that fit beside what runs now.
 fn fits(nodes: &[Node], spec: &Value) -> i128 {
     let asked = requests(spec);
     let on = |node: &Node| {
@@ -174,7 +177,7 @@ fn judge(workload: &Workload<'_>, live: Option<&LiveWorkload>, nodes: &[Node]) -
     let lacking = (replicas - standing).max(0);
     let room = format!("{label}: each pod asks for {asked}; {free} more fit beside what runs now");
     if lacking == 0 {
-        return finding(
+        return Finding::new(
             Severity::Ok,
             "gpu-room",
             format!("{label}: {standing} pods of the target's revision run already, none needs room"),
@@ -188,7 +191,7 @@ fn judge(workload: &Workload<'_>, live: Option<&LiveWorkload>, nodes: &[Node]) -
         } else {
             "none of its own pods holds any that the rollout could free"
         };
-        let mut found = finding(severity, "gpu-room", format!("{room}, but {why}"));
+        let mut found = Finding::new(severity, "gpu-room", format!("{room}, but {why}"));
         if own > 0 {
             found.next.push(format!(
                 "make room by stopping the bad pods: kubectl scale {} --replicas=0 -n {}, then run this again",
@@ -205,7 +208,7 @@ fn judge(workload: &Workload<'_>, live: Option<&LiveWorkload>, nodes: &[Node]) -
         return found;
     }
     if free + own < lacking {
-        let mut found = finding(
+        let mut found = Finding::new(
             Severity::Warning,
             "gpu-room",
             format!("{room}, {own} once the bad pods are gone, but {lacking} are needed"),
@@ -213,7 +216,7 @@ fn judge(workload: &Workload<'_>, live: Option<&LiveWorkload>, nodes: &[Node]) -
         found.next.push(format!("free {asked} on a node, or add one"));
         return found;
     }
-    finding(
+    Finding::new(
         Severity::Ok,
         "gpu-room",
         format!("{room}, {own} once the bad pods are gone; {lacking} needed"),

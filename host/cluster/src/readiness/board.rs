@@ -14,12 +14,12 @@ use crate::pods;
 use crate::view::LiveWorkload;
 use crate::wire::watch::Change;
 
-/// Which watch a change comes from.
+/// Watch that a change comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Source {
     /// The workload itself; the number is its place among the release's workloads.
     Object(usize),
-    /// Its ReplicaSets or ControllerRevisions.
+    /// ReplicaSets or ControllerRevisions.
     Revisions(usize),
     /// Pods with its labels.
     Pods(usize),
@@ -46,7 +46,7 @@ struct Watched {
 pub(super) struct Board {
     workloads: Vec<Watched>,
     events: BTreeMap<String, Value>,
-    /// When each cause was first seen, by reason and object: how long it has lasted is judged by our own clock.
+    /// Time when each cause was first seen, by reason and object: how long it has lasted is judged by our own clock.
     since: HashMap<(CauseReason, String), Instant>,
 }
 
@@ -57,7 +57,7 @@ pub(super) struct Picture {
     pub(super) rollouts: Vec<Rollout>,
     /// Causes; those whose patience is over are terminal.
     pub(super) causes: Vec<Seen>,
-    /// When the next patience ends.
+    /// Time when the next patience ends.
     pub(super) next: Option<Instant>,
 }
 

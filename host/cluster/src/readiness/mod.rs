@@ -24,7 +24,7 @@ use crate::view::revisions_resource;
 use crate::wire::Resource;
 use crate::wire::watch::{Change, watch};
 
-/// How long a log is waited for once the cause is known.
+/// Time that a log is waited for once the cause is known.
 const LOG_WAIT: Duration = Duration::from_millis(1500);
 /// Between two looks at pods that the watches call ready and a read does not.
 const LOOK_AGAIN: Duration = Duration::from_millis(250);
@@ -114,7 +114,7 @@ fn start(cluster: &Cluster, workloads: &[Workload<'_>]) -> mpsc::Receiver<(Sourc
     changes
 }
 
-/// What was told already, so that each line is told once.
+/// Lines that were told already, so that each line is told once.
 #[derive(Default)]
 struct Told {
     line: String,

@@ -8,7 +8,7 @@ use crate::manifest::WorkloadKind;
 use crate::pods;
 use crate::view::LiveWorkload;
 
-/// How far a rollout is.
+/// Progress of a rollout.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Rollout {
     /// Exactly the newest revision serves.

@@ -11,10 +11,10 @@ use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use serde_json::{Value, json};
-use vllm_rollback_engine::CurrentRecord;
 use vllm_rollback_engine::failure::{Failure, FailureKind};
 use vllm_rollback_engine::ports::drivers::Routes;
 use vllm_rollback_engine::release::ReleaseRecord;
+use vllm_rollback_engine::{CurrentRecord, WriteError};
 use vllm_rollback_objects::route::{Observed, Route, RouteId, RouteKind, Weight};
 
 use crate::connect::Cluster;
@@ -49,7 +49,7 @@ impl Routes for ReleaseRoutes {
         self.cluster.routes(&record, named).await
     }
 
-    async fn set(&self, route: &Route, weights: &[Weight]) -> Result<(), Failure> {
+    async fn set(&self, route: &Route, weights: &[Weight]) -> Result<(), WriteError> {
         let steps = weights.iter().map(|Weight { rule, index, weight }| {
             let path = format!("/spec/rules/{rule}/backendRefs/{index}/weight");
             match weight {
@@ -62,7 +62,7 @@ impl Routes for ReleaseRoutes {
         self.cluster.patch_route(&route.id, &patch).await
     }
 
-    async fn give_back(&self, route: &RouteId) -> Result<(), Failure> {
+    async fn give_back(&self, route: &RouteId) -> Result<(), WriteError> {
         let now = self.cluster.route(route).await?;
         match returning_patch(&now, RULES, Vec::new()) {
             Some(patch) => self.cluster.patch_route(route, &patch).await,
@@ -110,18 +110,19 @@ impl Cluster {
         Ok(found)
     }
 
-    async fn patch_route(&self, route: &RouteId, patch: &Value) -> Result<(), Failure> {
+    async fn patch_route(&self, route: &RouteId, patch: &Value) -> Result<(), WriteError> {
         let what = format!("cannot change {route}");
-        let path = self.route_path(route).await?;
+        let path = self.route_path(route).await.map_err(WriteError::Rejected)?;
         let patched = self.wire().patch(&path, Patch::Json, patch).await;
         patched.map(drop).map_err(|error| {
             // A failed test in a patch is 422.
             if error.is_conflict() || error.code == Some(422) {
-                Failure::new(FailureKind::Conflict, what)
+                let failure = Failure::new(FailureKind::Conflict, what)
                     .because("somebody else changed it at the same time")
-                    .because(error.text())
+                    .because(error.text());
+                WriteError::Rejected(failure)
             } else {
-                error.into_failure(what)
+                error.into_write_error(what)
             }
         })
     }

@@ -10,7 +10,7 @@ use tokio::sync::Mutex;
 
 /// A client that can be made again.
 pub(crate) struct Credentials {
-    /// How often it was made, and the last one.
+    /// Number of times it was made, and the last one.
     current: RwLock<(u32, Client)>,
     config: Config,
     renewing: Mutex<()>,

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use kube::Error;
 use kube::client::AuthError;
+use vllm_rollback_engine::WriteError;
 use vllm_rollback_engine::failure::{Failure, FailureKind};
 
 /// A failed API call.
@@ -95,6 +96,19 @@ impl ApiError {
                 failure.next("check that the cluster can be reached: kubectl cluster-info")
             }
             _ => failure,
+        }
+    }
+}
+
+impl ApiError {
+    /// The outcome of a write: only an answer that says no is a rejection.
+    pub(crate) fn into_write_error(self, what: impl Into<String>) -> WriteError {
+        let was_never_sent = self.code.is_none() && self.kind == FailureKind::Forbidden;
+        match self.code {
+            // 408: the server stopped waiting for us, or its store did for the write.
+            Some(code) if (400..500).contains(&code) && code != 408 => WriteError::Rejected(self.into_failure(what)),
+            _ if was_never_sent => WriteError::Rejected(self.into_failure(what)),
+            _ => WriteError::Unknown(self.into_failure(what)),
         }
     }
 }

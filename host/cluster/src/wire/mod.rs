@@ -13,6 +13,7 @@ pub(crate) mod watch;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use backon::Retryable;
 use http::{HeaderMap, Method, Request, header};
 use http_body_util::BodyExt;
 use kube::Client;
@@ -24,20 +25,19 @@ use tokio::sync::Semaphore;
 pub(crate) use credentials::Credentials;
 pub(crate) use error::ApiError;
 pub(crate) use path::{Resource, escape, with_query};
-use retry::Pauses;
 pub use retry::RetryListener;
 
 /// The field manager of all our writes; a `kubectl` or `helm` name would be stripped by Flux or conflict with Helm.
 pub(crate) const FIELD_MANAGER: &str = "vllm-rollback";
 
-/// How long reads are tried again during an outage. It is one budget for all of them: a run that waited for a server
+/// Time that reads are tried again during an outage. It is one budget for all of them: a run that waited for a server
 /// that does not answer must come to its end, and its last steps read too.
 const READ_BUDGET: Duration = Duration::from_secs(60);
 
 /// Calls at a time, so that a run is a polite client.
 const CONCURRENT: usize = 8;
 
-/// How a patch is written.
+/// Format of a patch.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Patch {
     /// RFC 7386.
@@ -80,9 +80,9 @@ impl Wire {
         self.credentials.client().1
     }
 
-    /// The API server refused this call's credentials: whether there are new ones. Each call asks once.
-    async fn has_new_credentials(&self, error: &ApiError, refused: u32, asked: &mut bool) -> bool {
-        error.code == Some(401) && !std::mem::replace(asked, true) && self.credentials.renew(refused).await
+    /// Asks for new credentials if the API server refused those of this call. Each call asks once.
+    async fn has_new_credentials(&self, error: &ApiError, refused: u32) -> bool {
+        error.code == Some(401) && self.credentials.renew(refused).await
     }
 
     /// Reads an object. Tried again on overload and broken connections.
@@ -192,34 +192,32 @@ impl Wire {
     }
 
     async fn read(&self, path: &str, accept: Option<&str>, budget: Duration) -> Result<String, ApiError> {
-        let mut pauses = Pauses::new(budget);
-        let mut has_asked = false;
-        loop {
-            let (client_number, _) = self.credentials.client();
-            let mut request = Request::get(path);
-            if let Some(accept) = accept {
-                request = request.header(header::ACCEPT, accept);
-            }
-            let request = request.body(Vec::new()).map_err(|e| ApiError::invalid(e.to_string()))?;
-            let error = match self.send(request).await {
-                Ok(text) => return Ok(text),
-                Err(error) => error,
-            };
-            if self.has_new_credentials(&error, client_number, &mut has_asked).await {
-                continue;
-            }
-            if self.silence() > budget {
-                return Err(error);
-            }
-            let Some(pause) = pauses.after(&error) else {
-                return Err(error);
-            };
-            let line = format!("reading again in {:.1} s: {}", pause.as_secs_f64(), error.text());
-            tracing::warn!("{line}");
-            if let Some(listener) = &self.listener {
-                listener.tell(&line);
-            }
-            tokio::time::sleep(pause).await;
+        (|| self.read_once(path, accept))
+            .retry(retry::pauses())
+            .when(|error| error.is_transient() && self.silence() <= budget)
+            .adjust(retry::within(budget))
+            .notify(|error, pause| {
+                let line = format!("reading again in {:.1} s: {}", pause.as_secs_f64(), error.text());
+                tracing::warn!("{line}");
+                if let Some(listener) = &self.listener {
+                    listener.tell(&line);
+                }
+            })
+            .await
+    }
+
+    async fn read_once(&self, path: &str, accept: Option<&str>) -> Result<String, ApiError> {
+        let request = || {
+            let request = Request::get(path);
+            let request = accept
+                .into_iter()
+                .fold(request, |request, accept| request.header(header::ACCEPT, accept));
+            request.body(Vec::new()).map_err(|e| ApiError::invalid(e.to_string()))
+        };
+        let (client_number, _) = self.credentials.client();
+        match self.send(request()?).await {
+            Err(error) if self.has_new_credentials(&error, client_number).await => self.send(request()?).await,
+            answer => answer,
         }
     }
 

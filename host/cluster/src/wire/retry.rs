@@ -6,6 +6,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use backon::ExponentialBuilder;
+
 use super::error::ApiError;
 
 /// Is told of every retry, one line each.
@@ -29,63 +31,64 @@ impl fmt::Debug for RetryListener {
     }
 }
 
-/// Pauses between the tries of one read.
-pub(crate) struct Pauses {
-    next: Duration,
-    left: Duration,
+/// Pauses between the tries of one read. With jitter, so that the runs of a whole fleet do not come back in step.
+pub(crate) fn pauses() -> ExponentialBuilder {
+    without_jitter().with_jitter()
 }
 
-impl Pauses {
-    const FIRST: Duration = Duration::from_millis(200);
-    const LONGEST: Duration = Duration::from_secs(5);
+const fn without_jitter() -> ExponentialBuilder {
+    ExponentialBuilder::new()
+        .with_min_delay(Duration::from_millis(200))
+        .with_max_delay(Duration::from_secs(5))
+        .without_max_times()
+}
 
-    /// Pauses that sum up to at most `budget`.
-    pub(crate) fn new(budget: Duration) -> Self {
-        Self {
-            next: Self::FIRST,
-            left: budget,
-        }
-    }
-
-    /// How long to pause before the next try; none when the error lasts or the budget is spent.
-    pub(crate) fn after(&mut self, error: &ApiError) -> Option<Duration> {
-        if !error.is_transient() {
-            return None;
-        }
-        let pause = error.retry_after.unwrap_or(self.next).max(self.next);
-        self.left = self.left.checked_sub(pause)?;
-        self.next = (self.next * 2).min(Self::LONGEST);
+/// Makes each pause as long as the server asks for, and lets all of them together take at most `budget`.
+pub(crate) fn within(budget: Duration) -> impl FnMut(&ApiError, Option<Duration>) -> Option<Duration> {
+    // backon's own limit does not count what the server asked for.
+    let mut left = budget;
+    move |error, pause| {
+        let pause = pause?.max(error.retry_after.unwrap_or_default());
+        left = left.checked_sub(pause)?;
         Some(pause)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use backon::BackoffBuilder as _;
+
     use super::*;
+
+    /// The pauses after failures like this one, in milliseconds.
+    fn taken(pauses: ExponentialBuilder, budget: Duration, error: &ApiError) -> Vec<u128> {
+        let mut within = within(budget);
+        let taken = pauses.build().map_while(|pause| within(error, Some(pause)));
+        taken.map(|pause| pause.as_millis()).collect()
+    }
 
     #[test]
     fn pauses_double_and_stay_within_the_budget() {
         let error = ApiError::no_answer(Duration::from_secs(1));
-        let mut pauses = Pauses::new(Duration::from_secs(2));
-        let taken: Vec<_> = std::iter::from_fn(|| pauses.after(&error))
-            .map(|p| p.as_millis())
-            .collect();
-        assert_eq!(taken, [200, 400, 800]);
+        assert_eq!(taken(without_jitter(), Duration::from_secs(2), &error), [200, 400, 800]);
     }
 
     #[test]
-    fn what_does_not_heal_is_not_tried_again() {
-        let mut pauses = Pauses::new(Duration::from_secs(60));
-        assert_eq!(pauses.after(&ApiError::invalid("x")), None);
+    fn two_clients_that_failed_together_do_not_come_back_together() {
+        let error = ApiError::no_answer(Duration::from_secs(1));
+        let [one, other] = [1, 2].map(|seed| taken(pauses().with_jitter_seed(seed), Duration::from_secs(60), &error));
+        assert_ne!(one, other);
+        for pauses in [one, other] {
+            assert!((200..400).contains(&pauses[0]), "{pauses:?}");
+            assert!(pauses.iter().all(|pause| *pause <= 10_000), "{pauses:?}");
+            assert!(pauses.iter().sum::<u128>() <= 60_000, "{pauses:?}");
+        }
     }
 
     #[test]
-    fn the_servers_own_wish_to_wait_is_kept() {
+    fn the_servers_own_wish_to_wait_is_kept_and_counts() {
         let mut error = ApiError::no_answer(Duration::from_secs(1));
         error.retry_after = Some(Duration::from_secs(3));
-        assert_eq!(
-            Pauses::new(Duration::from_secs(60)).after(&error),
-            Some(Duration::from_secs(3))
-        );
+        assert_eq!(taken(without_jitter(), Duration::from_secs(7), &error), [3000, 3000]);
     }
 }

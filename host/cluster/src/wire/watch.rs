@@ -1,4 +1,7 @@
 //! Watches that notice silence: the server ends each after [`ROUND`], and one that outlives it by a margin is dropped.
+//!
+//! kube's own watcher keeps one client for good, so that new credentials after a 401 would mean to begin again; and its
+//! lists would know neither the deadline and the turns of our calls nor the one budget of their retries.
 
 use std::time::Duration;
 
@@ -11,14 +14,14 @@ use tokio::sync::mpsc;
 use super::error::ApiError;
 use super::{Listed, Wire, with_query};
 
-/// How long the server keeps one watch open.
+/// Time that the server keeps one watch open.
 const ROUND: Duration = Duration::from_secs(25);
 /// A watch silent for so much longer than its round is dead.
 const MARGIN: Duration = Duration::from_secs(5);
 /// Between two rounds.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// What a watch tells.
+/// Event of a watch.
 #[derive(Debug)]
 pub(crate) enum Change {
     /// All objects there are; what was known before is void.
@@ -78,7 +81,7 @@ async fn run<T: Clone>(
             match follow(wire, path, &query, &mut resource_version, tag, out).await {
                 // A server that ends each watch at once must not be asked in a tight loop.
                 Ok(()) => tokio::time::sleep(PAUSE).await,
-                Err(error) if wire.has_new_credentials(&error, client_number, &mut has_asked).await => {}
+                Err(error) if !has_asked && wire.has_new_credentials(&error, client_number).await => has_asked = true,
                 Err(error) if error.is_forbidden() || error.is_not_found() => {
                     let _ = out.send((tag.clone(), Change::Lost(error))).await;
                     return;

@@ -11,6 +11,7 @@ use vllm_rollback_objects::service::{Gate, Service};
 
 use crate::failure::Failure;
 use crate::workload::ServingPod;
+use crate::write_error::WriteError;
 
 /// Labels on the release's pods. All calls are safe to repeat.
 #[async_trait]
@@ -72,13 +73,13 @@ pub trait ServiceSelectors: PodLabels {
     ///
     /// # Errors
     /// `NotFound`, `Forbidden`, `Unreachable`.
-    async fn close(&self, service: &str, value: &str) -> Result<(), Failure>;
+    async fn close(&self, service: &str, value: &str) -> Result<(), WriteError>;
 
     /// Takes the gate's key out, and our entry in the managed fields with it.
     ///
     /// # Errors
     /// `NotFound`, `Conflict`, `Forbidden`, `Unreachable`.
-    async fn open(&self, service: &str) -> Result<(), Failure>;
+    async fn open(&self, service: &str) -> Result<(), WriteError>;
 
     /// Waits until the EndpointSlices are as wanted; the ready addresses.
     ///
@@ -106,13 +107,13 @@ pub trait Routes: Send + Sync {
     ///
     /// # Errors
     /// `Conflict` when it changed since; `NotFound`, `Forbidden`, `Unreachable`.
-    async fn set(&self, route: &Route, weights: &[Weight]) -> Result<(), Failure>;
+    async fn set(&self, route: &Route, weights: &[Weight]) -> Result<(), WriteError>;
 
     /// Takes us out of a route's managed fields. Harmless when we are in none.
     ///
     /// # Errors
     /// `Conflict` when it changed meanwhile; `NotFound`, `Forbidden`, `Unreachable`.
-    async fn give_back(&self, route: &RouteId) -> Result<(), Failure>;
+    async fn give_back(&self, route: &RouteId) -> Result<(), WriteError>;
 
     /// Requests that each running pod of the release has answered; none where it does not tell.
     ///

@@ -13,6 +13,7 @@ use crate::journal::{Entry, Journalled, Memory};
 use crate::release::{HelmInfo, ReleaseRecord, Revision, RevisionSummary, RollbackOrder, RollbackOutcome};
 use crate::traffic::{TrafficState, TrafficStatus};
 use crate::workload::{Cause, Drained, Drift, EvidenceItem, GitOpsOwner, Preflight, Ready, ServingPod, Standing};
+use crate::write_error::WriteError;
 
 /// Helm's records and the helm binary.
 #[async_trait]
@@ -146,7 +147,7 @@ pub trait Registry: Send + Sync {
 
     /// Takes the model out of traffic, if it is still in the state `prior`; harmless when it is out already. What is narrowed to
     /// spared pods stays so, unless `prior` itself is narrowed: then those go, too.
-    async fn stop(&self, prior: &TrafficState) -> Result<(), Failure>;
+    async fn stop(&self, prior: &TrafficState) -> Result<(), WriteError>;
 
     /// After a [`Self::stop`] that failed: puts back what it took although it is not whole, before any pod was touched.
     /// False where a driver does all or nothing, so that there is nothing to put back.
@@ -161,7 +162,7 @@ pub trait Registry: Send + Sync {
     async fn confirm_stopped(&self, deadline: Duration) -> Result<Vec<String>, Failure>;
 
     /// Puts back exactly what `prior` says; harmless when it is so already.
-    async fn resume_to(&self, prior: &TrafficState) -> Result<(), Failure>;
+    async fn resume_to(&self, prior: &TrafficState) -> Result<(), WriteError>;
 
     /// Waits until the registry says `prior` again, and traffic flows where that means enabled. Evidence lines.
     async fn confirm_resumed(&self, prior: &TrafficState, deadline: Duration) -> Result<Vec<String>, Failure>;

@@ -20,6 +20,7 @@ use crate::replay::script::{Ending, Script};
 use crate::report::StateName;
 use crate::traffic::{TrafficState, TrafficStatus};
 use crate::workload::{Drained, Drift, EvidenceItem, GitOpsOwner, Preflight, Ready, ServingPod, Standing};
+use crate::write_error::WriteError;
 
 /// The world, and what was written in it so far.
 pub(super) struct RecordedWorld {
@@ -265,7 +266,7 @@ impl Registry for RecordedWorld {
         Ok(self.found())
     }
 
-    async fn stop(&self, _: &TrafficState) -> Result<(), Failure> {
+    async fn stop(&self, _: &TrafficState) -> Result<(), WriteError> {
         if self.script.prior.status == TrafficStatus::Enabled {
             self.now().traffic = Some(TrafficStatus::Disabled);
         }
@@ -276,7 +277,7 @@ impl Registry for RecordedWorld {
         self.answer(StateName::Fenced, Vec::new()).await
     }
 
-    async fn resume_to(&self, prior: &TrafficState) -> Result<(), Failure> {
+    async fn resume_to(&self, prior: &TrafficState) -> Result<(), WriteError> {
         self.now().traffic = Some(prior.status.clone());
         Ok(())
     }

@@ -4,7 +4,6 @@ use futures::join;
 use serde_json::json;
 
 use crate::context::{RunContext, Step};
-use crate::failure::{Failure, FailureKind};
 use crate::plan::Plan;
 use crate::progress::Progress;
 use crate::report::StateName;
@@ -14,6 +13,7 @@ use crate::step_error::StepError;
 use crate::traffic::{TrafficState, TrafficStatus};
 use crate::wait::or_interrupted;
 use crate::workload::ServingPod;
+use crate::write_error::WriteError;
 
 /// Proof that the model is out of traffic: only this file makes one, and Helm is not run without.
 #[derive(Debug)]
@@ -99,7 +99,7 @@ async fn stop(run: &mut RunContext<'_>, baseline: &Baseline, retained: &[Serving
         restore: baseline.prior.clone(),
         is_proved: false,
     };
-    let Err(failure) = run.world.registry.stop(spare::stops(baseline, retained)).await else {
+    let Err(error) = run.world.registry.stop(spare::stops(baseline, retained)).await else {
         run.progress = taken;
         return Ok(());
     };
@@ -110,10 +110,10 @@ async fn stop(run: &mut RunContext<'_>, baseline: &Baseline, retained: &[Serving
     run.progress = match now {
         Some(now) if !baseline.found.is_same(&now) => taken,
         None => taken,
-        Some(_) if is_definitive_rejection(&failure) => Progress::Unchanged,
+        Some(_) if matches!(error, WriteError::Rejected(_)) => Progress::Unchanged,
         Some(_) => Progress::Requested,
     };
-    Err(failure.into())
+    Err(error.into())
 }
 
 /// One of several registries did not stop the model: the others let it in again, as it was found. No pod was touched yet,
@@ -137,19 +137,6 @@ pub(crate) async fn undo(run: &mut RunContext<'_>, found: &TrafficState) {
             "what was taken out of traffic could not be put back: {failure}"
         )),
     }
-}
-
-/// The registry understood and did not do it, so it will not do it later either.
-fn is_definitive_rejection(failure: &Failure) -> bool {
-    matches!(
-        failure.kind,
-        FailureKind::Refused
-            | FailureKind::Forbidden
-            | FailureKind::Conflict
-            | FailureKind::NotFound
-            | FailureKind::Invalid
-            | FailureKind::Usage
-    )
 }
 
 /// Lets requests in flight end. That the pods cannot be asked is no reason to keep a bad revision.

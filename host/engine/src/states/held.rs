@@ -106,7 +106,7 @@ async fn take_out_again(run: &mut RunContext<'_>, prior: &TrafficState) -> Resul
         Ok(evidence) => evidence,
         Err(failure) => {
             let failure = match stopped {
-                Err(stop) => stop.because(failure.to_string()),
+                Err(stop) => Failure::from(stop).because(failure.to_string()),
                 Ok(()) => failure,
             };
             return Err(failure);

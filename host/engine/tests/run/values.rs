@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
+use vllm_rollback_engine::WriteError;
 use vllm_rollback_engine::failure::{Failure, FailureKind};
 use vllm_rollback_engine::plan::{Plan, digest};
 use vllm_rollback_engine::ports::Registry;
@@ -122,7 +123,7 @@ impl Registry for Terse {
         Ok(traffic(TrafficStatus::Disabled, false))
     }
 
-    async fn stop(&self, _: &TrafficState) -> Result<(), Failure> {
+    async fn stop(&self, _: &TrafficState) -> Result<(), WriteError> {
         Ok(())
     }
 
@@ -130,7 +131,7 @@ impl Registry for Terse {
         Ok(Vec::new())
     }
 
-    async fn resume_to(&self, _: &TrafficState) -> Result<(), Failure> {
+    async fn resume_to(&self, _: &TrafficState) -> Result<(), WriteError> {
         Ok(())
     }
 

@@ -63,7 +63,7 @@ impl Connection {
         variables
     }
 
-    /// What must not appear in any text.
+    /// Values that must not appear in any text.
     pub fn secrets(&self) -> Vec<String> {
         self.token.iter().filter(|token| !token.is_empty()).cloned().collect()
     }

@@ -6,11 +6,11 @@ use vllm_rollback_engine::release::{ReleaseRef, Revision};
 /// A known text of helm's, explained.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Meaning {
-    /// What sort of failure it is.
+    /// Sort of failure.
     pub kind: FailureKind,
     /// One line; helm's own words when they are not known.
     pub why: String,
-    /// What to type next, best first.
+    /// Commands to type next, best first.
     pub next: Vec<String>,
 }
 

@@ -25,7 +25,7 @@ pub use find::find_helm;
 pub use meaning::{Meaning, meaning};
 pub use process::Ended;
 
-/// Where to look for helm, and how it reaches the cluster.
+/// Place to look for helm, and its way to the cluster.
 #[derive(Debug)]
 pub struct HelmBinary {
     /// `HELM_BIN`: a path, relative ones included, or a bare name. Empty means unset.
@@ -34,7 +34,7 @@ pub struct HelmBinary {
     pub search: Option<OsString>,
     /// The directory that a relative `HELM_BIN` is meant from.
     pub directory: PathBuf,
-    /// How it reaches the cluster.
+    /// Way to the cluster.
     pub connection: Connection,
     info: OnceCell<(PathBuf, HelmInfo)>,
 }
@@ -61,7 +61,7 @@ impl HelmBinary {
         }
     }
 
-    /// Which binary it is and what it offers, by the text of its help. Asked once.
+    /// Path and features of the binary, by the text of its help. Asked once.
     ///
     /// # Errors
     /// `NotFound` without a binary, `External` when it does not answer as helm does, `Refused` for an unknown major.

@@ -16,15 +16,15 @@ use vllm_rollback_objects::redaction;
 /// Time between asking the child to end and killing it.
 const GRACE: Duration = Duration::from_secs(10);
 
-/// How much of stderr is kept: bytes read from its end, lines, characters of a line.
+/// Part of stderr that is kept: bytes read from its end, lines, characters of a line.
 const TAIL_BYTES: u64 = 64 * 1024;
 const TAIL_LINES: usize = 20;
 const LINE_CHARS: usize = 600;
 
-/// How the child ended.
+/// End of the child.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ended {
-    /// Its exit code; none when a signal ended it.
+    /// Exit code; none when a signal ended it.
     pub exit_code: Option<i32>,
     /// We ended it, because its time was over.
     pub timed_out: bool,

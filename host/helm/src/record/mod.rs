@@ -16,7 +16,7 @@ const SHOWN: usize = 60;
 pub struct Origin<'a> {
     /// `Secret` or `ConfigMap`.
     pub kind: &'a str,
-    /// Its name.
+    /// Name.
     pub object: &'a str,
     /// The release it was listed for.
     pub release: &'a ReleaseRef,

@@ -8,6 +8,7 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process::{Child, Command};
+use vllm_rollback_engine::WriteError;
 use vllm_rollback_engine::failure::{Failure, FailureKind};
 
 /// A registry's entries fit; more is not read.
@@ -41,7 +42,7 @@ impl fmt::Debug for Surroundings {
 
 /// Runs it to its end; what it printed. In a process group of its own: an interrupt at the terminal does not reach it half
 /// way. In the root directory: the runbook's tool takes a `config.yaml` that lies where it is started.
-pub(super) async fn run(argv: &[String], surroundings: &Surroundings) -> Result<String, Failure> {
+pub(super) async fn run(argv: &[String], surroundings: &Surroundings) -> Result<String, WriteError> {
     let (program, arguments) = argv
         .split_first()
         .ok_or_else(|| Failure::new(FailureKind::Internal, "a command without a program"))?;
@@ -57,27 +58,32 @@ pub(super) async fn run(argv: &[String], surroundings: &Surroundings) -> Result<
         .stderr(Stdio::piped())
         .spawn()
         .map_err(|error| {
-            Failure::new(
+            let failure = Failure::new(
                 FailureKind::External,
                 format!("the registry's tool {program} cannot be started"),
+            );
+            WriteError::Rejected(
+                failure
+                    .caused_by(&error)
+                    .next("install it, or name it by its path in registry.exec of the configuration"),
             )
-            .caused_by(&error)
-            .next("install it, or name it by its path in registry.exec of the configuration")
         })?;
     let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
     let whole = async { tokio::join!(child.wait(), read(stdout, MAX_STDOUT), read(stderr, MAX_STDERR)) };
     let Ok((status, stdout, stderr)) = tokio::time::timeout(surroundings.timeout, whole).await else {
         kill(&child);
-        return Err(Failure::new(
-            FailureKind::Timeout,
-            format!(
-                "{program} did not end within {} s and was killed",
-                surroundings.timeout.as_secs()
-            ),
-        )
-        .because("what it did until then is not known")
-        .next(shown(argv))
-        .next("or give it more time: registry.exec.timeout in the configuration"));
+        return Err(WriteError::Unknown(
+            Failure::new(
+                FailureKind::Timeout,
+                format!(
+                    "{program} did not end within {} s and was killed",
+                    surroundings.timeout.as_secs()
+                ),
+            )
+            .because("what it did until then is not known")
+            .next(shown(argv))
+            .next("or give it more time: registry.exec.timeout in the configuration"),
+        ));
     };
     let status = status.map_err(|error| {
         Failure::new(FailureKind::Internal, format!("the end of {program} was not seen")).caused_by(&error)
@@ -86,16 +92,12 @@ pub(super) async fn run(argv: &[String], surroundings: &Surroundings) -> Result<
         return Err(explain(argv, status, &surroundings.scrub(&complaint(&stderr))));
     }
     if stdout.len() > MAX_STDOUT {
-        return Err(Failure::new(
-            FailureKind::Invalid,
-            format!("{program} printed more than {MAX_STDOUT} bytes"),
-        ));
+        let what = format!("{program} printed more than {MAX_STDOUT} bytes");
+        return Err(WriteError::Unknown(Failure::new(FailureKind::Invalid, what)));
     }
     String::from_utf8(stdout).map_err(|_| {
-        Failure::new(
-            FailureKind::Invalid,
-            format!("{program} printed something else than text"),
-        )
+        let what = format!("{program} printed something else than text");
+        WriteError::Unknown(Failure::new(FailureKind::Invalid, what))
     })
 }
 
@@ -123,7 +125,7 @@ async fn read(pipe: Option<impl AsyncRead + Unpin>, limit: usize) -> Vec<u8> {
     kept
 }
 
-fn explain(argv: &[String], status: ExitStatus, complaint: &str) -> Failure {
+fn explain(argv: &[String], status: ExitStatus, complaint: &str) -> WriteError {
     let program = argv.first().map(String::as_str).unwrap_or_default();
     let (kind, how) = match status.code() {
         // What exit codes mean is the contract of the runbook's admin-cli.
@@ -141,7 +143,11 @@ fn explain(argv: &[String], status: ExitStatus, complaint: &str) -> Failure {
     } else {
         failure.because(complaint)
     };
-    failure.next(shown(argv))
+    let failure = failure.next(shown(argv));
+    match kind {
+        FailureKind::Refused => WriteError::Rejected(failure),
+        _ => WriteError::Unknown(failure),
+    }
 }
 
 /// For people to type: arguments that a shell would split are quoted.
@@ -217,7 +223,7 @@ mod tests {
 
     async fn sh(script: &str) -> Result<String, Failure> {
         let argv = ["sh", "-c", script].map(str::to_owned);
-        run(&argv, &surroundings(Duration::from_secs(20))).await
+        Ok(run(&argv, &surroundings(Duration::from_secs(20))).await?)
     }
 
     #[tokio::test]
@@ -248,7 +254,7 @@ mod tests {
         let script = format!("sleep 600 & echo $! > {}; wait", file.path().display());
         let argv = ["sh", "-c", &script].map(str::to_owned);
         let failure = run(&argv, &surroundings(Duration::from_millis(500))).await.unwrap_err();
-        assert_eq!(failure.kind, FailureKind::Timeout);
+        assert!(matches!(&failure, WriteError::Unknown(failure) if failure.kind == FailureKind::Timeout));
         let child: i32 = std::fs::read_to_string(file.path()).unwrap().trim().parse().unwrap();
         let is_gone = || rustix::process::test_kill_process(Pid::from_raw(child).unwrap()).is_err();
         let waiting = async {

@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::time::Instant;
+use vllm_rollback_engine::WriteError;
 use vllm_rollback_engine::failure::{Failure, FailureKind};
 use vllm_rollback_engine::ports::Registry;
 use vllm_rollback_engine::ports::drivers::{ReleaseEndpoints, RouterClient};
@@ -97,8 +98,10 @@ impl ExecRegistry {
         &self.config.values.model
     }
 
-    async fn run(&self, template: &Template, status: Option<&str>) -> Result<String, Failure> {
-        let argv = template.fill(&self.config.values, status)?;
+    async fn run(&self, template: &Template, status: Option<&str>) -> Result<String, WriteError> {
+        let argv = template
+            .fill(&self.config.values, status)
+            .map_err(WriteError::Rejected)?;
         command::run(&argv, &self.config.surroundings).await
     }
 
@@ -132,20 +135,20 @@ impl ExecRegistry {
     }
 
     /// The command that leads to a status.
-    async fn set(&self, status: Option<&str>) -> Result<(), Failure> {
+    async fn set(&self, status: Option<&str>) -> Result<(), WriteError> {
         let commands = &self.config.commands;
         let (template, word) = match (status, &commands.restore) {
             (Some(READY), _) => (&commands.enable, None),
             (Some(DISABLED), _) => (&commands.disable, None),
             (Some(word), Some(restore)) => (restore, Some(word)),
             (word, _) => {
-                return Err(Failure::new(
+                let failure = Failure::new(
                     FailureKind::Refused,
                     format!("the registry's tool cannot set status {}", word.unwrap_or("(none)")),
-                )
-                .next(
+                );
+                return Err(WriteError::Rejected(failure.next(
                     "give it a command: registry.exec.restore in the configuration, with {status} in its arguments",
-                ));
+                )));
             }
         };
         self.run(template, word).await.map(drop)
@@ -218,14 +221,14 @@ impl Registry for ExecRegistry {
         router::assert_provable(self.config.router.as_deref(), self.model()).await
     }
 
-    async fn stop(&self, prior: &TrafficState) -> Result<(), Failure> {
-        let token: Token = recall(self.driver(), prior)?;
-        let now = self.entry().await?;
+    async fn stop(&self, prior: &TrafficState) -> Result<(), WriteError> {
+        let token: Token = recall(self.driver(), prior).map_err(WriteError::Rejected)?;
+        let now = self.entry().await.map_err(WriteError::Rejected)?;
         if now.status.as_deref() == Some(DISABLED) {
             return Ok(());
         }
         if now.status != token.status || now.endpoint != token.endpoint {
-            return Err(self.changed(&now));
+            return Err(WriteError::Rejected(self.changed(&now)));
         }
         self.set(Some(DISABLED)).await?;
         *self.stopped() = Some(Instant::now());
@@ -240,14 +243,14 @@ impl Registry for ExecRegistry {
         Ok(lines)
     }
 
-    async fn resume_to(&self, prior: &TrafficState) -> Result<(), Failure> {
-        let token: Token = recall(self.driver(), prior)?;
-        let now = self.entry().await?;
+    async fn resume_to(&self, prior: &TrafficState) -> Result<(), WriteError> {
+        let token: Token = recall(self.driver(), prior).map_err(WriteError::Rejected)?;
+        let now = self.entry().await.map_err(WriteError::Rejected)?;
         if now.status == token.status {
             return Ok(());
         }
         if now.status.as_deref() != Some(self.statuses.from(&token)) || now.endpoint != token.endpoint {
-            return Err(self.changed(&now));
+            return Err(WriteError::Rejected(self.changed(&now)));
         }
         self.set(token.status.as_deref()).await
     }

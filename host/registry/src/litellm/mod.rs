@@ -15,6 +15,7 @@ use async_trait::async_trait;
 use futures::future::try_join_all;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
+use vllm_rollback_engine::WriteError;
 use vllm_rollback_engine::failure::{Failure, FailureKind};
 use vllm_rollback_engine::ports::Registry;
 use vllm_rollback_engine::ports::drivers::{PodLabels, ReleaseEndpoints, RouterClient};
@@ -165,9 +166,9 @@ impl LiteLlm {
     }
 
     /// Blocks or unblocks what differs, at one replica.
-    async fn set(&self, wanted: &BTreeMap<String, bool>) -> Result<(), Failure> {
-        let seen = self.look().await?;
-        let place = self.first(&seen)?;
+    async fn set(&self, wanted: &BTreeMap<String, bool>) -> Result<(), WriteError> {
+        let seen = self.look().await.map_err(WriteError::Rejected)?;
+        let place = self.first(&seen).map_err(WriteError::Rejected)?;
         let is_any_left = wanted.keys().any(|id| place.own(id).is_some());
         for (id, blocked) in wanted {
             let Some(deployment) = place.own(id) else {
@@ -179,12 +180,12 @@ impl LiteLlm {
                     format!("LiteLLM has no deployment {id} of this release any more"),
                 )
                 .because(place.line());
-                return Err(match place.gone(id) {
+                return Err(WriteError::Rejected(match place.gone(id) {
                     Some(gone) => failure
                         .because(format!("the pod at {} is gone", gone.api_base))
                         .next("let the deployment lead to the release's Service: POST /model/update with its api_base"),
                     None => failure.next("look who changed the proxy's models: GET /model/info"),
-                });
+                }));
             };
             if deployment.blocked != *blocked {
                 proxy::set_blocked(self.link.as_ref(), &place.replica, deployment, *blocked).await?;
@@ -346,12 +347,12 @@ impl Registry for LiteLlm {
         self.spared.mark(self.marks.as_ref(), pods).await
     }
 
-    async fn stop(&self, prior: &TrafficState) -> Result<(), Failure> {
-        recall::<Token>(self.driver(), prior)?;
+    async fn stop(&self, prior: &TrafficState) -> Result<(), WriteError> {
+        recall::<Token>(self.driver(), prior).map_err(WriteError::Rejected)?;
         // Those that exist now, too: somebody may have added one.
-        let seen = self.look().await?;
+        let seen = self.look().await.map_err(WriteError::Rejected)?;
         let keeps = self.spared.begin_stop(&prior.status, are_alone(&seen));
-        let stops = self.first(&seen)?.stops(keeps);
+        let stops = self.first(&seen).map_err(WriteError::Rejected)?.stops(keeps);
         self.set(&stops.map(|own| (own.id.clone(), true)).collect()).await?;
         if !keeps {
             self.spared.try_forget(self.marks.as_ref()).await;
@@ -378,8 +379,8 @@ impl Registry for LiteLlm {
         Ok(lines.concat())
     }
 
-    async fn resume_to(&self, prior: &TrafficState) -> Result<(), Failure> {
-        let token: Token = recall(self.driver(), prior)?;
+    async fn resume_to(&self, prior: &TrafficState) -> Result<(), WriteError> {
+        let token: Token = recall(self.driver(), prior).map_err(WriteError::Rejected)?;
         self.set(&token.blocked).await?;
         if prior.status == TrafficStatus::Enabled {
             self.spared.gave_back();

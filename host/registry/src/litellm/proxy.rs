@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 use serde_json::json;
+use vllm_rollback_engine::WriteError;
 use vllm_rollback_engine::failure::{Failure, FailureKind};
 use vllm_rollback_engine::ports::drivers::RouterClient;
 use vllm_rollback_objects::http::{Request, Response, host};
@@ -13,6 +14,7 @@ use vllm_rollback_objects::pod::PodEndpoint;
 use vllm_rollback_objects::service::Service;
 
 use crate::owner::{Behind, is_retained};
+use crate::router;
 
 /// For what a proxy answers out of its memory or its database.
 const SOON: Duration = Duration::from_secs(15);
@@ -133,12 +135,12 @@ pub(super) async fn set_blocked(
     replica: &str,
     deployment: &Deployment,
     blocked: bool,
-) -> Result<(), Failure> {
+) -> Result<(), WriteError> {
     let call = if blocked { "block" } else { "unblock" };
     let body = json!({ "model_id": deployment.id });
     let request = Request::post_json(format!("/model/{call}"), &body, SOON);
     let reply = link.send(replica, &request).await?;
-    assert_admin(replica, &reply)?;
+    assert_admin(replica, &reply).map_err(WriteError::Rejected)?;
     if reply.is_success() {
         return Ok(());
     }
@@ -147,12 +149,13 @@ pub(super) async fn set_blocked(
         format!("LiteLLM {replica} did not {call} deployment {}", deployment.id),
     )
     .because(reply.line());
-    Err(match reply.status {
+    let failure = match reply.status {
         404 if !reply.text().contains(&deployment.id) => {
             failure.next("this LiteLLM is too old to block a model: use version 1.108 or later")
         }
         _ => failure.next("the proxy needs its database for this: look at its log"),
-    })
+    };
+    Err(router::written(&reply, failure))
 }
 
 /// Who answered a completion.

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
+use vllm_rollback_engine::WriteError;
 use vllm_rollback_engine::failure::{Failure, FailureKind};
 use vllm_rollback_engine::ports::Registry;
 use vllm_rollback_engine::traffic::{TrafficState, TrafficStatus};
@@ -35,7 +36,7 @@ impl Registry for Unmanaged {
         })
     }
 
-    async fn stop(&self, _prior: &TrafficState) -> Result<(), Failure> {
+    async fn stop(&self, _prior: &TrafficState) -> Result<(), WriteError> {
         Ok(())
     }
 
@@ -43,7 +44,7 @@ impl Registry for Unmanaged {
         Ok(vec![LOUD.to_owned()])
     }
 
-    async fn resume_to(&self, _prior: &TrafficState) -> Result<(), Failure> {
+    async fn resume_to(&self, _prior: &TrafficState) -> Result<(), WriteError> {
         Ok(())
     }
 

@@ -1,9 +1,9 @@
 //! Connection strings, which hold passwords: read from the environment or a file only, never shown.
 
 use std::ffi::OsString;
-use std::fmt;
 use std::path::Path;
 
+use secrecy::{ExposeSecret as _, SecretString};
 use vllm_rollback_engine::failure::{Failure, FailureKind};
 
 /// What the runbook's own tool reads, and what its scripts and pages say that it reads. A site that sets both to
@@ -14,9 +14,9 @@ const RUNBOOK_VARIABLES: [&str; 2] = ["ADMIN_CLI_DATABASE_URL", "DATABASE_URL"];
 const MAX_BYTES: u64 = 64 * 1024;
 
 /// A connection string of PostgreSQL or Redis.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Dsn {
-    text: String,
+    text: SecretString,
     origin: String,
 }
 
@@ -36,7 +36,7 @@ impl Dsn {
             .next("put it there, on one line"));
         }
         Ok(Self {
-            text: text.to_owned(),
+            text: text.into(),
             origin,
         })
     }
@@ -48,7 +48,7 @@ impl Dsn {
     pub fn from_env(variable: impl Fn(&str) -> Option<OsString>) -> Result<Self, Failure> {
         let [first, second] = RUNBOOK_VARIABLES.map(|name| read_variable(&variable, name));
         match (first?, second?) {
-            (Some(a), Some(b)) if a.text != b.text => {
+            (Some(a), Some(b)) if a.expose() != b.expose() => {
                 Err(Failure::new(FailureKind::Refused, "which database to use is not clear")
                     .because(format!(
                         "{} and {} are both set, to different values",
@@ -92,18 +92,12 @@ impl Dsn {
 
     /// The text itself, for the one place that connects.
     pub(super) fn expose(&self) -> &str {
-        &self.text
+        self.text.expose_secret()
     }
 
     /// Where it was read.
     pub fn origin(&self) -> &str {
         &self.origin
-    }
-}
-
-impl fmt::Debug for Dsn {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Dsn(<redacted> from {})", self.origin)
     }
 }
 

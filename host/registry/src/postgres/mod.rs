@@ -18,6 +18,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::time::Instant;
+use vllm_rollback_engine::WriteError;
 use vllm_rollback_engine::failure::{Failure, FailureKind};
 use vllm_rollback_engine::ports::Registry;
 use vllm_rollback_engine::ports::drivers::{ReleaseEndpoints, RouterClient};
@@ -184,11 +185,11 @@ impl Registry for PostgresRegistry {
         Ok(())
     }
 
-    async fn stop(&self, prior: &TrafficState) -> Result<(), Failure> {
-        let token: Token = recall(self.driver(), prior)?;
+    async fn stop(&self, prior: &TrafficState) -> Result<(), WriteError> {
+        let token: Token = recall(self.driver(), prior).map_err(WriteError::Rejected)?;
         let expected = token.row(token.status.as_deref());
         if let Change::Unexpected(row) = self.rows.change(&expected, Some(self.statuses.disabled())).await? {
-            return Err(self.changed(&row));
+            return Err(WriteError::Rejected(self.changed(&row)));
         }
         self.drop_cache_entry().await;
         Ok(())
@@ -212,14 +213,14 @@ impl Registry for PostgresRegistry {
         Ok(lines)
     }
 
-    async fn resume_to(&self, prior: &TrafficState) -> Result<(), Failure> {
-        let token: Token = recall(self.driver(), prior)?;
+    async fn resume_to(&self, prior: &TrafficState) -> Result<(), WriteError> {
+        let token: Token = recall(self.driver(), prior).map_err(WriteError::Rejected)?;
         match self
             .rows
             .change(&token.row(Some(self.statuses.from(&token))), token.status.as_deref())
             .await?
         {
-            Change::Unexpected(row) => Err(self.changed(&row)),
+            Change::Unexpected(row) => Err(WriteError::Rejected(self.changed(&row))),
             Change::Made => {
                 self.drop_cache_entry().await;
                 Ok(())

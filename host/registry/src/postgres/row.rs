@@ -7,6 +7,7 @@ use tokio_postgres::error::SqlState;
 use tokio_postgres::types::Type;
 use tokio_postgres::{Client, Transaction};
 use tokio_postgres_rustls::MakeRustlsConnect;
+use vllm_rollback_engine::WriteError;
 use vllm_rollback_engine::failure::{Failure, FailureKind};
 
 use super::columns::{Columns, Table};
@@ -91,9 +92,9 @@ impl Rows {
 
     /// Sets the status to `to` if the row is `expected`; both states together decide, so that nobody else's change since
     /// it was read is overwritten. The row is locked meanwhile.
-    pub(super) async fn change(&self, expected: &Row, to: Option<&str>) -> Result<Change, Failure> {
+    pub(super) async fn change(&self, expected: &Row, to: Option<&str>) -> Result<Change, WriteError> {
         let what = format!("cannot set the row of {self} to {}", word(to));
-        let mut client = self.connect(&what).await?;
+        let mut client = self.connect(&what).await.map_err(WriteError::Rejected)?;
         let changed = async {
             let transaction = begin(&mut client).await?;
             let rows = self.select(&transaction, " FOR UPDATE").await?;
@@ -113,15 +114,23 @@ impl Rows {
             Ok((rows, Some(count)))
         };
         let changed = bounded(changed).await;
-        let (rows, changed) = self.explained(&client, &what, changed).await?;
-        let row = self.only(rows, "")?;
+        let is_rejected = matches!(&changed, Some(Err(error)) if says_no(error));
+        let outcome = if is_rejected {
+            WriteError::Rejected
+        } else {
+            WriteError::Unknown
+        };
+        let (rows, changed) = self.explained(&client, &what, changed).await.map_err(outcome)?;
+        let row = self.only(rows, "").map_err(WriteError::Rejected)?;
         match changed {
             Some(1) => Ok(Change::Made),
-            Some(count) => Err(Failure::new(
-                FailureKind::Invalid,
-                format!("{what}: {count} rows would have changed instead of 1, so none was"),
-            )
-            .next(format!("look at the triggers and rules of {}", self.table))),
+            Some(count) => {
+                let what = format!("{what}: {count} rows would have changed instead of 1, so none was");
+                let failure = Failure::new(FailureKind::Invalid, what);
+                Err(WriteError::Rejected(
+                    failure.next(format!("look at the triggers and rules of {}", self.table)),
+                ))
+            }
             None if row.endpoint == expected.endpoint && row.status.as_deref() == to => Ok(Change::Already),
             None => Ok(Change::Unexpected(row)),
         }
@@ -319,6 +328,16 @@ impl Rows {
         }
         .next("remove the rows that are not in use")
     }
+}
+
+/// The server said no, which ends the transaction. Class 57 (an operator intervened) and 08 (the connection) say nothing of it.
+/// Source: PostgreSQL, appendix A, error codes.
+fn says_no(error: &tokio_postgres::Error) -> bool {
+    let class = |code: &SqlState| code.code().get(..2).map(str::to_owned);
+    error
+        .code()
+        .and_then(class)
+        .is_some_and(|class| class != "57" && class != "08")
 }
 
 impl fmt::Display for Rows {

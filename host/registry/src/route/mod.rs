@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::time::Instant;
+use vllm_rollback_engine::WriteError;
 use vllm_rollback_engine::failure::{Failure, FailureKind};
 use vllm_rollback_engine::ports::Registry;
 use vllm_rollback_engine::ports::drivers::{ReleaseEndpoints, RouterClient, Routes};
@@ -166,14 +167,14 @@ impl RouteWeights {
     }
 
     /// Writes the weights that `wanted` asks for where they differ, and takes us out of the managed fields where `is_last`.
-    async fn write<F>(&self, wanted: F, is_last: bool) -> Result<(), Failure>
+    async fn write<F>(&self, wanted: F, is_last: bool) -> Result<(), WriteError>
     where
         F: Fn(&Leading) -> Vec<Weight> + Send + Sync,
     {
         let mut conflict = None;
         for _ in 0..TRIES {
             conflict = None;
-            for leading in &self.leading().await? {
+            for leading in &self.leading().await.map_err(WriteError::Rejected)? {
                 let weights = wanted(leading);
                 let id = &leading.route.id;
                 let written = if weights.is_empty() {
@@ -186,7 +187,7 @@ impl RouteWeights {
                     other => other,
                 };
                 match written {
-                    Err(failure) if failure.kind == FailureKind::Conflict => conflict = Some(failure),
+                    Err(error) if error.failure().kind == FailureKind::Conflict => conflict = Some(error),
                     other => other?,
                 }
             }
@@ -194,8 +195,8 @@ impl RouteWeights {
                 return Ok(());
             }
         }
-        conflict.map_or(Ok(()), |failure| {
-            Err(failure.because(format!("and so {TRIES} times in a row")))
+        conflict.map_or(Ok(()), |error| {
+            Err(error.map(|failure| failure.because(format!("and so {TRIES} times in a row"))))
         })
     }
 
@@ -273,9 +274,9 @@ impl Registry for RouteWeights {
         self.proof(&found).is_possible().await
     }
 
-    async fn stop(&self, prior: &TrafficState) -> Result<(), Failure> {
-        let token: Token = recall(self.driver(), prior)?;
-        let found = self.leading().await?;
+    async fn stop(&self, prior: &TrafficState) -> Result<(), WriteError> {
+        let token: Token = recall(self.driver(), prior).map_err(WriteError::Rejected)?;
+        let found = self.leading().await.map_err(WriteError::Rejected)?;
         let shares = found.iter().flat_map(|leading| leading.shares(&token));
         let smallest = shares.fold(1.0, f64::min);
         self.probes.store(proof::probes(smallest), Ordering::Relaxed);
@@ -295,8 +296,8 @@ impl Registry for RouteWeights {
         Ok(lines)
     }
 
-    async fn resume_to(&self, prior: &TrafficState) -> Result<(), Failure> {
-        let token: Token = recall(self.driver(), prior)?;
+    async fn resume_to(&self, prior: &TrafficState) -> Result<(), WriteError> {
+        let token: Token = recall(self.driver(), prior).map_err(WriteError::Rejected)?;
         let restore = |leading: &Leading| {
             let differing = leading
                 .wanted(&token)

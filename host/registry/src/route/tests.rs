@@ -116,11 +116,11 @@ impl Routes for World {
     async fn list(&self, _: &[RouteId]) -> Result<Vec<Route>, Failure> {
         Ok(self.routes.lock().unwrap().clone())
     }
-    async fn set(&self, route: &Route, weights: &[Weight]) -> Result<(), Failure> {
+    async fn set(&self, route: &Route, weights: &[Weight]) -> Result<(), WriteError> {
         let mut races = self.races.lock().unwrap();
         if *races > 0 {
             *races -= 1;
-            return Err(Failure::new(FailureKind::Conflict, "changed"));
+            return Err(WriteError::Rejected(Failure::new(FailureKind::Conflict, "changed")));
         }
         self.edit(|routes| {
             let route = routes.iter_mut().find(|known| known.id == route.id).unwrap();
@@ -131,7 +131,7 @@ impl Routes for World {
         });
         Ok(())
     }
-    async fn give_back(&self, _: &RouteId) -> Result<(), Failure> {
+    async fn give_back(&self, _: &RouteId) -> Result<(), WriteError> {
         Ok(())
     }
     async fn answered(&self) -> Result<BTreeMap<String, Option<u64>>, Failure> {
@@ -322,7 +322,10 @@ async fn a_write_is_tried_again_when_somebody_else_was_quicker_but_not_for_ever(
     driver.stop(&prior).await.unwrap();
     assert_eq!(world.weights(), [Some(0)]);
     *world.races.lock().unwrap() = usize::MAX;
-    assert_eq!(driver.resume_to(&prior).await.unwrap_err().kind, FailureKind::Conflict);
+    assert_eq!(
+        driver.resume_to(&prior).await.unwrap_err().failure().kind,
+        FailureKind::Conflict
+    );
 }
 
 #[tokio::test]

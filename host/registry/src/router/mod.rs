@@ -7,6 +7,7 @@ use std::time::Duration;
 use futures::future::try_join_all;
 use serde_json::json;
 use tokio::time::Instant;
+use vllm_rollback_engine::WriteError;
 use vllm_rollback_engine::failure::{Failure, FailureKind};
 use vllm_rollback_engine::ports::drivers::RouterClient;
 use vllm_rollback_objects::http::{Request, Response};
@@ -26,6 +27,14 @@ pub(crate) enum Follows {
     Stop,
     /// Answer for it.
     Resume,
+}
+
+/// Outcome of a write that a router answered without success: what it says of the request is a no, what it says of itself is not.
+pub(crate) fn written(reply: &Response, failure: Failure) -> WriteError {
+    match reply.status {
+        400..=499 => WriteError::Rejected(failure),
+        _ => WriteError::Unknown(failure),
+    }
 }
 
 /// Asks for one token of the model.

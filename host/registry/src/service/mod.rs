@@ -11,9 +11,10 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use futures::future::try_join_all;
+use futures::future::{join_all, try_join_all};
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
+use vllm_rollback_engine::WriteError;
 use vllm_rollback_engine::failure::{Failure, FailureKind};
 use vllm_rollback_engine::ports::Registry;
 use vllm_rollback_engine::ports::drivers::{ServiceSelectors, Wanted};
@@ -118,8 +119,8 @@ impl<S: ServiceSelectors> ServiceGate<S> {
     }
 
     /// Closes it, whatever its selector is by now. One that is gone has no endpoints.
-    async fn close(&self, name: &str, from: &TrafficStatus) -> Result<(), Failure> {
-        let Some(gate) = self.services.read(name).await? else {
+    async fn close(&self, name: &str, from: &TrafficStatus) -> Result<(), WriteError> {
+        let Some(gate) = self.services.read(name).await.map_err(WriteError::Rejected)? else {
             return Ok(());
         };
         match gate.value.as_deref() {
@@ -130,7 +131,7 @@ impl<S: ServiceSelectors> ServiceGate<S> {
         }
     }
 
-    async fn restore(&self, service: &Remembered) -> Result<(), Failure> {
+    async fn restore(&self, service: &Remembered) -> Result<(), WriteError> {
         // A Service that only the bad revision had went away with it.
         let Some(now) = self.services.read(&service.name).await? else {
             return Ok(());
@@ -249,11 +250,11 @@ impl<S: ServiceSelectors> Registry for ServiceGate<S> {
         self.spared.mark(&self.services, pods).await
     }
 
-    async fn stop(&self, prior: &TrafficState) -> Result<(), Failure> {
+    async fn stop(&self, prior: &TrafficState) -> Result<(), WriteError> {
         // Those that exist now too: a revision may have brought one that nobody knew when the state was read.
-        let restore = self.to_restore(prior).await?;
+        let restore = self.to_restore(prior).await.map_err(WriteError::Rejected)?;
         let closing = restore.iter().map(|service| self.close(&service.name, &prior.status));
-        try_join_all(closing).await?;
+        WriteError::of_all(join_all(closing).await)?;
         if prior.status == TrafficStatus::Narrowed {
             self.spared.forget(&self.services).await?;
         }
@@ -266,10 +267,9 @@ impl<S: ServiceSelectors> Registry for ServiceGate<S> {
         try_join_all(found.iter().map(|(name, gate)| self.confirm_closed(name, gate, end))).await
     }
 
-    async fn resume_to(&self, prior: &TrafficState) -> Result<(), Failure> {
-        let restore = self.to_restore(prior).await?;
-        try_join_all(restore.iter().map(|service| self.restore(service))).await?;
-        Ok(())
+    async fn resume_to(&self, prior: &TrafficState) -> Result<(), WriteError> {
+        let restore = self.to_restore(prior).await.map_err(WriteError::Rejected)?;
+        WriteError::of_all(join_all(restore.iter().map(|service| self.restore(service))).await)
     }
 
     async fn confirm_resumed(&self, prior: &TrafficState, deadline: Duration) -> Result<Vec<String>, Failure> {

@@ -65,11 +65,11 @@ impl ServiceSelectors for Cluster {
     async fn read(&self, service: &str) -> Result<Option<Gate>, Failure> {
         Ok(self.services.lock().unwrap().get(service).cloned())
     }
-    async fn close(&self, service: &str, value: &str) -> Result<(), Failure> {
+    async fn close(&self, service: &str, value: &str) -> Result<(), WriteError> {
         self.edit(service, |gate| gate.value = Some(value.to_owned()));
         Ok(())
     }
-    async fn open(&self, service: &str) -> Result<(), Failure> {
+    async fn open(&self, service: &str) -> Result<(), WriteError> {
         self.edit(service, |gate| gate.value = None);
         Ok(())
     }
@@ -215,10 +215,16 @@ async fn what_another_driver_remembered_is_refused() {
     let gate = driver(&[("a", None)]);
     let mut prior = gate.read().await.unwrap();
     prior.driver = "postgres".into();
-    assert_eq!(gate.stop(&prior).await.unwrap_err().kind, FailureKind::Refused);
+    assert_eq!(
+        gate.stop(&prior).await.unwrap_err().failure().kind,
+        FailureKind::Refused
+    );
     prior.driver = "service".into();
     prior.token = serde_json::json!({"services": 7});
-    assert_eq!(gate.resume_to(&prior).await.unwrap_err().kind, FailureKind::Invalid);
+    assert_eq!(
+        gate.resume_to(&prior).await.unwrap_err().failure().kind,
+        FailureKind::Invalid
+    );
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures::future::{join_all, try_join_all};
 use serde::{Deserialize, Serialize};
+use vllm_rollback_engine::WriteError;
 use vllm_rollback_engine::failure::Failure;
 use vllm_rollback_engine::ports::Registry;
 use vllm_rollback_engine::traffic::{TrafficState, TrafficStatus};
@@ -124,16 +125,16 @@ impl Registry for Several {
         Ok(lines)
     }
 
-    async fn stop(&self, prior: &TrafficState) -> Result<(), Failure> {
+    async fn stop(&self, prior: &TrafficState) -> Result<(), WriteError> {
         let mut stopped = Vec::new();
-        for (member, part) in self.parts(prior)? {
+        for (member, part) in self.parts(prior).map_err(WriteError::Rejected)? {
             if !part.status.lets_in() {
                 continue;
             }
-            if let Err(failure) = member.stop(&part).await {
+            if let Err(error) = member.stop(&part).await {
                 return Err(match stopped.as_slice() {
-                    [] => failure,
-                    before => failure.because(format!("stopped before it: {}", before.join(", "))),
+                    [] => error,
+                    before => error.map(|failure| failure.because(format!("stopped before it: {}", before.join(", ")))),
                 });
             }
             stopped.push(part.driver);
@@ -155,8 +156,8 @@ impl Registry for Several {
         Ok(try_join_all(confirming).await?.concat())
     }
 
-    async fn resume_to(&self, prior: &TrafficState) -> Result<(), Failure> {
-        for (member, part) in self.parts(prior)?.into_iter().rev() {
+    async fn resume_to(&self, prior: &TrafficState) -> Result<(), WriteError> {
+        for (member, part) in self.parts(prior).map_err(WriteError::Rejected)?.into_iter().rev() {
             if part.status == TrafficStatus::Enabled {
                 member.resume_to(&part).await?;
             }

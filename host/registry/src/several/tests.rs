@@ -43,12 +43,10 @@ impl Registry for One {
         })
     }
 
-    async fn stop(&self, _prior: &TrafficState) -> Result<(), Failure> {
+    async fn stop(&self, _prior: &TrafficState) -> Result<(), WriteError> {
         if self.refuses {
-            return Err(Failure::new(
-                FailureKind::Unreachable,
-                format!("{} is down", self.driver),
-            ));
+            let failure = Failure::new(FailureKind::Unreachable, format!("{} is down", self.driver));
+            return Err(failure.into());
         }
         self.set("stop", TrafficStatus::Disabled);
         Ok(())
@@ -58,7 +56,7 @@ impl Registry for One {
         Ok(vec![format!("{} is out", self.driver)])
     }
 
-    async fn resume_to(&self, prior: &TrafficState) -> Result<(), Failure> {
+    async fn resume_to(&self, prior: &TrafficState) -> Result<(), WriteError> {
         assert_eq!(prior.driver, self.driver, "each gets its own memory");
         self.set("resume", prior.status.clone());
         Ok(())
@@ -122,7 +120,7 @@ async fn when_one_cannot_be_stopped_the_others_are_named_and_put_back() {
         ("litellm", Enabled, true),
     ]);
     let prior = several.read().await.unwrap();
-    let failure = several.stop(&prior).await.unwrap_err();
+    let failure = Failure::from(several.stop(&prior).await.unwrap_err());
     assert!(failure.to_string().contains("litellm is down"), "{failure}");
     assert!(
         failure.why.iter().any(|why| why.contains("exec, postgres")),
@@ -154,7 +152,7 @@ async fn what_others_remembered_is_refused() {
     let (one, _) = several(&[("postgres", Enabled, false), ("service", Enabled, false)]);
     let (other, done) = several(&[("service", Enabled, false), ("postgres", Enabled, false)]);
     let prior = one.read().await.unwrap();
-    let failure = other.resume_to(&prior).await.unwrap_err();
+    let failure = Failure::from(other.resume_to(&prior).await.unwrap_err());
     assert!(failure.next[0].contains("--registry postgres,service"), "{failure:?}");
     assert!(done.lock().unwrap().is_empty());
 }

@@ -13,9 +13,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use futures::future::try_join_all;
+use futures::future::{join_all, try_join_all};
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
+use vllm_rollback_engine::WriteError;
 use vllm_rollback_engine::failure::{Failure, FailureKind};
 use vllm_rollback_engine::ports::Registry;
 use vllm_rollback_engine::ports::drivers::{PodLabels, ReleaseEndpoints, RouterClient};
@@ -216,22 +217,20 @@ impl VllmRouter {
         Ok(lacking)
     }
 
-    async fn add(&self, lacking: &[(String, Vec<String>)]) -> Result<(), Failure> {
+    async fn add(&self, lacking: &[(String, Vec<String>)]) -> Result<(), WriteError> {
         let each = lacking
             .iter()
             .flat_map(|(replica, urls)| urls.iter().map(move |url| (replica, url)));
-        try_join_all(each.map(|(replica, url)| workers::add(self.link.as_ref(), replica, url)))
-            .await
-            .map(drop)
+        let adding = each.map(|(replica, url)| workers::add(self.link.as_ref(), replica, url));
+        WriteError::of_all(join_all(adding).await)
     }
 
-    async fn remove(&self, seen: &[Seen], keeps: bool) -> Result<(), Failure> {
+    async fn remove(&self, seen: &[Seen], keeps: bool) -> Result<(), WriteError> {
         let each = seen
             .iter()
             .flat_map(|seen| seen.stops(keeps).into_iter().map(|worker| (&seen.replica, &worker.url)));
-        try_join_all(each.map(|(replica, url)| workers::remove(self.link.as_ref(), replica, url)))
-            .await
-            .map(drop)
+        let removing = each.map(|(replica, url)| workers::remove(self.link.as_ref(), replica, url));
+        WriteError::of_all(join_all(removing).await)
     }
 
     /// A replica that has no worker at all must not answer; one that has others, or pods that are spared, answers by them.
@@ -321,9 +320,9 @@ impl Registry for VllmRouter {
         self.spared.mark(self.marks.as_ref(), pods).await
     }
 
-    async fn stop(&self, prior: &TrafficState) -> Result<(), Failure> {
-        recall::<Token>(self.driver(), prior)?;
-        let seen = self.look().await?;
+    async fn stop(&self, prior: &TrafficState) -> Result<(), WriteError> {
+        recall::<Token>(self.driver(), prior).map_err(WriteError::Rejected)?;
+        let seen = self.look().await.map_err(WriteError::Rejected)?;
         let keeps = self.spared.begin_stop(&prior.status, are_alone(&seen));
         self.remove(&seen, keeps).await?;
         if !keeps {
@@ -381,12 +380,13 @@ impl Registry for VllmRouter {
         }
     }
 
-    async fn resume_to(&self, prior: &TrafficState) -> Result<(), Failure> {
-        let token: Token = recall(self.driver(), prior)?;
+    async fn resume_to(&self, prior: &TrafficState) -> Result<(), WriteError> {
+        let token: Token = recall(self.driver(), prior).map_err(WriteError::Rejected)?;
         if prior.status != TrafficStatus::Enabled {
             return self.stop(prior).await;
         }
-        self.add(&self.lacking(&token).await?).await?;
+        self.add(&self.lacking(&token).await.map_err(WriteError::Rejected)?)
+            .await?;
         self.spared.gave_back();
         Ok(())
     }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::{Deserialize, Serialize};
+use vllm_rollback_engine::WriteError;
 use vllm_rollback_engine::failure::{Failure, FailureKind};
 use vllm_rollback_engine::ports::drivers::RouterClient;
 use vllm_rollback_objects::http::{Request, Response, host};
@@ -11,6 +12,7 @@ use vllm_rollback_objects::pod::PodEndpoint;
 use vllm_rollback_objects::service::Service;
 
 use crate::owner::Behind;
+use crate::router;
 
 /// For what a replica answers out of its memory.
 const SOON: Duration = Duration::from_secs(10);
@@ -63,7 +65,7 @@ pub(super) async fn list(link: &dyn RouterClient, replica: &str) -> Result<Vec<S
 }
 
 /// Takes a worker off the list. The answer says nothing: it is 200 for any URL.
-pub(super) async fn remove(link: &dyn RouterClient, replica: &str, url: &str) -> Result<(), Failure> {
+pub(super) async fn remove(link: &dyn RouterClient, replica: &str, url: &str) -> Result<(), WriteError> {
     let reply = change(link, replica, "remove_worker", url, SOON).await?;
     if reply.is_success() {
         return Ok(());
@@ -73,7 +75,7 @@ pub(super) async fn remove(link: &dyn RouterClient, replica: &str, url: &str) ->
 
 /// Puts a worker onto the list; harmless when it is there. One that the router is still waiting for when its time is over
 /// is looked up by the caller.
-pub(super) async fn add(link: &dyn RouterClient, replica: &str, url: &str) -> Result<(), Failure> {
+pub(super) async fn add(link: &dyn RouterClient, replica: &str, url: &str) -> Result<(), WriteError> {
     match change(link, replica, "add_worker", url, ADD).await {
         Ok(reply) if reply.is_success() || reply.text().contains("already exists") => Ok(()),
         Ok(reply) => Err(refused(replica, "add", url, &reply)),
@@ -82,11 +84,12 @@ pub(super) async fn add(link: &dyn RouterClient, replica: &str, url: &str) -> Re
             if listed.iter().any(|listed| listed == url) {
                 return Ok(());
             }
-            Err(failure
+            let failure = failure
                 .because(format!("vllm-router {replica} does not find {url} healthy"))
-                .next(format!("curl -i {url}/health from where the router runs")))
+                .next(format!("curl -i {url}/health from where the router runs"));
+            Err(failure.into())
         }
-        Err(failure) => Err(failure),
+        Err(failure) => Err(failure.into()),
     }
 }
 
@@ -101,12 +104,13 @@ async fn change(
     link.send(replica, &Request::post(path, timeout)).await
 }
 
-fn refused(replica: &str, what: &str, url: &str, reply: &Response) -> Failure {
+fn refused(replica: &str, what: &str, url: &str, reply: &Response) -> WriteError {
     let kind = match reply.status {
         401 | 403 => FailureKind::Forbidden,
         _ => FailureKind::External,
     };
-    Failure::new(kind, format!("vllm-router {replica} did not {what} the worker {url}")).because(reply.line())
+    let failure = Failure::new(kind, format!("vllm-router {replica} did not {what} the worker {url}"));
+    router::written(reply, failure.because(reply.line()))
 }
 
 #[cfg(test)]

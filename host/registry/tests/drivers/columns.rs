@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::support::{SOON, Servers, config, dsn, share};
-use vllm_rollback_engine::failure::FailureKind;
+use vllm_rollback_engine::failure::{Failure, FailureKind};
 use vllm_rollback_engine::ports::Registry;
 use vllm_rollback_engine::traffic::TrafficStatus;
 use vllm_rollback_registry::Statuses;
@@ -298,7 +298,7 @@ async fn what_cannot_take_the_change_is_told_before_it_is_made() {
 
     let own_words = PostgresRegistry::new(base(site.config())).unwrap();
     let prior = own_words.read().await.unwrap();
-    let failure = own_words.stop(&prior).await.unwrap_err();
+    let failure = Failure::from(own_words.stop(&prior).await.unwrap_err());
     assert_eq!(failure.kind, FailureKind::Invalid, "{failure}");
     assert!(failure.next[0].contains("registry.postgres.statuses"), "{failure:?}");
 

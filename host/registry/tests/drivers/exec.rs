@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::support::{SOON, owner};
 use serde_json::{Value, json};
-use vllm_rollback_engine::failure::FailureKind;
+use vllm_rollback_engine::failure::{Failure, FailureKind};
 use vllm_rollback_engine::ports::Registry as _;
 use vllm_rollback_engine::traffic::TrafficStatus;
 use vllm_rollback_registry::ExecRegistry;
@@ -94,7 +94,7 @@ async fn another_status_is_put_back_where_the_tool_can_set_it() {
     let prior = site.driver(true).read().await.unwrap();
     assert_eq!(prior.status, TrafficStatus::Other("degraded".into()));
     site.driver(true).stop(&prior).await.unwrap();
-    let failure = site.driver(false).resume_to(&prior).await.unwrap_err();
+    let failure = Failure::from(site.driver(false).resume_to(&prior).await.unwrap_err());
     assert_eq!(
         (failure.kind, site.status().as_str()),
         (FailureKind::Refused, "disabled")
@@ -111,8 +111,8 @@ async fn what_somebody_else_changed_is_left_alone() {
     let other = Site::with("failed", ENDPOINT);
     std::fs::copy(&other.file, &site.file).unwrap();
     for failure in [
-        driver.stop(&prior).await.unwrap_err(),
-        driver.resume_to(&prior).await.unwrap_err(),
+        Failure::from(driver.stop(&prior).await.unwrap_err()),
+        Failure::from(driver.resume_to(&prior).await.unwrap_err()),
     ] {
         assert_eq!(failure.kind, FailureKind::Conflict);
     }

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::support::{Model, SOON, dsn, share};
-use vllm_rollback_engine::failure::FailureKind;
+use vllm_rollback_engine::failure::{Failure, FailureKind};
 use vllm_rollback_engine::ports::Registry;
 use vllm_rollback_engine::traffic::TrafficStatus;
 use vllm_rollback_objects::http::Response;
@@ -61,9 +61,15 @@ async fn a_row_that_changed_meanwhile_is_left_alone() {
     let driver = model.driver();
     let prior = driver.read().await.unwrap();
     model.set("degraded");
-    assert_eq!(driver.stop(&prior).await.unwrap_err().kind, FailureKind::Conflict);
+    assert_eq!(
+        driver.stop(&prior).await.unwrap_err().failure().kind,
+        FailureKind::Conflict
+    );
     assert_eq!(model.status(), "degraded");
-    assert_eq!(driver.resume_to(&prior).await.unwrap_err().kind, FailureKind::Conflict);
+    assert_eq!(
+        driver.resume_to(&prior).await.unwrap_err().failure().kind,
+        FailureKind::Conflict
+    );
     assert_eq!(model.status(), "degraded");
     assert_eq!(
         driver.confirm_resumed(&prior, SOON).await.unwrap_err().kind,
@@ -83,7 +89,10 @@ async fn a_row_that_moved_to_another_endpoint_is_left_alone() {
     let driver = model.driver();
     let prior = driver.read().await.unwrap();
     model.sql("update model_registry_entries set deployment_endpoint = 'x.ml:1' where model_name = 'moved'");
-    assert_eq!(driver.stop(&prior).await.unwrap_err().kind, FailureKind::Conflict);
+    assert_eq!(
+        driver.stop(&prior).await.unwrap_err().failure().kind,
+        FailureKind::Conflict
+    );
     assert_eq!(model.status(), "ready");
 }
 
@@ -159,7 +168,7 @@ async fn a_row_that_another_transaction_holds_is_not_waited_for_long() {
         .await
         .unwrap();
     let start = Instant::now();
-    let failure = driver.stop(&prior).await.unwrap_err();
+    let failure = Failure::from(driver.stop(&prior).await.unwrap_err());
     assert_eq!(failure.kind, FailureKind::Conflict, "{failure}");
     assert!(start.elapsed() < Duration::from_secs(9));
     assert_eq!(model.status(), "ready");

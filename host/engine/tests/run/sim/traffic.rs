@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use vllm_rollback_engine::WriteError;
 use vllm_rollback_engine::check::{CheckContext, CheckSpec, Outcome, Phase, Verdict};
 use vllm_rollback_engine::event::{Event, Observer};
 use vllm_rollback_engine::failure::{Failure, FailureKind};
@@ -52,7 +53,7 @@ impl Registry for Client {
         .await
     }
 
-    async fn stop(&self, prior: &TrafficState) -> Result<(), Failure> {
+    async fn stop(&self, prior: &TrafficState) -> Result<(), WriteError> {
         let run_id = self.request.run_id.clone();
         let spares = self.spares.load(Ordering::Relaxed);
         let ends_narrow = prior.status == TrafficStatus::Narrowed;
@@ -76,6 +77,7 @@ impl Registry for Client {
             Ok(())
         })
         .await
+        .map_err(outcome)
     }
 
     async fn undo_stop(&self, found: &TrafficState) -> Result<bool, Failure> {
@@ -101,7 +103,7 @@ impl Registry for Client {
         .await
     }
 
-    async fn resume_to(&self, prior: &TrafficState) -> Result<(), Failure> {
+    async fn resume_to(&self, prior: &TrafficState) -> Result<(), WriteError> {
         let run_id = self.request.run_id.clone();
         let is_by_operator = self.is_by_operator;
         self.call("resume_to", |world| {
@@ -115,6 +117,7 @@ impl Registry for Client {
             Ok(())
         })
         .await
+        .map_err(outcome)
     }
 
     fn enabled(&self, now: &TrafficState) -> Result<TrafficState, Failure> {
@@ -135,6 +138,19 @@ impl Registry for Client {
             }
         })
         .await
+    }
+}
+
+/// What a real registry would answer with: a no is one for good.
+fn outcome(failure: Failure) -> WriteError {
+    match failure.kind {
+        FailureKind::Refused
+        | FailureKind::Forbidden
+        | FailureKind::Conflict
+        | FailureKind::NotFound
+        | FailureKind::Invalid
+        | FailureKind::Usage => WriteError::Rejected(failure),
+        _ => WriteError::Unknown(failure),
     }
 }
 

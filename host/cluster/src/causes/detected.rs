@@ -1,0 +1,57 @@
+//! A cause as it is found, before it is known how long it has lasted.
+
+use std::time::Duration;
+
+use vllm_rollback_engine::workload::{Cause, CauseReason};
+
+/// A cause as seen now.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Seen {
+    pub(crate) cause: Cause,
+    /// Time after which it does not heal by waiting; none: it may always heal.
+    pub(crate) patience: Option<Duration>,
+    /// The container whose log tells more, and whether its previous run does.
+    pub(crate) log_of: Option<LogOf>,
+}
+
+/// Place to read a log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct LogOf {
+    pub(crate) pod: String,
+    pub(crate) container: String,
+    pub(crate) previous: bool,
+}
+
+/// No patience: the cause does not heal.
+pub(super) const NEVER_HEALS: Option<Duration> = Some(Duration::ZERO);
+/// Something else of the release may be about to bring what is missing.
+pub(super) const SOON: Option<Duration> = Some(Duration::from_secs(5));
+/// Endless patience: the cause may heal by itself.
+pub(super) const MAY_HEAL: Option<Duration> = None;
+
+impl Seen {
+    pub(super) fn new(reason: CauseReason, object: String, message: String, patience: Option<Duration>) -> Self {
+        Self {
+            cause: Cause {
+                reason,
+                object,
+                message,
+                evidence: Vec::new(),
+                terminal: false,
+                next: Vec::new(),
+            },
+            patience,
+            log_of: None,
+        }
+    }
+
+    pub(super) fn next(mut self, step: impl Into<String>) -> Self {
+        self.cause.next.push(step.into());
+        self
+    }
+
+    pub(super) fn evidence(mut self, line: impl Into<String>) -> Self {
+        self.cause.evidence.push(line.into());
+        self
+    }
+}
