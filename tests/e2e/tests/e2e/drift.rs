@@ -71,6 +71,7 @@ fn what_differs_is_told_without_the_secrets_in_it() {
         "extraEnv[0].value=canary-in-the-chart-1",
     ];
     let model = Model::good_with("leak", Major::Four, &keys);
+    model.upgrade(2, &keys);
     patch(
         &model,
         r#""env":[{"name":"SERVICE_TOKEN","value":"canary-by-hand-1"}],"command":["bash","-c","exec vllm-sim --api-key canary-by-hand-2"],"args":["--api-key","canary-by-hand-3"]"#,
