@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Sabotages the engine in every way cargo-mutants knows, and counts how often its tests notice.
+# Sabotages the engine and what it knows of objects in every way cargo-mutants knows, and counts how often their tests notice.
 # Arguments go to cargo-mutants, such as `-f host/engine/src/resume.rs` for one file, or `--iterate` for what was missed last time;
 # then the score is of that part alone, so it is neither kept nor judged.
 set -euo pipefail
@@ -18,7 +18,7 @@ mkdir -p "$out"
 # Each copy of the sources builds in a target directory of its own, without debug information, and a failed property is not shrunk.
 ended=0
 env -u CARGO_TARGET_DIR PATH="$target/tools/bin:$PATH" CARGO_PROFILE_DEV_DEBUG=0 PROPTEST_MAX_SHRINK_ITERS=0 \
-  cargo mutants --package vllm-rollback-engine --jobs "${JOBS:-1}" --output "$out" --colors never --no-times "$@" || ended=$?
+  cargo mutants --package vllm-rollback-engine --package vllm-rollback-objects --jobs "${JOBS:-1}" --output "$out" --colors never --no-times "$@" || ended=$?
 case $ended in
   0 | 2 | 3) ;; # all were caught; some were missed; some ran into the time limit
   *) exit "$ended" ;;

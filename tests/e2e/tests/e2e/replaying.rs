@@ -58,7 +58,8 @@ fn the_journal_of_a_killed_run_ends_where_it_was_killed() {
     let model = Model::good_with("replaykill", Major::Three, &["faults.LOAD_SECONDS=4"]);
     model.upgrade(2, &[CRASH]);
     let mut running = model.tool().start(&["rollback", RELEASE, "--yes", "-o", "json"]);
-    let _stderr = until_said(&mut running, "ready        waiting");
+    // What the watch saw: a state is announced before its intent is written down.
+    let _stderr = until_said(&mut running, " observed, ");
     running.signal(Signal::KILL);
     assert!(running.wait(Duration::from_secs(10)).is_some());
     let replayed = replay(&journal(model.tool().state_home()));
