@@ -1,5 +1,5 @@
 //! Keeps secrets out of what is shown or kept (invariant I6), and keeps in what names a cause. The one redactor, with the one
-//! table of what is a secret ([`names`]).
+//! table of what is a secret (`names.rs`).
 //!
 //! A secret becomes `<redacted:1a2b3c4d>`: a hash keyed with a random salt of this process. Within a run equal secrets look
 //! equal and a changed one looks changed; nobody can try guesses against it, since the salt is neither shown nor kept.
