@@ -1,7 +1,7 @@
 //! `kubectl vllm-rollback` and `helm vllm`: the command line.
 //!
 //! A verb is a file in `verbs` and works in a `session`; `args` and `config` say what it was asked for; `wiring` builds
-//! the engine's world out of Helm, cluster, registry and plugins; `shell` has the two streams.
+//! the engine's world out of Helm, cluster, registry and plugins; `ui` has the two streams.
 
 mod args;
 mod clock;
@@ -9,15 +9,15 @@ mod config;
 mod duration;
 mod env;
 mod exit;
+mod invoked_as;
 mod journal;
 mod names;
 mod panics;
-mod program;
 mod prompt;
 mod secret;
 mod session;
-mod shell;
 mod signals;
+mod ui;
 mod verbs;
 mod wiring;
 
@@ -33,8 +33,8 @@ use vllm_rollback_engine::failure::{Failure, FailureKind};
 use vllm_rollback_engine::report::ExitCode;
 
 use crate::env::Env;
-use crate::program::Program;
-use crate::shell::Shell;
+use crate::invoked_as::InvokedAs;
+use crate::ui::Ui;
 use crate::verbs::Cli;
 
 fn main() -> std::process::ExitCode {
@@ -44,19 +44,19 @@ fn main() -> std::process::ExitCode {
         return code;
     }
     let env = Env::of_process();
-    let program = Program::detect(argv0.as_deref(), &env);
-    let shell = Shell::new(program, env);
-    let code = panics::guarded(&shell, || run(args, shell.clone()));
+    let invoked_as = InvokedAs::detect(argv0.as_deref(), &env);
+    let ui = Ui::new(invoked_as, env);
+    let code = panics::guarded(&ui, || run(args, ui.clone()));
     std::process::ExitCode::from(u8::try_from(code).unwrap_or(1))
 }
 
 /// Parses, then does what the verb says. Gives the exit code.
-fn run(args: Vec<OsString>, mut shell: Shell) -> i32 {
+fn run(args: Vec<OsString>, mut ui: Ui) -> i32 {
     if wiring::plugins::is_load_checks(&args) {
-        return load_checks(&shell);
+        return load_checks(&ui);
     }
-    let command = verbs::command(shell.program);
-    let line = args::line::in_order(&command, args);
+    let command = verbs::command(ui.invoked_as);
+    let line = args::argv::in_order(&command, args);
     let parsed = command
         .no_binary_name(true)
         .try_get_matches_from(line)
@@ -69,29 +69,29 @@ fn run(args: Vec<OsString>, mut shell: Shell) -> i32 {
             return error.exit_code();
         }
     };
-    shell.adopt(cli.verb.output());
+    ui.configure(cli.verb.output());
     log_to_stderr(cli.verb.output().verbose);
     // Fails only when a provider is installed already, which is as good.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let outcome = runtime().and_then(|runtime| {
-        let outcome = runtime.block_on(cli.verb.run(&shell));
+        let outcome = runtime.block_on(cli.verb.run(&ui));
         // A prompt may still sit in a read that nobody waits for.
         runtime.shutdown_background();
         outcome
     });
-    let code = outcome.unwrap_or_else(|failure| shell.complain(&failure, Some("nothing was changed")));
+    let code = outcome.unwrap_or_else(|failure| ui.print_error(&failure, Some("nothing was changed")));
     code.number()
 }
 
 /// For benchmarks: prints the milliseconds that loading the built-in checks took.
-fn load_checks(shell: &Shell) -> i32 {
-    let loaded = runtime().and_then(|runtime| runtime.block_on(wiring::plugins::load_checks(&shell.env)));
+fn load_checks(ui: &Ui) -> i32 {
+    let loaded = runtime().and_then(|runtime| runtime.block_on(wiring::plugins::load_checks(&ui.env)));
     match loaded {
         Ok(milliseconds) => {
-            shell.result(&format!("{milliseconds:.3}\n"));
+            ui.result(&format!("{milliseconds:.3}\n"));
             ExitCode::Success.number()
         }
-        Err(failure) => shell.complain(&failure, None).number(),
+        Err(failure) => ui.print_error(&failure, None).number(),
     }
 }
 

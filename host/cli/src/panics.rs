@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use vllm_rollback_engine::failure::{Failure, FailureKind};
 use vllm_rollback_engine::report::ExitCode;
 
-use crate::shell::Shell;
+use crate::ui::Ui;
 
 static RUN_IN_PROGRESS: AtomicBool = AtomicBool::new(false);
 
@@ -21,8 +21,8 @@ pub(crate) fn run_ended() {
 }
 
 /// Runs `body`; a panic becomes an error text and an exit code.
-pub(crate) fn guarded(shell: &Shell, body: impl FnOnce() -> i32) -> i32 {
-    let speaker = shell.clone();
+pub(crate) fn guarded(ui: &Ui, body: impl FnOnce() -> i32) -> i32 {
+    let speaker = ui.clone();
     panic::set_hook(Box::new(move |info| {
         let place = info.location().map(ToString::to_string).unwrap_or_default();
         let what = info.payload_as_str().unwrap_or("no message").to_owned();
@@ -31,7 +31,7 @@ pub(crate) fn guarded(shell: &Shell, body: impl FnOnce() -> i32) -> i32 {
             .because(format!("{what} ({place})"))
             .next(format!(
                 "{} status RELEASE shows what is true now",
-                speaker.program.name()
+                speaker.invoked_as.name()
             ));
         speaker.explain(&failure, Some(state));
     }));

@@ -26,7 +26,7 @@ pub(crate) async fn confirm(question: &str, with_yes: &str, interrupt: &dyn Inte
     });
     let answer = tokio::select! {
         answer = answer => answer,
-        () = interrupt.asked() => {
+        () = interrupt.requested() => {
             return Err(Failure::new(FailureKind::Refused, "interrupted before anything was changed")
                 .next(format!("to go on without being asked: {with_yes}")));
         }

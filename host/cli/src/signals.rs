@@ -52,7 +52,7 @@ pub(crate) async fn or_interrupted<T>(
 ) -> Result<T, Failure> {
     tokio::select! {
         done = work => done,
-        () = interrupt.asked() => Err(Failure::new(FailureKind::Refused, "interrupted before anything was changed")),
+        () = interrupt.requested() => Err(Failure::new(FailureKind::Refused, "interrupted before anything was changed")),
     }
 }
 
@@ -67,7 +67,7 @@ async fn any([a, b, c]: &mut [Signal; 3]) {
 
 #[async_trait]
 impl Interrupt for Signals {
-    async fn asked(&self) {
+    async fn requested(&self) {
         let mut watched = self.0.clone();
         if watched.wait_for(|asked| *asked).await.is_err() {
             // The listener is gone, so nobody can ask any more.
@@ -75,7 +75,7 @@ impl Interrupt for Signals {
         }
     }
 
-    fn is_asked(&self) -> bool {
+    fn is_requested(&self) -> bool {
         *self.0.borrow()
     }
 }
@@ -86,11 +86,11 @@ pub(crate) struct Never;
 
 #[async_trait]
 impl Interrupt for Never {
-    async fn asked(&self) {
+    async fn requested(&self) {
         std::future::pending::<()>().await;
     }
 
-    fn is_asked(&self) -> bool {
+    fn is_requested(&self) -> bool {
         false
     }
 }

@@ -3,10 +3,10 @@
 use serde_json::Value;
 use vllm_rollback_engine::failure::Failure;
 
+use crate::api::Resource;
 use crate::connect::Cluster;
 use crate::manifest::Object;
 use crate::pods;
-use crate::wire::Resource;
 
 /// A workload whose replicas an autoscaler sets.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,7 +54,7 @@ impl Scaled {
 pub(crate) async fn scaled(cluster: &Cluster) -> Result<Vec<Scaled>, Failure> {
     let path = Resource::new("autoscaling", "v2", "horizontalpodautoscalers").collection(Some(cluster.namespace()));
     let listed = cluster
-        .wire()
+        .api()
         .list(&path, &[])
         .await
         .map_err(|e| e.into_failure("cannot list HorizontalPodAutoscalers"))?;

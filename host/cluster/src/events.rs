@@ -3,10 +3,10 @@
 use serde_json::Value;
 use vllm_rollback_engine::failure::Failure;
 
+use crate::api::Resource;
 use crate::connect::Cluster;
 use crate::pods;
 use crate::view::LiveWorkload;
-use crate::wire::Resource;
 
 /// `Pod/llama-…`.
 pub(crate) fn object(event: &Value) -> String {
@@ -51,7 +51,7 @@ pub(crate) async fn about(cluster: &Cluster, live: &[LiveWorkload]) -> Result<Ve
         .collect();
     let path = Resource::core("events").collection(Some(cluster.namespace()));
     let listed = cluster
-        .wire()
+        .api()
         .list(&path, &[])
         .await
         .map_err(|e| e.into_failure("cannot read events"))?;

@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 use vllm_rollback_engine::failure::{Failure, FailureKind};
 use vllm_rollback_engine::workload::GitOpsOwner;
 
+use crate::api::{ApiError, Patch, Resource};
 use crate::connect::Cluster;
-use crate::wire::{ApiError, Patch, Resource};
 
 /// The run that suspended the object.
 const SUSPENDED_BY: &str = "rollback.vllm/suspended-by";
@@ -19,33 +19,33 @@ const ARGO_NAMESPACE: &str = "argocd";
 
 /// Controller of an object, by the marks on it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Mark {
+pub(crate) enum ControllerMark {
     Flux { name: String, namespace: String },
     FluxKustomize { name: String, namespace: String },
     ArgoCd { application: String },
 }
 
 /// The marks on an object.
-pub(crate) fn mark(object: &Value) -> Option<Mark> {
+pub(crate) fn mark(object: &Value) -> Option<ControllerMark> {
     let metadata = &object["metadata"];
     let label = |key: &str| metadata["labels"][key].as_str().map(str::to_owned);
     let annotation = |key: &str| metadata["annotations"][key].as_str().map(str::to_owned);
     if let Some(name) = label("helm.toolkit.fluxcd.io/name") {
         let namespace = label("helm.toolkit.fluxcd.io/namespace").unwrap_or_default();
-        return Some(Mark::Flux { name, namespace });
+        return Some(ControllerMark::Flux { name, namespace });
     }
     if let Some(name) = label("kustomize.toolkit.fluxcd.io/name") {
         let namespace = label("kustomize.toolkit.fluxcd.io/namespace").unwrap_or_default();
-        return Some(Mark::FluxKustomize { name, namespace });
+        return Some(ControllerMark::FluxKustomize { name, namespace });
     }
     // "app:group/Kind:namespace/name"; app.kubernetes.io/instance alone is set by plain charts too.
     let application = annotation("argocd.argoproj.io/tracking-id")
         .and_then(|id| id.split(':').next().map(str::to_owned))
         .or_else(|| label("argocd.argoproj.io/instance"))?;
-    Some(Mark::ArgoCd { application })
+    Some(ControllerMark::ArgoCd { application })
 }
 
-impl Mark {
+impl ControllerMark {
     /// The controller's object as it is now.
     pub(crate) async fn owner(&self, cluster: &Cluster) -> GitOpsOwner {
         let (resource, namespace, name) = self.place();
@@ -76,8 +76,8 @@ impl Mark {
     }
 
     async fn read(&self, cluster: &Cluster, path: &str) -> Result<Option<(String, Value)>, ApiError> {
-        let wire = cluster.wire();
-        let found = wire.find(path).await?.map(|object| (path.to_owned(), object));
+        let api = cluster.api();
+        let found = api.find(path).await?.map(|object| (path.to_owned(), object));
         let Self::ArgoCd { application } = self else {
             return Ok(found);
         };
@@ -85,7 +85,7 @@ impl Mark {
             return Ok(found);
         }
         // An Argo CD that lives in another namespace: whoever may not list them all is told that it was not found.
-        let Ok(all) = wire.list(&applications().collection(None), &[]).await else {
+        let Ok(all) = api.list(&applications().collection(None), &[]).await else {
             return Ok(None);
         };
         let text = |object: &Value, key: &str| object["metadata"][key].as_str().unwrap_or_default().to_owned();
@@ -207,10 +207,10 @@ pub(crate) async fn suspend(cluster: &Cluster, owner: &GitOpsOwner, run_id: &str
         let says = says(object, &owner.stop);
         says.then(|| vec![format!("{} is suspended: {}", owner.what, owner.stop["spec"])])
     };
-    let wire = cluster.wire();
+    let api = cluster.api();
     // Several times, since the controller writes its status at any time.
     for _ in 0..3 {
-        let object = wire.get(&owner.path).await.map_err(cannot)?;
+        let object = api.get(&owner.path).await.map_err(cannot)?;
         if let Some(evidence) = seen(&object) {
             return Ok(evidence);
         }
@@ -223,16 +223,16 @@ pub(crate) async fn suspend(cluster: &Cluster, owner: &GitOpsOwner, run_id: &str
             "resourceVersion": object["metadata"]["resourceVersion"],
             "annotations": { SUSPENDED_BY: run_id, RESTORE: owner.restore.to_string() },
         });
-        match wire.patch(&owner.path, Patch::Merge, &patch).await {
+        match api.patch(&owner.path, Patch::Merge, &patch).await {
             Err(error) if error.is_conflict() => {}
             Err(error) if error.is_transient() => {
                 // It may have happened although the answer did not arrive: look.
-                let object = wire.get(&owner.path).await.map_err(cannot)?;
+                let object = api.get(&owner.path).await.map_err(cannot)?;
                 return seen(&object).ok_or_else(|| cannot(error));
             }
             Err(error) => return Err(cannot(error)),
             Ok(_) => {
-                let object = wire.get(&owner.path).await.map_err(cannot)?;
+                let object = api.get(&owner.path).await.map_err(cannot)?;
                 if let Some(evidence) = seen(&object) {
                     return Ok(evidence);
                 }
@@ -266,7 +266,7 @@ mod tests {
 
     #[test]
     fn an_argo_policy_can_be_brought_back_as_it_was() {
-        let mark = Mark::ArgoCd {
+        let mark = ControllerMark::ArgoCd {
             application: "llama".into(),
         };
         let mut object = json!({"metadata": {"name": "llama", "namespace": "argocd"},
@@ -286,7 +286,7 @@ mod tests {
 
     #[test]
     fn a_suspension_that_git_itself_would_undo_is_named() {
-        let mark = Mark::Flux {
+        let mark = ControllerMark::Flux {
             name: "llama".into(),
             namespace: "ml".into(),
         };

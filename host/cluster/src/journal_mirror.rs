@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 use vllm_rollback_engine::failure::{Failure, FailureKind};
 use vllm_rollback_engine::ports::{SharedStore, Versioned};
 
+use crate::api::Resource;
 use crate::connect::Cluster;
-use crate::wire::Resource;
 
 /// Largest text that is kept, in bytes; etcd's limit for an object is 1.5 MB.
 pub const MIRROR_LIMIT: usize = 200 * 1024;
@@ -40,7 +40,7 @@ impl SharedStore for SharedConfigMap {
     async fn read(&self) -> Result<Versioned, Failure> {
         let name = object_name(&self.release);
         let path = Resource::core("configmaps").object(self.cluster.namespace(), &name);
-        let found = self.cluster.wire().find(&path).await;
+        let found = self.cluster.api().find(&path).await;
         let found = found.map_err(|e| e.into_failure(format!("cannot read ConfigMap/{name}")))?;
         Ok(Versioned {
             text: found.as_ref().and_then(|o| o["data"][KEY].as_str()).map(str::to_owned),
@@ -57,12 +57,12 @@ impl SharedStore for SharedConfigMap {
                 text.len()
             )));
         }
-        let (wire, namespace) = (self.cluster.wire(), self.cluster.namespace());
+        let (api, namespace) = (self.cluster.api(), self.cluster.namespace());
         let object = config_map(&self.release, namespace, text, over);
         let resource = Resource::core("configmaps");
         let written = match over {
-            None => wire.create(&resource.collection(Some(namespace)), &object).await,
-            Some(_) => wire.replace(&resource.object(namespace, &name), &object).await,
+            None => api.create(&resource.collection(Some(namespace)), &object).await,
+            Some(_) => api.replace(&resource.object(namespace, &name), &object).await,
         };
         match written {
             Ok(object) => Ok(version(&object)),

@@ -10,7 +10,7 @@
 //! | [`lease`] | one run at a time |
 //! | [`journal_mirror`] | what later runs must know, in a ConfigMap |
 //! | [`routes`] | Gateway API routes: backends, weights, and what gateways say of them |
-//! | [`routing`] | what seems to send the release traffic, by what is seen |
+//! | [`traffic_discovery`] | what seems to send the release traffic, by what is seen |
 //! | [`services`] | the Services that lead to a release's pods |
 //! | [`workloads`] | the engine's port: preflight, drain, evidence, readiness with named causes, drift |
 //! | [`snapshot`] | what checks may see: pods, events, log tails |
@@ -23,14 +23,14 @@ pub mod lease;
 pub mod pod_http;
 pub mod records;
 pub mod routes;
-pub mod routing;
 pub mod services;
 pub mod snapshot;
+pub mod traffic_discovery;
 pub mod workloads;
 
+mod api;
 mod autoscaler;
 mod causes;
-mod counters;
 mod drain;
 mod drift;
 mod events;
@@ -40,16 +40,16 @@ mod logs;
 mod managed_fields;
 mod manifest;
 mod metrics;
+mod pod_split;
 mod pods;
 mod preflight;
 mod readiness;
+mod request_counters;
 mod serving;
-mod standing;
 mod view;
-mod wire;
 
+pub use api::RetryListener;
 pub use connect::{Cluster, ConnectOptions, Identity};
 pub use lease::ReleaseLock;
 pub use snapshot::ReleaseView;
-pub use wire::RetryListener;
 pub use workloads::ReleaseWorkloads;

@@ -2,8 +2,8 @@
 
 use vllm_rollback_objects::redaction;
 
+use crate::api::{ApiError, Resource, with_query};
 use crate::connect::Cluster;
-use crate::wire::{ApiError, Resource, with_query};
 
 /// Most bytes of one log that are read.
 const LIMIT: &str = "65536";
@@ -26,7 +26,7 @@ pub(crate) async fn tail(
         ("tailLines", &lines),
         ("limitBytes", LIMIT),
     ];
-    cluster.wire().text(&with_query(&path, &query)).await
+    cluster.api().text(&with_query(&path, &query)).await
 }
 
 /// The last lines that say something, for an error's evidence; without secrets.

@@ -7,11 +7,11 @@
 use serde_json::{Value, json};
 use vllm_rollback_objects::release::ReleaseRef;
 
-use crate::wire::FIELD_MANAGER;
+use crate::api::FIELD_MANAGER;
 
 /// A field of an object's spec that is written for a while.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Borrowed {
+pub(crate) struct TemporaryOwnership {
     /// The field: `selector`.
     pub(crate) field: &'static str,
     /// A field that whoever makes such an object writes in the same breath: `ports`.
@@ -20,7 +20,11 @@ pub(crate) struct Borrowed {
 
 /// The JSON patch that gives a field back: the `steps` while there are any, then what is left of us. None when neither
 /// steps nor an entry of ours is there.
-pub(crate) fn returning_patch(object: &Value, borrowed: Borrowed, mut steps: Vec<Value>) -> Option<Value> {
+pub(crate) fn release_ownership_patch(
+    object: &Value,
+    borrowed: TemporaryOwnership,
+    mut steps: Vec<Value>,
+) -> Option<Value> {
     let entries = object["metadata"]["managedFields"].as_array();
     let ours = entries
         .into_iter()
@@ -31,7 +35,7 @@ pub(crate) fn returning_patch(object: &Value, borrowed: Borrowed, mut steps: Vec
     let ours: Vec<usize> = ours.collect();
     // Only once the field is as it was: the write that makes it so makes the field ours again.
     if steps.is_empty() && !ours.is_empty() {
-        steps.extend(giving_back(object, borrowed));
+        steps.extend(release_fields(object, borrowed));
     }
     // From the back, so that earlier indexes stay true.
     for index in ours.into_iter().rev() {
@@ -52,7 +56,7 @@ pub(crate) fn guarded(object: &Value, mut steps: Vec<Value>) -> Value {
 }
 
 /// Makes the writer of the field beside it the owner, when nobody but us owns the field.
-fn giving_back(object: &Value, borrowed: Borrowed) -> Option<Value> {
+fn release_fields(object: &Value, borrowed: TemporaryOwnership) -> Option<Value> {
     let entries = object["metadata"]["managedFields"].as_array()?;
     let others = || {
         entries
@@ -102,7 +106,7 @@ pub(crate) fn helm_owner(object: &Value) -> Option<ReleaseRef> {
 mod tests {
     use super::*;
 
-    const SELECTOR: Borrowed = Borrowed {
+    const SELECTOR: TemporaryOwnership = TemporaryOwnership {
         field: "selector",
         beside: "ports",
     };
@@ -120,7 +124,7 @@ mod tests {
     fn the_steps_go_first_and_our_entry_with_them_under_the_resource_version() {
         let step = json!({"op": "remove", "path": "/spec/selector/k"});
         assert_eq!(
-            returning_patch(&service(), SELECTOR, vec![step.clone()]).unwrap(),
+            release_ownership_patch(&service(), SELECTOR, vec![step.clone()]).unwrap(),
             json!([
                 {"op": "test", "path": "/metadata/resourceVersion", "value": "7"},
                 step,
@@ -139,7 +143,7 @@ mod tests {
             ]},
         });
         assert_eq!(
-            returning_patch(&service, SELECTOR, Vec::new()).unwrap(),
+            release_ownership_patch(&service, SELECTOR, Vec::new()).unwrap(),
             json!([
                 {"op": "test", "path": "/metadata/resourceVersion", "value": "8"},
                 {"op": "add", "path": "/metadata/managedFields/2/fieldsV1/f:spec/f:selector", "value": {}},
@@ -151,7 +155,7 @@ mod tests {
     #[test]
     fn without_a_step_and_an_entry_of_ours_there_is_no_patch() {
         let service = json!({"metadata": {"resourceVersion": "7"}});
-        assert!(returning_patch(&service, SELECTOR, Vec::new()).is_none());
+        assert!(release_ownership_patch(&service, SELECTOR, Vec::new()).is_none());
     }
 
     #[test]

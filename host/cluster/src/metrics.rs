@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use vllm_rollback_criteria::VllmMetrics;
 use vllm_rollback_engine::ports::checks::HttpError;
 use vllm_rollback_engine::workload::ServingPod;
+use vllm_rollback_metrics::VllmMetrics;
 
 use crate::pod_http::PodHttp;
 

@@ -10,8 +10,8 @@ use vllm_rollback_engine::failure::{Failure, FailureKind};
 use vllm_rollback_engine::ports::RecordSource;
 use vllm_rollback_objects::record::RecordHeader;
 
+use crate::api::Resource;
 use crate::connect::Cluster;
-use crate::wire::Resource;
 
 /// Kind of object in which Helm keeps its records (`HELM_DRIVER`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,7 +48,7 @@ impl ReleaseRecords {
         }
         let path = self.store.resource().collection(namespace);
         let place = namespace.map_or_else(|| "any namespace".to_owned(), |n| format!("namespace {n}"));
-        let listed = self.cluster.wire().list_metadata(&path, &query).await;
+        let listed = self.cluster.api().list_metadata(&path, &query).await;
         let listed = listed.map_err(|e| e.into_failure(format!("cannot list release records in {place}")))?;
         Ok(listed.items.iter().filter_map(header).collect())
     }
@@ -68,7 +68,7 @@ impl RecordSource for ReleaseRecords {
     async fn read(&self, object: &str) -> Result<Vec<u8>, Failure> {
         let (namespace, kind) = (self.cluster.namespace(), self.kind());
         let path = self.store.resource().object(namespace, object);
-        let read = self.cluster.wire().get(&path).await;
+        let read = self.cluster.api().get(&path).await;
         let found = read.map_err(|e| e.into_failure(format!("cannot read the release record {kind}/{object}")))?;
         payload(self.store, &found).ok_or_else(|| {
             Failure::new(

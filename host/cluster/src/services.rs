@@ -5,10 +5,10 @@ use vllm_rollback_engine::failure::Failure;
 use vllm_rollback_engine::release::ReleaseRecord;
 use vllm_rollback_objects::service::Service;
 
+use crate::api::Resource;
 use crate::connect::Cluster;
 use crate::gate::GATE_KEY;
 use crate::manifest::{Manifest, Workload, selects, served_model};
-use crate::wire::Resource;
 
 /// All Services of a namespace.
 #[derive(Debug)]
@@ -22,7 +22,7 @@ impl Cluster {
     /// `Forbidden`, `Unreachable`.
     pub async fn services(&self) -> Result<Services, Failure> {
         let path = Resource::core("services").collection(Some(self.namespace()));
-        let listed = self.wire().list(&path, &[]).await;
+        let listed = self.api().list(&path, &[]).await;
         listed
             .map(|listed| Services(listed.items))
             .map_err(|e| e.into_failure(format!("cannot list the Services of namespace {}", self.namespace())))

@@ -6,12 +6,12 @@ use vllm_rollback_engine::release::ReleaseRecord;
 use vllm_rollback_engine::workload::ServingPod;
 use vllm_rollback_objects::pod::{PodEndpoint, RETAINED_LABEL};
 
+use crate::api::Resource;
 use crate::connect::Cluster;
 use crate::gate::GATE_KEY;
 use crate::manifest::Manifest;
 use crate::pods;
 use crate::view;
-use crate::wire::Resource;
 
 impl Cluster {
     /// The pods of the record's serving workloads that have an address now.
@@ -44,7 +44,7 @@ impl Cluster {
     /// `NotFound`, `Forbidden`, `Unreachable`.
     pub async fn pod_arguments(&self, pod: &str) -> Result<Vec<String>, Failure> {
         let path = Resource::core("pods").object(self.namespace(), pod);
-        let read = self.wire().get(&path).await;
+        let read = self.api().get(&path).await;
         let object = read.map_err(|e| e.into_failure(format!("cannot read Pod/{pod}")))?;
         let containers = object["spec"]["containers"].as_array().into_iter().flatten();
         let words = containers.flat_map(|container| ["command", "args"].map(|key| &container[key]));

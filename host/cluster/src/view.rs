@@ -6,10 +6,10 @@
 use serde_json::Value;
 use vllm_rollback_engine::failure::Failure;
 
+use crate::api::{ApiError, Resource};
 use crate::connect::Cluster;
 use crate::manifest::{Workload, WorkloadKind, mapping};
 use crate::pods;
-use crate::wire::{ApiError, Resource};
 
 /// A workload in the cluster.
 #[derive(Debug, Clone)]
@@ -112,19 +112,16 @@ pub(crate) async fn read_all(cluster: &Cluster, workloads: &[Workload<'_>]) -> R
 }
 
 async fn fetch(cluster: &Cluster, workload: &Workload<'_>, label: String) -> Result<Option<LiveWorkload>, ApiError> {
-    let wire = cluster.wire();
+    let api = cluster.api();
     let namespace = Some(workload.object.namespace.as_str());
     let selector = workload.selector();
     let query = [("labelSelector", selector.as_str())];
-    let object = async { wire.find(&mapping::path(workload)).await };
-    let pods = async { wire.list(&Resource::core("pods").collection(namespace), &query).await };
+    let object = async { api.find(&mapping::path(workload)).await };
+    let pods = async { api.list(&Resource::core("pods").collection(namespace), &query).await };
     let revisions = async {
         match revisions_resource(workload.kind) {
             None => Ok(Vec::new()),
-            Some(resource) => wire
-                .list(&resource.collection(namespace), &query)
-                .await
-                .map(|l| l.items),
+            Some(resource) => api.list(&resource.collection(namespace), &query).await.map(|l| l.items),
         }
     };
     let (object, pods, revisions) = futures::try_join!(object, pods, revisions)?;

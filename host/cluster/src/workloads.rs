@@ -8,12 +8,12 @@ use vllm_rollback_engine::failure::Failure;
 use vllm_rollback_engine::ports::{NotReady, Workloads};
 use vllm_rollback_engine::release::ReleaseRecord;
 use vllm_rollback_engine::workload::{
-    Drained, Drift, EvidenceItem, GitOpsOwner, Preflight, Ready, ServingPod, Standing,
+    Drained, Drift, EvidenceItem, GitOpsOwner, PodSplit, Preflight, Ready, ServingPod,
 };
 
 use crate::connect::Cluster;
 use crate::manifest::Object;
-use crate::{drain, drift, evidence, gitops, preflight, readiness, serving, standing};
+use crate::{drain, drift, evidence, gitops, pod_split, preflight, readiness, serving};
 
 /// The workloads of a release in the cluster's namespace.
 #[derive(Clone)]
@@ -45,7 +45,7 @@ impl ReleaseWorkloads {
 impl Workloads for ReleaseWorkloads {
     async fn preflight(&self, current: &ReleaseRecord, target: &ReleaseRecord) -> Result<Preflight, Failure> {
         let (current, target) = (current.objects()?, target.objects()?);
-        preflight::look(&self.cluster, &current, &target, self.service_gate).await
+        preflight::inspect(&self.cluster, &current, &target, self.service_gate).await
     }
 
     async fn suspend(&self, owner: &GitOpsOwner, run_id: &str) -> Result<Vec<String>, Failure> {
@@ -56,8 +56,8 @@ impl Workloads for ReleaseWorkloads {
         preflight::live_objects(&self.cluster, &record.objects()?).await
     }
 
-    async fn standing(&self, target: &ReleaseRecord) -> Result<Standing, Failure> {
-        standing::standing(&self.cluster, &target.objects()?).await
+    async fn split_pods(&self, target: &ReleaseRecord) -> Result<PodSplit, Failure> {
+        pod_split::split_pods(&self.cluster, &target.objects()?).await
     }
 
     async fn drain(

@@ -5,15 +5,15 @@ use serde_json::json;
 
 use crate::context::RunContext;
 use crate::failure::{Failure, FailureKind};
-use crate::journal::{Held, RunSummary};
-use crate::ports::World;
+use crate::journal::{RunSummary, TrafficHold};
+use crate::ports::Ports;
 use crate::progress::Progress;
 use crate::release::{Revision, RevisionSummary};
 use crate::report::{ExitCode, RunReport, StateName};
 use crate::request::Request;
 use crate::resume;
 use crate::states::locked::{assert_held, lock};
-use crate::states::{spare, unchanged, unknown};
+use crate::states::{retain, unchanged, unknown};
 use crate::step_error::StepError;
 use crate::traffic::{TrafficState, TrafficStatus};
 use crate::wait::or_interrupted;
@@ -22,8 +22,8 @@ use crate::write_ahead::one_line;
 /// Ends an unfinished run. Ends `done` when the registry is as that run found it and `held` when the model is out of
 /// traffic, both with exit code 0; `unchanged` (1, 12) when there is nothing to abort or it may not be done; `unknown` (13)
 /// when the model could not be proved to be out of traffic.
-pub async fn abort(world: &World<'_>, request: &Request) -> RunReport {
-    let mut run = RunContext::new(*world, request);
+pub async fn abort(ports: &Ports<'_>, request: &Request) -> RunReport {
+    let mut run = RunContext::new(*ports, request);
     match end_safely(&mut run).await {
         Ok((outcome, line)) => run.close(outcome, ExitCode::Success, line).await,
         Err(error) => give_up(run, error).await,
@@ -31,13 +31,13 @@ pub async fn abort(world: &World<'_>, request: &Request) -> RunReport {
 }
 
 async fn end_safely(run: &mut RunContext<'_>) -> Result<(StateName, String), StepError> {
-    let world = run.world;
-    if world.interrupt.is_asked() {
+    let ports = run.ports;
+    if ports.interrupt.is_requested() {
         return Err(StepError::Interrupted);
     }
     let step = run.begin(StateName::Locked, "taking the lock on the release", None);
     let mut evidence = lock(run).await?;
-    let Some((cut, held)) = resume::unfinished(&run.ledger.memory).map(|cut| (cut.run.clone(), cut.held.clone()))
+    let Some((cut, held)) = resume::unfinished(&run.ledger.run_state).map(|cut| (cut.run.clone(), cut.held.clone()))
     else {
         return Err(nothing_to_abort(run).into());
     };
@@ -45,8 +45,8 @@ async fn end_safely(run: &mut RunContext<'_>) -> Result<(StateName, String), Ste
         report.from_revision = Some(Revision(cut.from));
         report.to_revision = Some(Revision(cut.to));
     });
-    let history = world.releases.history().await?;
-    let found = world.registry.read().await?;
+    let history = ports.releases.history().await?;
+    let found = ports.registry.read().await?;
     run.found_traffic(&found);
     evidence.push(format!(
         "run {} of {} did not end; it was last seen {}",
@@ -65,7 +65,7 @@ async fn end_safely(run: &mut RunContext<'_>) -> Result<(StateName, String), Ste
 fn nothing_to_abort(run: &RunContext<'_>) -> Failure {
     let release = &run.request.release;
     let failure = Failure::new(FailureKind::Refused, format!("no run on {release} is unfinished"));
-    match &run.ledger.memory.held {
+    match &run.ledger.run_state.held {
         Some(held) => failure
             .because(format!(
                 "run {} ended, and holds the model: {}",
@@ -100,13 +100,13 @@ async fn end_unchanged(
     found: &TrafficState,
 ) -> Result<(StateName, String), StepError> {
     assert_held(run).await?;
-    let word = found.status.word().to_owned();
+    let word = found.status.as_str().to_owned();
     let step = run.begin(StateName::Done, "ending the run that was cut off", None);
     let key = format!("abort {}", cut.run_id);
     run.intend(&step, key, json!({ "leaves": found })).await?;
     let line = format!("run {} is ended; the model is {word}, as that run found it", cut.run_id);
     mark_aborted(run, cut, StateName::Unchanged, ExitCode::Refused);
-    run.ledger.memory.held = None;
+    run.ledger.run_state.held = None;
     run.save_state().await?;
     run.next.push(run.request.release.command("status", ""));
     run.next.push(run.request.release.command("plan", ""));
@@ -116,7 +116,11 @@ async fn end_unchanged(
 }
 
 /// Makes sure that the model is out of traffic, and keeps what must be given back for whoever goes on.
-async fn take_out(run: &mut RunContext<'_>, cut: &RunSummary, held: Held) -> Result<(StateName, String), StepError> {
+async fn take_out(
+    run: &mut RunContext<'_>,
+    cut: &RunSummary,
+    held: TrafficHold,
+) -> Result<(StateName, String), StepError> {
     let deadline = run.request.deadlines.registry;
     let step = run.begin(StateName::Fenced, "keeping the model out of traffic", Some(deadline));
     assert_held(run).await?;
@@ -127,18 +131,18 @@ async fn take_out(run: &mut RunContext<'_>, cut: &RunSummary, held: Held) -> Res
         restore,
         is_proved: false,
     };
-    let stopped = run.world.registry.stop(&held.prior).await;
-    let confirming = run.world.registry.confirm_stopped(deadline);
-    let evidence = match (or_interrupted(run.world.interrupt, confirming).await?, stopped) {
+    let stopped = run.ports.registry.stop(&held.prior).await;
+    let confirming = run.ports.registry.confirm_stopped(deadline);
+    let evidence = match (or_interrupted(run.ports.interrupt, confirming).await?, stopped) {
         (Ok(evidence), _) => evidence,
         (Err(failure), Ok(())) => return Err(failure.into()),
         (Err(failure), Err(stop)) => return Err(stop.map(|stop| stop.because(failure.to_string())).into()),
     };
     run.progress.note_fence(true);
     run.reached(step, evidence.clone()).await;
-    let now = run.world.registry.read().await?;
+    let now = run.ports.registry.read().await?;
     run.saw_traffic(Some(&now));
-    spare::tell(run, Some(&now));
+    retain::tell(run, Some(&now));
     let why = run
         .request
         .reason
@@ -151,7 +155,7 @@ async fn take_out(run: &mut RunContext<'_>, cut: &RunSummary, held: Held) -> Res
         why.unwrap_or_default()
     );
     mark_aborted(run, cut, StateName::Held, ExitCode::HeldRollbackFailed);
-    run.ledger.memory.held = Some(Held {
+    run.ledger.run_state.held = Some(TrafficHold {
         reason: reason.clone(),
         ..held
     });
@@ -166,7 +170,7 @@ async fn take_out(run: &mut RunContext<'_>, cut: &RunSummary, held: Held) -> Res
     ];
     let step = run.begin(StateName::Held, "ending the run that was cut off", None);
     run.mark(step, evidence);
-    let line = match spare::is_narrowed(&now) {
+    let line = match retain::is_narrowed(&now) {
         true => format!("{reason}; all but the pods that were checked is held out of traffic"),
         false => format!("{reason}; the model is held out of traffic"),
     };
@@ -176,7 +180,7 @@ async fn take_out(run: &mut RunContext<'_>, cut: &RunSummary, held: Held) -> Res
 /// In the memory, the run that was cut off ended here.
 fn mark_aborted(run: &mut RunContext<'_>, cut: &RunSummary, state: StateName, exit_code: ExitCode) {
     let by = run.request.by.clone();
-    let runs = run.ledger.memory.runs.iter_mut();
+    let runs = run.ledger.run_state.runs.iter_mut();
     for summary in runs.filter(|summary| summary.run_id == cut.run_id) {
         summary.state = state;
         summary.exit_code = Some(exit_code.number());

@@ -105,8 +105,8 @@ pub struct CheckContext {
     /// The serving pods.
     pub pods: Vec<ServingPod>,
     /// They are judged by themselves: other pods of the release are of no concern.
-    #[serde(default)]
-    pub are_some: bool,
+    #[serde(default, rename = "are_some")]
+    pub is_subset: bool,
     /// The word the registry's status should be now: `enabled` or `disabled` or the registry's own.
     pub expected_traffic: String,
 }

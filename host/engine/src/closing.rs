@@ -3,8 +3,8 @@
 use crate::context::RunContext;
 use crate::event::Event;
 use crate::failure::Failure;
-use crate::journal::Edge;
-use crate::ledger::Standing;
+use crate::journal::RecordKind;
+use crate::ledger::WriteAccess;
 use crate::report::{ExitCode, RunReport, StateName};
 use crate::workload::GitOpsOwner;
 use crate::write_ahead::one_line;
@@ -19,13 +19,13 @@ impl RunContext<'_> {
 
     /// Writes what is left to write, gives the lock back, and closes the report.
     pub(crate) async fn close(mut self, outcome: StateName, exit_code: ExitCode, line: String) -> RunReport {
-        let after_run = self.suspended.as_ref().map(GitOpsOwner::afterwards);
+        let after_run = self.suspended.as_ref().map(GitOpsOwner::post_run_notes);
         if let Some(step) = after_run.filter(|step| !self.next.contains(step)) {
             self.next.push(step);
         }
-        if self.ledger.standing != Standing::Unlocked {
+        if self.ledger.standing != WriteAccess::Unlocked {
             self.journal_end(outcome, exit_code, &line).await;
-            if let Err(failure) = self.world.lock.release().await {
+            if let Err(failure) = self.ports.lock.release().await {
                 self.warn(format!(
                     "the lock could not be given back and runs out by itself: {failure}"
                 ));
@@ -38,7 +38,7 @@ impl RunContext<'_> {
             report.next = next;
             report.seconds = seconds;
         });
-        let observer = self.world.observer;
+        let observer = self.ports.observer;
         let report = self.into_report();
         observer.event(Event::Finished {
             report: Box::new(report.clone()),
@@ -54,7 +54,7 @@ impl RunContext<'_> {
             run.exit_code = Some(exit_code.number());
             run.summary.clone_from(&summary);
         }
-        let finished = Edge::Finished {
+        let finished = RecordKind::Finished {
             exit_code: exit_code.number(),
             summary,
         };
@@ -65,7 +65,7 @@ impl RunContext<'_> {
             && let Err(failure) = self.save_state().await
         {
             self.warn(format!("later runs cannot see how this one ended: {failure}"));
-            if self.ledger.standing == Standing::Announced {
+            if self.ledger.standing == WriteAccess::Announced {
                 self.add_unfinished_hints();
             }
         }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::event::Event;
 use crate::ledger::Ledger;
-use crate::ports::World;
+use crate::ports::Ports;
 use crate::progress::Progress;
 use crate::report::{ExitCode, RunReport, StateName, StateReached};
 use crate::request::Request;
@@ -14,7 +14,7 @@ use crate::workload::GitOpsOwner;
 
 /// What a run knows on its way.
 pub(crate) struct RunContext<'a> {
-    pub(crate) world: World<'a>,
+    pub(crate) ports: Ports<'a>,
     pub(crate) request: &'a Request,
     /// What it changed so far.
     pub(crate) progress: Progress,
@@ -43,10 +43,10 @@ pub(crate) struct Step {
 }
 
 impl<'a> RunContext<'a> {
-    pub(crate) fn new(world: World<'a>, request: &'a Request) -> Self {
-        let started = world.clock.wall();
+    pub(crate) fn new(ports: Ports<'a>, request: &'a Request) -> Self {
+        let started = ports.clock.wall();
         Self {
-            world,
+            ports,
             request,
             progress: Progress::Unchanged,
             ledger: Ledger::unlocked(),
@@ -56,7 +56,7 @@ impl<'a> RunContext<'a> {
             report: empty_report(request, started.clone()),
             started,
             last_seq: 0,
-            began: world.clock.monotonic(),
+            began: ports.clock.monotonic(),
         }
     }
 
@@ -72,7 +72,7 @@ impl<'a> RunContext<'a> {
 
     /// Seconds since the command began, without the time a person took to confirm.
     pub(crate) fn elapsed(&self) -> f64 {
-        (self.request.planning + self.world.clock.monotonic().saturating_sub(self.began)).as_secs_f64()
+        (self.request.planning + self.ports.clock.monotonic().saturating_sub(self.began)).as_secs_f64()
     }
 
     /// Keeps the traffic that the run begins with.
@@ -87,29 +87,29 @@ impl<'a> RunContext<'a> {
         self.write(|report| report.traffic_after = now.cloned());
     }
 
-    pub(crate) fn say(&self, event: Event) {
-        self.world.observer.event(event);
+    pub(crate) fn emit(&self, event: Event) {
+        self.ports.observer.event(event);
     }
 
     /// A step failed, unless the operator asked to stop.
     pub(crate) fn say_failed(&self, error: &StepError) {
         if let Some(failure) = error.failure() {
             let failure = failure.clone();
-            self.say(Event::Failed { failure });
+            self.emit(Event::Failed { failure });
         }
     }
 
     /// Something to know afterwards too.
     pub(crate) fn note(&mut self, text: impl Into<String>) {
         let text = text.into();
-        self.say(Event::Note { text: text.clone() });
+        self.emit(Event::Note { text: text.clone() });
         self.write(|report| report.notes.push(text));
     }
 
     /// Something that went wrong beside the run.
     pub(crate) fn warn(&mut self, text: impl Into<String>) {
         let text = text.into();
-        self.say(Event::Warning { text: text.clone() });
+        self.emit(Event::Warning { text: text.clone() });
         self.write(|report| report.notes.push(text));
     }
 
@@ -118,13 +118,13 @@ impl<'a> RunContext<'a> {
         self.announce(state, doing, deadline);
         Step {
             state,
-            began: self.world.clock.monotonic(),
+            began: self.ports.clock.monotonic(),
         }
     }
 
     /// Says what is being done towards a state, and until when.
     pub(crate) fn announce(&self, state: StateName, doing: impl Into<String>, deadline: Option<Duration>) {
-        self.say(Event::Entering {
+        self.emit(Event::Entering {
             state,
             doing: doing.into(),
             deadline_seconds: deadline.map(|d| d.as_secs()),
@@ -133,7 +133,7 @@ impl<'a> RunContext<'a> {
 
     /// A state was reached, in the report and for the reporters.
     pub(crate) fn mark(&mut self, step: Step, evidence: Vec<String>) {
-        let took = self.world.clock.monotonic().saturating_sub(step.began).as_secs_f64();
+        let took = self.ports.clock.monotonic().saturating_sub(step.began).as_secs_f64();
         self.mark_in(step.state, took, evidence);
     }
 
@@ -149,7 +149,7 @@ impl<'a> RunContext<'a> {
         if let Some(summary) = &mut self.ledger.summary {
             summary.state = state;
         }
-        self.say(Event::Reached {
+        self.emit(Event::Reached {
             state,
             seconds,
             evidence,

@@ -6,7 +6,7 @@ use serde_json::json;
 use crate::context::RunContext;
 use crate::plan::Plan;
 use crate::report::StateName;
-use crate::request::{Accept, Request};
+use crate::request::{Override, Request};
 use crate::states::locked::assert_held;
 use crate::step_error::StepError;
 use crate::workload::{GitOpsOwner, Preflight};
@@ -15,7 +15,7 @@ use crate::workload::{GitOpsOwner, Preflight};
 pub(crate) fn suspends<'a>(request: &Request, preflight: &'a Preflight) -> Option<&'a GitOpsOwner> {
     let owner = preflight.gitops.as_ref()?;
     let is_at_work = owner.is_suspended == Some(false) && owner.hindrance.is_none();
-    (request.accepts(Accept::SuspendGitOps) && is_at_work).then_some(owner)
+    (request.accepts(Override::SuspendGitOps) && is_at_work).then_some(owner)
 }
 
 /// Suspends it, if this run does. Written down before, with what brings it back.
@@ -23,7 +23,7 @@ pub(crate) async fn suspend(run: &mut RunContext<'_>, plan: &Plan) -> Result<(),
     let Some(owner) = suspends(run.request, &plan.preflight) else {
         return Ok(());
     };
-    if run.world.interrupt.is_asked() {
+    if run.ports.interrupt.is_requested() {
         return Err(StepError::Interrupted);
     }
     let step = run.begin(StateName::Locked, format!("suspending {}", owner.what), None);
@@ -32,7 +32,7 @@ pub(crate) async fn suspend(run: &mut RunContext<'_>, plan: &Plan) -> Result<(),
     run.intend(&step, key, json!({ "gitops": owner })).await?;
     // Also when it fails: the answer may have been lost.
     run.suspended = Some(owner.clone());
-    let evidence = run.world.workloads.suspend(owner, &run.request.run_id).await?;
+    let evidence = run.ports.workloads.suspend(owner, &run.request.run_id).await?;
     run.observed(&step, evidence).await;
     run.note(format!(
         "this run suspended {}, and leaves it so: it puts the bad version back once it goes on",

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::report::StateName;
 use crate::traffic::TrafficState;
 
-pub use fold::{Gap, JournalState, Reach, WrittenAhead, fold};
+pub use fold::{Gap, HttpTarget, JournalState, WrittenAhead, fold};
 
 /// One record of the journal. Every edge is written twice: before it acts and after it looked.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -21,16 +21,16 @@ pub struct Entry {
     /// The state that is being entered or was reached.
     pub state: StateName,
     /// What is recorded.
-    pub edge: Edge,
+    pub edge: RecordKind,
 }
 
 impl Entry {
     /// The same step was decided on: what was seen, and when, may be told in other words.
     pub(crate) fn is_same_decision(&self, other: &Self) -> bool {
         let is_same_edge = match (&self.edge, &other.edge) {
-            (Edge::Intent { key: a, .. }, Edge::Intent { key: b, .. }) => a == b,
-            (Edge::Observed { .. }, Edge::Observed { .. }) => true,
-            (Edge::Finished { exit_code: a, .. }, Edge::Finished { exit_code: b, .. }) => a == b,
+            (RecordKind::Intent { key: a, .. }, RecordKind::Intent { key: b, .. }) => a == b,
+            (RecordKind::Observed { .. }, RecordKind::Observed { .. }) => true,
+            (RecordKind::Finished { exit_code: a, .. }, RecordKind::Finished { exit_code: b, .. }) => a == b,
             _ => false,
         };
         is_same_edge && self.state == other.state
@@ -40,7 +40,7 @@ impl Entry {
 /// What a journal record says.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "edge", rename_all = "kebab-case")]
-pub enum Edge {
+pub enum RecordKind {
     /// About to act. `key` is the same for every try of the same step.
     Intent {
         /// Idempotency key: `helm-rollback 3→1 as 4 sha256:…`.
@@ -73,9 +73,9 @@ pub struct Journalled {
 
 /// What earlier runs on the release left behind, as a later run on any machine can read it.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct Memory {
+pub struct RunState {
     /// Traffic that a run took away and did not give back: its run id and the state it found.
-    pub held: Option<Held>,
+    pub held: Option<TrafficHold>,
     /// Revisions that runs rolled back from, newest last: `(revision, manifest sha256, reason)`.
     pub rejected: Vec<Rejected>,
     /// Summaries of the last runs, newest last.
@@ -84,7 +84,7 @@ pub struct Memory {
 
 /// Traffic that a run took away and did not give back.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Held {
+pub struct TrafficHold {
     /// The run.
     pub run_id: String,
     /// RFC 3339.
@@ -120,7 +120,7 @@ pub struct RunSummary {
     /// The revision that Helm goes back to first, when it does ([`crate::plan::StepBack`]).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub step_back: Option<u32>,
-    /// It keeps good pods in traffic ([`crate::request::FenceWish::BadOnly`]).
+    /// It keeps good pods in traffic ([`crate::request::FenceScope::BadOnly`]).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub spares: bool,
     /// The state it reached last.

@@ -1,6 +1,6 @@
 //! What a run leaves for later ones, and whether it may write it.
 
-use crate::journal::{Memory, Rejected, RunSummary};
+use crate::journal::{Rejected, RunState, RunSummary};
 
 /// Summaries that the memory keeps.
 const KEPT_RUNS: usize = 20;
@@ -9,7 +9,7 @@ const KEPT_REJECTED: usize = 40;
 
 /// How the run stands to what the lock guards.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Standing {
+pub(crate) enum WriteAccess {
     /// The lock is not ours: what later runs read is not ours to write.
     Unlocked,
     /// The lock is ours; later runs need not know of this one.
@@ -26,77 +26,77 @@ pub(crate) enum Standing {
 #[derive(Debug)]
 pub(crate) struct Ledger {
     /// Whether it may be written.
-    pub(crate) standing: Standing,
+    pub(crate) standing: WriteAccess,
     /// What earlier runs left, and this one adds.
-    pub(crate) memory: Memory,
+    pub(crate) run_state: RunState,
     /// This run's line in it, for runs that roll back.
     pub(crate) summary: Option<RunSummary>,
     /// What it said when the lock was taken.
-    found: Memory,
+    found: RunState,
 }
 
 impl Ledger {
     /// Nothing is known before the lock is held.
     pub(crate) fn unlocked() -> Self {
         Self {
-            standing: Standing::Unlocked,
-            memory: Memory::default(),
+            standing: WriteAccess::Unlocked,
+            run_state: RunState::default(),
             summary: None,
-            found: Memory::default(),
+            found: RunState::default(),
         }
     }
 
     /// The lock is ours.
     pub(crate) fn lock(&mut self) {
-        self.standing = Standing::Locked;
+        self.standing = WriteAccess::Locked;
     }
 
     /// Takes over what earlier runs left.
-    pub(crate) fn open(&mut self, memory: Memory) {
-        self.found = memory.clone();
-        self.memory = memory;
+    pub(crate) fn open(&mut self, run_state: RunState) {
+        self.found = run_state.clone();
+        self.run_state = run_state;
     }
 
     /// Forgets what this run added.
     pub(crate) fn take_back(&mut self) {
-        self.memory = self.found.clone();
+        self.run_state = self.found.clone();
     }
 
     /// Later runs must read how this one ends.
     pub(crate) fn end_is_due(&mut self) {
-        if self.standing == Standing::Locked {
-            self.standing = Standing::Due;
+        if self.standing == WriteAccess::Locked {
+            self.standing = WriteAccess::Due;
         }
     }
 
     /// How this run ends must be written, and may be.
     pub(crate) fn must_tell_the_end(&self) -> bool {
-        matches!(self.standing, Standing::Due | Standing::Announced)
+        matches!(self.standing, WriteAccess::Due | WriteAccess::Announced)
     }
 
     /// The text to write, with this run's line in it and cut to what is kept.
-    pub(crate) fn to_write(&self) -> Memory {
-        let mut memory = self.memory.clone();
+    pub(crate) fn to_write(&self) -> RunState {
+        let mut run_state = self.run_state.clone();
         if let Some(summary) = &self.summary {
-            memory.runs.retain(|run| run.run_id != summary.run_id);
-            memory.runs.push(summary.clone());
+            run_state.runs.retain(|run| run.run_id != summary.run_id);
+            run_state.runs.push(summary.clone());
         }
-        let surplus = memory.runs.len().saturating_sub(KEPT_RUNS);
-        memory.runs.drain(..surplus);
-        let surplus = memory.rejected.len().saturating_sub(KEPT_REJECTED);
-        memory.rejected.drain(..surplus);
-        memory
+        let surplus = run_state.runs.len().saturating_sub(KEPT_RUNS);
+        run_state.runs.drain(..surplus);
+        let surplus = run_state.rejected.len().saturating_sub(KEPT_REJECTED);
+        run_state.rejected.drain(..surplus);
+        run_state
     }
 
     /// That text was written.
-    pub(crate) fn written(&mut self, memory: Memory) {
-        self.memory = memory;
-        self.standing = Standing::Announced;
+    pub(crate) fn written(&mut self, run_state: RunState) {
+        self.run_state = run_state;
+        self.standing = WriteAccess::Announced;
     }
 
     /// Adds a rejected revision, or renews its reason.
     pub(crate) fn reject(&mut self, rejected: Rejected) {
-        let known = &mut self.memory.rejected;
+        let known = &mut self.run_state.rejected;
         known.retain(|old| old.manifest_sha256 != rejected.manifest_sha256);
         known.push(rejected);
     }

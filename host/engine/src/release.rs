@@ -51,7 +51,7 @@ impl ReleaseStatus {
     }
 
     /// Helm's word for it.
-    pub fn word(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::Deployed => "deployed",
             Self::Superseded => "superseded",
@@ -76,7 +76,7 @@ impl ReleaseStatus {
 
 impl fmt::Display for ReleaseStatus {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.word())
+        f.write_str(self.as_str())
     }
 }
 

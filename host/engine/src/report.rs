@@ -42,7 +42,7 @@ pub enum StateName {
 
 impl StateName {
     /// The word in reports and documents.
-    pub fn word(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::Planned => "planned",
             Self::Locked => "locked",
@@ -62,7 +62,7 @@ impl StateName {
 
 impl fmt::Display for StateName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.word())
+        f.write_str(self.as_str())
     }
 }
 

@@ -7,7 +7,7 @@ use crate::release::{ReleaseRef, Revision};
 
 /// Where the operator wants to go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum TargetWish {
+pub enum RollbackTarget {
     /// The newest revision below the current one that is not known to be bad.
     LastGood,
     /// This revision. Never 0.
@@ -16,7 +16,7 @@ pub enum TargetWish {
 
 /// Something the run refuses unless the operator accepts it by name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Accept {
+pub enum Override {
     /// `--to-rejected`: the named revision failed, or somebody rolled back from it.
     BadTarget,
     /// `--accept-pending`: the current revision is pending and so young that its operation may still be alive.
@@ -55,7 +55,7 @@ impl Default for Deadlines {
 
 /// What is taken out of traffic for the time of the run.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum FenceWish {
+pub enum FenceScope {
     /// The whole model.
     #[default]
     Whole,
@@ -69,7 +69,7 @@ pub struct Request {
     /// The release.
     pub release: ReleaseRef,
     /// Where to go. A run that resumes another goes where that one went.
-    pub target: TargetWish,
+    pub target: RollbackTarget,
     /// Finish the run that was cut off, instead of starting another.
     pub resumes: bool,
     /// Why, as the operator says.
@@ -83,9 +83,9 @@ pub struct Request {
     /// How long to wait for what.
     pub deadlines: Deadlines,
     /// What is taken out of traffic.
-    pub fence: FenceWish,
+    pub fence: FenceScope,
     /// What the operator accepted by name.
-    pub accept: BTreeSet<Accept>,
+    pub accept: BTreeSet<Override>,
     /// Model name that clients ask for, when the operator says it; else the preflight's.
     pub model: Option<String>,
     /// Environment in the registry, when there is one.
@@ -99,14 +99,14 @@ impl Request {
     pub fn new(release: ReleaseRef, run_id: impl Into<String>, by: impl Into<String>) -> Self {
         Self {
             release,
-            target: TargetWish::LastGood,
+            target: RollbackTarget::LastGood,
             resumes: false,
             reason: None,
             by: by.into(),
             run_id: run_id.into(),
             tool_version: env!("CARGO_PKG_VERSION").to_owned(),
             deadlines: Deadlines::default(),
-            fence: FenceWish::default(),
+            fence: FenceScope::default(),
             accept: BTreeSet::new(),
             model: None,
             environment: None,
@@ -115,7 +115,7 @@ impl Request {
     }
 
     /// The operator accepted this by name.
-    pub fn accepts(&self, what: Accept) -> bool {
+    pub fn accepts(&self, what: Override) -> bool {
         self.accept.contains(&what)
     }
 }

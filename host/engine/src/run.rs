@@ -3,7 +3,7 @@
 use crate::context::RunContext;
 use crate::gitops;
 use crate::plan::Plan;
-use crate::ports::World;
+use crate::ports::Ports;
 use crate::progress::Progress;
 use crate::release::ReleaseRecord;
 use crate::report::RunReport;
@@ -18,8 +18,8 @@ use crate::step_error::StepError;
 
 /// Carries a plan out and says everything of it in the report, also when it fails. The plan is checked again once the
 /// lock is held: when what it rests on has changed, nothing is done (exit 15).
-pub async fn rollback(world: &World<'_>, request: &Request, plan: Plan) -> RunReport {
-    let mut run = RunContext::new(*world, request);
+pub async fn rollback(ports: &Ports<'_>, request: &Request, plan: Plan) -> RunReport {
+    let mut run = RunContext::new(*ports, request);
     run.write(|report| {
         report.from_revision = Some(plan.current.revision);
         report.to_revision = Some(plan.target);

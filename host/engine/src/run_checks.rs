@@ -26,7 +26,7 @@ pub(crate) fn context(
         model: request.model.clone().or_else(|| model.map(str::to_owned)),
         environment: request.environment.clone(),
         pods: pods.to_vec(),
-        are_some: false,
+        is_subset: false,
         expected_traffic: expected_traffic.to_owned(),
     }
 }
@@ -41,14 +41,14 @@ pub(crate) async fn checks_pass(
     let specs: Vec<_> = specs.iter().filter(|spec| spec.phase == phase).collect();
     for spec in &specs {
         if let Some(why) = &spec.skipped {
-            run.say(Event::Note {
+            run.emit(Event::Note {
                 text: format!("{} does not run: {why}", spec.name),
             });
         }
     }
-    let world = run.world;
-    let running = world.checks.run(phase, context, world.observer);
-    let verdicts = or_interrupted(world.interrupt, running).await?;
+    let ports = run.ports;
+    let running = ports.checks.run(phase, context, ports.observer);
+    let verdicts = or_interrupted(ports.interrupt, running).await?;
     run.write(|report| report.checks.extend(verdicts.iter().cloned()));
     judged(&run.request.release, &specs, &verdicts)
 }

@@ -11,18 +11,19 @@ pub enum TrafficStatus {
     /// The registry sends no traffic.
     Disabled,
     /// The registry sends traffic to pods that passed the direct checks, and to no others.
-    Narrowed,
+    #[serde(rename = "narrowed")]
+    Partial,
     /// The registry's own word for another state in which it sends none (`pending`, `degraded`, …).
     Other(String),
 }
 
 impl TrafficStatus {
     /// One word for people and plugins.
-    pub fn word(&self) -> &str {
+    pub fn as_str(&self) -> &str {
         match self {
             Self::Enabled => "enabled",
             Self::Disabled => "disabled",
-            Self::Narrowed => "narrowed",
+            Self::Partial => "narrowed",
             Self::Other(word) => word,
         }
     }
@@ -30,8 +31,8 @@ impl TrafficStatus {
 
 impl TrafficStatus {
     /// Clients get answers, whether by all pods or by those that were spared.
-    pub fn lets_in(&self) -> bool {
-        matches!(self, Self::Enabled | Self::Narrowed)
+    pub fn serves_traffic(&self) -> bool {
+        matches!(self, Self::Enabled | Self::Partial)
     }
 }
 

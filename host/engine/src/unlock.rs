@@ -4,7 +4,7 @@ use serde_json::json;
 
 use crate::context::RunContext;
 use crate::failure::{Failure, FailureKind};
-use crate::ports::World;
+use crate::ports::Ports;
 use crate::report::{ExitCode, RunReport, StateName};
 use crate::request::Request;
 use crate::states::unchanged;
@@ -12,8 +12,8 @@ use crate::step_error::StepError;
 
 /// Removes the lock. Without `force` only one whose holder is dead. A run that is alive after all notices before its next
 /// change, and stops. Ends `done` (0) or `unchanged` (1, 12).
-pub async fn unlock(world: &World<'_>, request: &Request, force: bool) -> RunReport {
-    let mut run = RunContext::new(*world, request);
+pub async fn unlock(ports: &Ports<'_>, request: &Request, force: bool) -> RunReport {
+    let mut run = RunContext::new(*ports, request);
     match remove(&mut run, force).await {
         Ok(line) => run.close(StateName::Done, ExitCode::Success, line).await,
         Err(failure) => {
@@ -26,7 +26,7 @@ pub async fn unlock(world: &World<'_>, request: &Request, force: bool) -> RunRep
 
 async fn remove(run: &mut RunContext<'_>, force: bool) -> Result<String, Failure> {
     let release = &run.request.release;
-    if !force && let Err(failure) = run.world.lock.assert_dead().await {
+    if !force && let Err(failure) = run.ports.lock.assert_expired().await {
         if failure.kind != FailureKind::Locked {
             return Err(failure);
         }
@@ -37,7 +37,7 @@ async fn remove(run: &mut RunContext<'_>, force: bool) -> Result<String, Failure
     let why = run.request.reason.clone().unwrap_or_default();
     let key = format!("unlock {}", run.request.run_id);
     run.intend(&step, key, json!({ "force": force, "reason": why })).await?;
-    let held_by = run.world.lock.break_open().await?;
+    let held_by = run.ports.lock.force_release().await?;
     let release = &run.request.release;
     run.next.push(release.command("status", ""));
     let line = match held_by.first() {

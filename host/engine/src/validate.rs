@@ -7,7 +7,7 @@ use futures::{join, try_join};
 use crate::check::Phase;
 use crate::context::RunContext;
 use crate::failure::{Failure, FailureKind};
-use crate::ports::World;
+use crate::ports::Ports;
 use crate::release::{ReleaseStatus, Revision};
 use crate::report::{ExitCode, RunReport, StateName};
 use crate::request::Request;
@@ -19,9 +19,9 @@ use crate::wait::or_interrupted;
 
 /// Runs the direct checks, and the routed ones when the model is in traffic, on the current revision. Takes no lock
 /// and writes nothing. Exit 0 when the release is as its manifest says and every required check passed, else 1.
-pub async fn validate(world: &World<'_>, request: &Request) -> RunReport {
-    let mut run = RunContext::new(*world, request);
-    match look(&mut run).await {
+pub async fn validate(ports: &Ports<'_>, request: &Request) -> RunReport {
+    let mut run = RunContext::new(*ports, request);
+    match inspect(&mut run).await {
         Ok(()) => {
             run.close(StateName::Done, ExitCode::Success, "validated".to_owned())
                 .await
@@ -36,22 +36,22 @@ pub async fn validate(world: &World<'_>, request: &Request) -> RunReport {
     }
 }
 
-async fn look(run: &mut RunContext<'_>) -> Result<(), StepError> {
-    let (world, request) = (run.world, run.request);
+async fn inspect(run: &mut RunContext<'_>) -> Result<(), StepError> {
+    let (ports, request) = (run.ports, run.request);
     let release = &request.release;
     let history = async {
-        let history = world.releases.history().await?;
+        let history = ports.releases.history().await?;
         let newest = history.into_iter().max_by_key(|summary| summary.revision);
         let newest = newest.ok_or_else(|| Failure::new(FailureKind::NotFound, format!("{release} has no revision")))?;
-        world.releases.record(newest.revision).await
+        ports.releases.record(newest.revision).await
     };
-    let (record, traffic, specs) = join!(history, world.registry.read(), world.checks.specs());
+    let (record, traffic, specs) = join!(history, ports.registry.read(), ports.checks.specs());
     let record = record?;
     run.write(|report| report.to_revision = Some(record.revision));
     let (traffic, specs) = (traffic?, specs?);
     run.found_traffic(&traffic);
     run.write(|report| report.checks_planned.clone_from(&specs));
-    let preflight = world.workloads.preflight(&record, &record).await?;
+    let preflight = ports.workloads.preflight(&record, &record).await?;
     let mut problems = Vec::new();
     problems.extend(status_problem(request, record.revision, record.status));
 
@@ -60,7 +60,7 @@ async fn look(run: &mut RunContext<'_>) -> Result<(), StepError> {
     let doing = format!("waiting until revision {} serves", record.revision);
     let step = run.begin(StateName::Ready, doing, Some(deadline));
     let ready = serving(run, &record, deadline).await?;
-    let drift = or_interrupted(world.interrupt, world.workloads.drift(&record)).await??;
+    let drift = or_interrupted(ports.interrupt, ports.workloads.drift(&record)).await??;
     let mut evidence = ready.evidence;
     match equals_manifest(&record, drift) {
         Ok(lines) => evidence.extend(lines),
@@ -70,14 +70,14 @@ async fn look(run: &mut RunContext<'_>) -> Result<(), StepError> {
 
     let in_traffic = traffic.status == TrafficStatus::Enabled;
     let model = preflight.model.as_deref();
-    let context = context(request, model, &record, &ready.pods, traffic.status.word());
+    let context = context(request, model, &record, &ready.pods, traffic.status.as_str());
     let phases = [
         (Phase::Direct, StateName::Validated, "checking the pods"),
         (Phase::Routed, StateName::Confirmed, "checking through the router"),
     ];
     for (phase, state, doing) in phases {
         if phase == Phase::Routed && !in_traffic {
-            let word = traffic.status.word();
+            let word = traffic.status.as_str();
             run.note(format!("checks through the router did not run: the model is {word}"));
             continue;
         }
@@ -88,8 +88,8 @@ async fn look(run: &mut RunContext<'_>) -> Result<(), StepError> {
             Err(other) => return Err(other),
         }
     }
-    let now = or_interrupted(world.interrupt, world.workloads.serving_pods(&record));
-    let (now, again) = try_join!(now, async { Ok(world.registry.read().await) })?;
+    let now = or_interrupted(ports.interrupt, ports.workloads.serving_pods(&record));
+    let (now, again) = try_join!(now, async { Ok(ports.registry.read().await) })?;
     if let Ok(again) = again {
         run.saw_traffic(Some(&again));
     }

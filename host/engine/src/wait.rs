@@ -15,7 +15,7 @@ pub(crate) async fn or_interrupted<T>(
     work: impl Future<Output = T>,
 ) -> Result<T, StepError> {
     let work = pin!(work);
-    match select(work, interrupt.asked()).await {
+    match select(work, interrupt.requested()).await {
         Either::Left((value, _)) => Ok(value),
         Either::Right(((), _)) => Err(StepError::Interrupted),
     }

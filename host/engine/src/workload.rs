@@ -169,21 +169,21 @@ pub struct GitOpsOwner {
 
 impl GitOpsOwner {
     /// What is to be done once the run is over.
-    pub fn afterwards(&self) -> String {
+    pub fn post_run_notes(&self) -> String {
         format!("afterwards: revert the commit in Git, then {}", self.go_on)
     }
 }
 
 /// Pods of the target's revision that still serve, as when an upgrade is stuck, and the pods beside them.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Standing {
+pub struct PodSplit {
     /// Ready pods that run the target's template.
     pub good: Vec<ServingPod>,
     /// All others.
     pub others: Vec<ServingPod>,
 }
 
-impl Standing {
+impl PodSplit {
     /// `2 ready pods run what the target asks for (a, b); 1 runs something else (c, not ready)`.
     pub fn sentence(&self) -> String {
         let list = |pods: &[ServingPod]| {
@@ -226,7 +226,7 @@ pub struct Preflight {
     pub gitops: Option<GitOpsOwner>,
     /// The pods that run what the target asks for, and the others; none when no ready pod does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub standing: Option<Standing>,
+    pub standing: Option<PodSplit>,
 }
 
 /// A file of evidence of the bad revision.

@@ -10,7 +10,7 @@ use vllm_rollback_engine::release::{
     HelmInfo, ReleaseRecord, ReleaseRef, Revision, RevisionSummary, RollbackOrder, RollbackOutcome, RolledBack,
 };
 
-use crate::child::{Ended, HelmBinary, meaning};
+use crate::child::{ChildExit, HelmBinary, meaning};
 use crate::history::{read_history, unknown_release};
 use crate::record::{Origin, decode};
 
@@ -99,7 +99,7 @@ impl<S: RecordSource> HelmReleases<S> {
         }
     }
 
-    fn nothing_happened(&self, order: &RollbackOrder, ended: &Ended) -> RollbackOutcome {
+    fn nothing_happened(&self, order: &RollbackOrder, ended: &ChildExit) -> RollbackOutcome {
         let what = format!("helm rollback {} {} made no new revision", self.release.name, order.to);
         if ended.timed_out {
             return RollbackOutcome::NotRecorded(
@@ -240,8 +240,8 @@ mod tests {
         }
     }
 
-    fn ended(exit_code: Option<i32>, timed_out: bool, stderr: &str) -> Ended {
-        Ended {
+    fn ended(exit_code: Option<i32>, timed_out: bool, stderr: &str) -> ChildExit {
+        ChildExit {
             exit_code,
             timed_out,
             stderr_tail: stderr.lines().map(str::to_owned).collect(),

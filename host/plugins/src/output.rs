@@ -64,11 +64,11 @@ impl LogLines {
 /// because wasmtime's own `MemoryOutputPipe` fails when it is full, and then the component panics for having printed.
 #[derive(Debug, Clone)]
 pub(crate) struct BoundedOutput {
-    kept: Arc<Mutex<Kept>>,
+    kept: Arc<Mutex<HeadAndTail>>,
 }
 
 #[derive(Debug)]
-struct Kept {
+struct HeadAndTail {
     each: usize,
     start: Vec<u8>,
     end: VecDeque<u8>,
@@ -77,7 +77,7 @@ struct Kept {
 
 impl BoundedOutput {
     pub(crate) fn new(bytes: usize) -> Self {
-        let kept = Kept {
+        let kept = HeadAndTail {
             each: bytes / 2,
             start: Vec::new(),
             end: VecDeque::new(),

@@ -7,29 +7,29 @@
 //! - [`litellm`]: the deployments of a LiteLLM proxy.
 //! - [`vllm_router`]: the worker lists of vllm-router's replicas.
 //! - [`route`]: the weights of Gateway API routes.
-//! - [`several`]: more than one of them, in order.
-//! - [`none`]: traffic is left alone, and that is said loudly.
+//! - [`composite`]: more than one of them, in order.
+//! - [`noop`]: traffic is left alone, and that is said loudly.
 
+pub mod composite;
+mod driver_state;
 pub mod exec;
 pub mod litellm;
-pub mod none;
-mod owner;
+pub mod noop;
 pub mod postgres;
+mod release_endpoints;
+mod retained_pods;
 pub mod route;
 mod router;
 pub mod service;
-pub mod several;
-mod spared;
 mod status;
-mod token;
 pub mod vllm_router;
 
+pub use composite::Composite;
 pub use exec::ExecRegistry;
 pub use litellm::LiteLlm;
-pub use none::Unmanaged;
+pub use noop::Noop;
 pub use postgres::PostgresRegistry;
 pub use route::RouteWeights;
 pub use service::ServiceGate;
-pub use several::Several;
 pub use status::Statuses;
 pub use vllm_router::VllmRouter;

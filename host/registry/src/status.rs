@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use vllm_rollback_engine::failure::{Failure, FailureKind};
 use vllm_rollback_engine::traffic::{TrafficState, TrafficStatus};
 
-use crate::token::{recall, remember};
+use crate::driver_state::{decode, encode};
 
 /// The runbook's word for in traffic.
 pub(crate) const READY: &str = "ready";
@@ -76,7 +76,7 @@ impl Statuses {
             status: self.meaning(status.as_deref()),
             evidence: vec![evidence],
             endpoint: endpoint.clone(),
-            token: remember(&Token {
+            token: encode(&DriverState {
                 status,
                 endpoint,
                 from: None,
@@ -86,10 +86,10 @@ impl Statuses {
 
     /// The state that means enabled, to be reached from the one of now.
     pub(crate) fn enabled(&self, driver: &str, now: &TrafficState) -> Result<TrafficState, Failure> {
-        let token: Token = recall(driver, now)?;
+        let token: DriverState = decode(driver, now)?;
         Ok(TrafficState {
             status: TrafficStatus::Enabled,
-            token: remember(&Token {
+            token: encode(&DriverState {
                 status: Some(self.ready.clone()),
                 from: token.status,
                 endpoint: token.endpoint,
@@ -99,14 +99,14 @@ impl Statuses {
     }
 
     /// The status from which an entry is put back: only what `stop` did is taken back, another one is somebody else's word.
-    pub(crate) fn from<'a>(&'a self, token: &'a Token) -> &'a str {
+    pub(crate) fn from<'a>(&'a self, token: &'a DriverState) -> &'a str {
         token.from.as_deref().unwrap_or(&self.disabled)
     }
 }
 
 /// What is remembered of an entry, in the registry's own words.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Token {
+pub(crate) struct DriverState {
     pub(crate) status: Option<String>,
     pub(crate) endpoint: Option<String>,
     /// The status to come from, when it is not the one that `stop` leaves: an operator enables a `failed` entry.
@@ -127,7 +127,7 @@ mod tests {
         assert_eq!(meaning("ready"), TrafficStatus::Other("ready".to_owned()));
         let failed = statuses.found("postgres", Some("failed".to_owned()), None, String::new());
         let wanted = statuses.enabled("postgres", &failed).unwrap();
-        let token: Token = recall("postgres", &wanted).unwrap();
+        let token: DriverState = decode("postgres", &wanted).unwrap();
         assert_eq!(
             (statuses.from(&token), token.status.as_deref()),
             ("failed", Some("active"))

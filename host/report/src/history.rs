@@ -40,7 +40,7 @@ impl Document for History {
 }
 
 fn row(row: &Row) -> Vec<String> {
-    let marks: Vec<&str> = row.marks.iter().map(|mark| mark.word()).collect();
+    let marks: Vec<&str> = row.marks.iter().map(|mark| mark.as_str()).collect();
     let description = match &row.rejected_because {
         Some(reason) => format!("{} (rolled back from: {reason})", row.description),
         None => row.description.clone(),

@@ -99,8 +99,8 @@ fn resumes(out: &mut TextWriter, plan: &Plan) {
         out.line(
             2,
             &[
-                span(STRONG, format!("{:<12} ", step.state.word())),
-                plain(format!("{:<11} ", step.decision.word())),
+                span(STRONG, format!("{:<12} ", step.state.as_str())),
+                plain(format!("{:<11} ", step.decision.as_str())),
                 plain(step.why.clone()),
             ],
         );
@@ -297,7 +297,7 @@ fn what_happens(out: &mut TextWriter, plan: &Plan) {
         format!("check each pod before clients reach it: {}", checks(Phase::Direct)),
         format!(
             "put traffic back to {}, exactly as it was found",
-            plan.traffic.status.word()
+            plan.traffic.status.as_str()
         ),
         format!("check through the router: {}", checks(Phase::Routed)),
     ];

@@ -1,7 +1,7 @@
 //! A model's place in traffic, as a registry driver read it.
 
 use serde::Serialize;
-use vllm_rollback_engine::journal::Held;
+use vllm_rollback_engine::journal::TrafficHold;
 use vllm_rollback_engine::release::ReleaseRef;
 use vllm_rollback_engine::traffic::TrafficState;
 
@@ -19,7 +19,7 @@ pub struct TrafficView {
     /// As it is now.
     pub now: TrafficState,
     /// Traffic that a run took away and did not give back.
-    pub held: Option<Held>,
+    pub held: Option<TrafficHold>,
     /// What to type next, best first.
     pub next: Vec<String>,
 }

@@ -1,6 +1,6 @@
 //! A journal that was run again.
 
-use vllm_rollback_engine::journal::{Edge, Entry};
+use vllm_rollback_engine::journal::{Entry, RecordKind};
 use vllm_rollback_engine::replay::{Replay, ReplayEnd};
 
 use crate::document::Document;
@@ -59,7 +59,7 @@ impl Document for Replay {
 }
 
 fn write_record(out: &mut TextWriter, entry: &Entry) {
-    let state = format!("{:<12} ", entry.state.word());
+    let state = format!("{:<12} ", entry.state.as_str());
     out.line(
         0,
         &[
@@ -68,7 +68,7 @@ fn write_record(out: &mut TextWriter, entry: &Entry) {
             plain(said(entry)),
         ],
     );
-    if let Edge::Observed { evidence } = &entry.edge {
+    if let RecordKind::Observed { evidence } = &entry.edge {
         for line in evidence {
             out.line(20, &[span(FAINT, line.clone())]);
         }
@@ -77,9 +77,9 @@ fn write_record(out: &mut TextWriter, entry: &Entry) {
 
 fn said(entry: &Entry) -> String {
     match &entry.edge {
-        Edge::Intent { key, .. } => format!("about to: {key}"),
-        Edge::Observed { .. } => "reached".to_owned(),
-        Edge::Finished { exit_code, summary } => format!("ended with {exit_code}: {summary}"),
+        RecordKind::Intent { key, .. } => format!("about to: {key}"),
+        RecordKind::Observed { .. } => "reached".to_owned(),
+        RecordKind::Finished { exit_code, summary } => format!("ended with {exit_code}: {summary}"),
     }
 }
 
@@ -90,7 +90,7 @@ mod tests {
     use super::*;
     use crate::fixtures::plain_text;
 
-    fn entry(seq: u64, edge: Edge) -> Entry {
+    fn entry(seq: u64, edge: RecordKind) -> Entry {
         Entry {
             seq,
             run_id: "01J".into(),
@@ -102,11 +102,11 @@ mod tests {
 
     fn intent(key: &str) -> Entry {
         let data = serde_json::json!({});
-        entry(1, Edge::Intent { key: key.into(), data })
+        entry(1, RecordKind::Intent { key: key.into(), data })
     }
 
     fn drawn(end: ReplayEnd) -> String {
-        let seen = Edge::Observed {
+        let seen = RecordKind::Observed {
             evidence: vec!["no endpoint".into()],
         };
         let replay = Replay {

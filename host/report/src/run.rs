@@ -118,7 +118,7 @@ fn header(out: &mut TextWriter, kind: ReportKind, report: &RunReport) {
     );
     let mark = outcome_icon(report.outcome);
     let outcome = [
-        span(mark.style(), report.outcome.word()),
+        span(mark.style(), report.outcome.as_str()),
         plain(format!(
             ": {} (exit {})",
             kind.meaning(report),
@@ -204,7 +204,7 @@ fn states(out: &mut TextWriter, report: &RunReport) {
     }
     out.heading("States");
     for state in &report.states {
-        let name = span(STRONG, format!("{:<12} ", state.name.word()));
+        let name = span(STRONG, format!("{:<12} ", state.name.as_str()));
         let took = span(FAINT, format!("{:>7}  ", seconds(state.seconds)));
         let mut evidence = state.evidence.iter();
         let first = plain(evidence.next().cloned().unwrap_or_default());

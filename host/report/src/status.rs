@@ -3,7 +3,7 @@
 mod advice;
 
 use serde::Serialize;
-use vllm_rollback_engine::journal::{Held, RunSummary};
+use vllm_rollback_engine::journal::{RunSummary, TrafficHold};
 use vllm_rollback_engine::release::{ReleaseRef, Revision, RevisionSummary};
 use vllm_rollback_engine::traffic::TrafficState;
 use vllm_rollback_engine::workload::ServingPod;
@@ -34,7 +34,7 @@ pub struct Status {
     /// The model's place in traffic.
     pub traffic: Option<TrafficState>,
     /// Traffic that a run took away and did not give back.
-    pub held: Option<Held>,
+    pub held: Option<TrafficHold>,
     /// Who holds the lock, in one line.
     pub lock: Option<String>,
     /// The last run.
@@ -145,7 +145,7 @@ mod tests {
             last_good: Some(Revision(1)),
             traffic: Some(fixtures::traffic(TrafficStatus::Disabled)),
             warnings: vec!["the gate of Service/llama is closed".into()],
-            held: Some(Held {
+            held: Some(TrafficHold {
                 run_id: "01J".into(),
                 since: "2026-01-02T03:04:05Z".into(),
                 reason: "completion failed".into(),

@@ -99,7 +99,7 @@ impl Terminal {
     }
 
     /// A line that no event stands for: what a signal did, a warning before the run.
-    pub fn say(&self, mark: StatusIcon, text: &str) {
+    pub fn emit(&self, mark: StatusIcon, text: &str) {
         self.print(mark, &[plain(text)], |_| ());
     }
 
@@ -280,7 +280,7 @@ impl Observer for Terminal {
 }
 
 fn state_span(state: StateName) -> Span {
-    span(STRONG, format!("{:<12} ", state.word()))
+    span(STRONG, format!("{:<12} ", state.as_str()))
 }
 
 /// ` 12.3` with one decimal, minutes once they matter.
@@ -301,7 +301,7 @@ fn until(doing: &Doing, now: Duration) -> String {
         StateName::RolledBack => "helm",
         StateName::Validated | StateName::Confirmed => "check",
         StateName::Unfenced | StateName::Held => "traffic",
-        other => other.word(),
+        other => other.as_str(),
     };
     match doing.deadline {
         Some(deadline) if deadline > now => {
@@ -314,7 +314,7 @@ fn until(doing: &Doing, now: Duration) -> String {
 }
 
 fn live_line(now: Duration, doing: &Doing, columns: usize) -> String {
-    let head = format!("[{:>6}] … {:<12} ", seconds_column(now), doing.state.word());
+    let head = format!("[{:>6}] … {:<12} ", seconds_column(now), doing.state.as_str());
     let tail = until(doing, now);
     // The last column stays free: a full line would wrap and could not be erased.
     let room = columns.saturating_sub(head.chars().count() + tail.chars().count() + 1);

@@ -58,7 +58,7 @@ impl Check for Completion {
             answers.ask(text, temperature)?;
         }
         let verdict = answers.verdict();
-        progress::judge(world, before, answers.tokens(), parameters, verdict)
+        progress::evaluate(world, before, answers.tokens(), parameters, verdict)
     }
 }
 

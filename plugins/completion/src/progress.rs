@@ -23,7 +23,7 @@ pub(crate) fn read(world: &impl World) -> Reading {
 }
 
 /// Adds what the counter did to the verdict. Without a counter the two good answers stand alone, and that is said.
-pub(crate) fn judge(
+pub(crate) fn evaluate(
     world: &impl World,
     before: Reading,
     tokens: u64,

@@ -41,7 +41,7 @@ impl Check for PodHealth {
     fn run(world: &impl World, context: &Context, parameters: &Parameters) -> Finding {
         let before = look(world)?;
         let picture = pods::Picture::of(&before);
-        let mut verdict = picture.judge(context.revision, parameters)?;
+        let mut verdict = picture.evaluate(context.revision, parameters)?;
         if parameters.scan_logs {
             for pod in &picture.serving {
                 verdict = scan(world, pod, parameters, verdict)?;

@@ -36,7 +36,7 @@ impl<'a> Picture<'a> {
     }
 
     /// Passes when all serving pods are as they should be; else fails with the first problem as summary, all as evidence.
-    pub(crate) fn judge(&self, revision: u32, parameters: &Parameters) -> Result<Verdict, Verdict> {
+    pub(crate) fn evaluate(&self, revision: u32, parameters: &Parameters) -> Result<Verdict, Verdict> {
         let mut problems = Vec::new();
         if self.serving.is_empty() {
             problems.push(format!("revision {revision} has no pod"));
@@ -204,14 +204,14 @@ pub(crate) mod tests {
         pod
     }
 
-    fn judge(pods: &[PodStatus]) -> Verdict {
+    fn evaluate(pods: &[PodStatus]) -> Verdict {
         Picture::of(pods)
-            .judge(3, &Parameters::default())
+            .evaluate(3, &Parameters::default())
             .unwrap_or_else(|verdict| verdict)
     }
 
     fn failure(pods: &[PodStatus]) -> String {
-        let verdict = judge(pods);
+        let verdict = evaluate(pods);
         assert_eq!(verdict.outcome, Outcome::Fail, "{verdict:?}");
         verdict.summary
     }
@@ -266,7 +266,7 @@ pub(crate) mod tests {
             ready: false,
             ..pod("evicted")
         };
-        let verdict = judge(&[pod("a"), leaving, hook, evicted]);
+        let verdict = evaluate(&[pod("a"), leaving, hook, evicted]);
         assert_eq!(verdict.outcome, Outcome::Pass, "{verdict:?}");
         assert_eq!(
             verdict
@@ -292,7 +292,7 @@ pub(crate) mod tests {
             age_seconds: 86_400,
             ..restarted(pod("a"), 2, 137)
         };
-        let verdict = judge(&[old]);
+        let verdict = evaluate(&[old]);
         assert_eq!(verdict.outcome, Outcome::Pass);
         assert!(verdict.evidence[0].contains("2 restarts"), "{verdict:?}");
     }

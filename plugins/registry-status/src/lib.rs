@@ -21,11 +21,11 @@ impl Check for RegistryStatus {
         let state = world
             .registry()
             .map_err(|why| Verdict::inconclusive(format!("the registry cannot be read: {why}")))?;
-        Ok(judge(&state))
+        Ok(evaluate(&state))
     }
 }
 
-fn judge(state: &RegistryState) -> Verdict {
+fn evaluate(state: &RegistryState) -> Verdict {
     let RegistryState {
         driver,
         status,
@@ -68,7 +68,7 @@ mod tests {
 
     #[test]
     fn the_expected_state_passes_with_where_it_was_read() {
-        let verdict = judge(&state("postgres", "ready", "ready"));
+        let verdict = evaluate(&state("postgres", "ready", "ready"));
         assert_eq!(
             (verdict.outcome, verdict.summary.as_str()),
             (Outcome::Pass, "registry postgres says ready, as it should")
@@ -81,21 +81,21 @@ mod tests {
 
     #[test]
     fn another_state_fails_and_both_are_named() {
-        let verdict = judge(&state("postgres", "disabled", "ready"));
+        let verdict = evaluate(&state("postgres", "disabled", "ready"));
         assert_eq!(verdict.outcome, Outcome::Fail);
         assert_eq!(verdict.summary, "registry postgres says disabled, it should say ready");
     }
 
     #[test]
     fn a_model_that_is_meant_to_stay_disabled_passes_while_it_is() {
-        assert_eq!(judge(&state("service", "disabled", "disabled")).outcome, Outcome::Pass);
+        assert_eq!(evaluate(&state("service", "disabled", "disabled")).outcome, Outcome::Pass);
     }
 
     #[test]
     fn without_a_registry_the_check_says_that_nothing_was_verified() {
-        let verdict = judge(&state("none", "enabled", "enabled"));
+        let verdict = evaluate(&state("none", "enabled", "enabled"));
         assert_eq!(verdict.summary, "no registry is configured: nothing was verified here");
-        assert_eq!(judge(&state("none", "enabled", "disabled")).outcome, Outcome::Fail);
+        assert_eq!(evaluate(&state("none", "enabled", "disabled")).outcome, Outcome::Fail);
     }
 
     #[test]

@@ -53,7 +53,7 @@ impl Check for RouterE2e {
         };
         let before = tie::Counters::read(world, &context.pods);
         let probes = probe::run(world, &model, parameters)?;
-        tie::judge(world, context, &before, &probes, parameters)
+        tie::evaluate(world, context, &before, &probes, parameters)
     }
 }
 

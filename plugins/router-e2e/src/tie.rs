@@ -60,7 +60,7 @@ impl Counters {
 }
 
 /// Whether the probes were answered by the pods.
-pub(crate) fn judge(
+pub(crate) fn evaluate(
     world: &impl World,
     context: &Context,
     before: &Counters,

@@ -4,5 +4,5 @@
 #[path = "../../../host/cli/src/config/file.rs"]
 pub(crate) mod file;
 #[allow(dead_code)]
-#[path = "../../../host/cli/src/config/table.rs"]
-pub(crate) mod table;
+#[path = "../../../host/cli/src/config/postgres_columns.rs"]
+pub(crate) mod postgres_columns;

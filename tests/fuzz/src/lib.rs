@@ -19,8 +19,8 @@ mod duration;
 #[path = "../../../host/cli/src/exit.rs"]
 mod exit;
 #[allow(dead_code)]
-#[path = "../../../host/cli/src/journal/line.rs"]
-mod line;
+#[path = "../../../host/cli/src/journal/record.rs"]
+mod record;
 
 /// Borrowed from `host/registry`, under whose name the configuration knows it: commands with placeholders, and the names
 /// and words of a table.
@@ -28,15 +28,15 @@ extern crate self as vllm_rollback_registry;
 #[allow(dead_code, unreachable_pub)]
 #[path = "../../../host/registry/src/postgres/columns.rs"]
 mod columns;
+#[allow(dead_code)]
+#[path = "../../../host/registry/src/driver_state.rs"]
+mod driver_state;
 #[allow(dead_code, unreachable_pub)]
 #[path = "../../../host/registry/src/status.rs"]
 mod status;
 #[allow(dead_code, unreachable_pub)]
 #[path = "../../../host/registry/src/exec/template.rs"]
 mod template;
-#[allow(dead_code)]
-#[path = "../../../host/registry/src/token.rs"]
-mod token;
 #[allow(missing_docs)]
 pub mod exec {
     pub use crate::template::Template;

@@ -10,18 +10,18 @@ use crate::Error;
 /// The host's crates and what of ours each may depend on, beside the tests' own crates in its tests.
 pub const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
     ("objects", &[]),
-    ("criteria", &["objects"]),
+    ("metrics", &["objects"]),
     ("engine", &["objects"]),
     ("helm", &["engine", "objects"]),
-    ("cluster", &["engine", "objects", "criteria"]),
+    ("cluster", &["engine", "objects", "metrics"]),
     ("registry", &["engine", "objects"]),
     ("plugin-abi", &[]),
-    ("plugins", &["engine", "objects", "criteria", "plugin-abi"]),
+    ("plugins", &["engine", "objects", "metrics", "plugin-abi"]),
     ("report", &["engine", "objects"]),
     (
         "cli",
         &[
-            "objects", "criteria", "engine", "helm", "cluster", "registry", "plugins", "report",
+            "objects", "metrics", "engine", "helm", "cluster", "registry", "plugins", "report",
         ],
     ),
 ];

@@ -7,8 +7,8 @@ use clap::Args;
 
 use crate::duration;
 use crate::env::Env;
+use crate::invoked_as::InvokedAs;
 use crate::names;
-use crate::program::Program;
 
 /// Which cluster, as whom.
 #[derive(Clone, Default, Args)]
@@ -60,8 +60,8 @@ pub(crate) struct ConnectionArgs {
 
 impl ConnectionArgs {
     /// Fills in what Helm took out of the command line (helm `pkg/cli/environment.go`, `EnvVars`). Flags win.
-    pub(crate) fn with_helm(mut self, program: Program, env: &Env) -> Self {
-        if program != Program::Helm {
+    pub(crate) fn with_helm(mut self, invoked_as: InvokedAs, env: &Env) -> Self {
+        if invoked_as != InvokedAs::Helm {
             return self;
         }
         fn fill(slot: &mut Option<String>, value: Option<String>) {
@@ -120,7 +120,7 @@ mod tests {
             ("HELM_KUBECAFILE", "/ca.pem"),
             ("HELM_KUBEINSECURE_SKIP_TLS_VERIFY", "false"),
         ]);
-        let connection = ConnectionArgs::default().with_helm(Program::Helm, &env);
+        let connection = ConnectionArgs::default().with_helm(InvokedAs::Helm, &env);
         assert_eq!(connection.namespace.as_deref(), Some("prod"));
         assert_eq!(connection.context, None);
         assert_eq!(connection.as_groups, ["ops", "oncall"]);
@@ -132,7 +132,7 @@ mod tests {
     fn outside_helm_its_variables_mean_nothing() {
         let env = Env::from([("HELM_NAMESPACE", "prod")]);
         assert_eq!(
-            ConnectionArgs::default().with_helm(Program::Kubectl, &env).namespace,
+            ConnectionArgs::default().with_helm(InvokedAs::Kubectl, &env).namespace,
             None
         );
     }

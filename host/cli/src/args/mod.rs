@@ -1,9 +1,9 @@
 //! Groups of flags that several verbs share.
 
+pub(crate) mod argv;
 pub(crate) mod change;
 pub(crate) mod checks;
 pub(crate) mod connection;
-pub(crate) mod line;
 pub(crate) mod output;
 pub(crate) mod request;
 pub(crate) mod route_name;

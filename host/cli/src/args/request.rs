@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use vllm_rollback_engine::release::Revision;
-use vllm_rollback_engine::request::{Accept, FenceWish, Request, TargetWish};
+use vllm_rollback_engine::request::{FenceScope, Override, Request, RollbackTarget};
 
 use crate::args::target::TargetArgs;
 use crate::duration;
@@ -27,7 +27,7 @@ pub(crate) struct RequestArgs {
     pub(crate) accept_fewer_replicas: bool,
     /// What is taken out of traffic meanwhile
     #[arg(long, value_enum, value_name = "WHAT", default_value = "whole")]
-    pub(crate) fence: Fence,
+    pub(crate) fence: FenceFlag,
     /// What to do when a GitOps controller owns the release and is not suspended
     #[arg(long, value_enum, value_name = "WHAT", default_value = "refuse")]
     pub(crate) gitops: GitOps,
@@ -35,7 +35,7 @@ pub(crate) struct RequestArgs {
 
 /// What is taken out of traffic.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Fence {
+pub(crate) enum FenceFlag {
     /// The model
     #[default]
     Whole,
@@ -43,11 +43,11 @@ pub(crate) enum Fence {
     BadOnly,
 }
 
-impl From<Fence> for FenceWish {
-    fn from(fence: Fence) -> Self {
+impl From<FenceFlag> for FenceScope {
+    fn from(fence: FenceFlag) -> Self {
         match fence {
-            Fence::Whole => Self::Whole,
-            Fence::BadOnly => Self::BadOnly,
+            FenceFlag::Whole => Self::Whole,
+            FenceFlag::BadOnly => Self::BadOnly,
         }
     }
 }
@@ -66,11 +66,11 @@ pub(crate) enum GitOps {
 
 impl GitOps {
     /// What that accepts by name.
-    pub(crate) fn accepted(self) -> Option<Accept> {
+    pub(crate) fn accepted(self) -> Option<Override> {
         match self {
             Self::Refuse => None,
-            Self::Suspend => Some(Accept::SuspendGitOps),
-            Self::Ignore => Some(Accept::GitOps),
+            Self::Suspend => Some(Override::SuspendGitOps),
+            Self::Ignore => Some(Override::GitOps),
         }
     }
 }
@@ -78,20 +78,20 @@ impl GitOps {
 impl RequestArgs {
     /// Puts them, and where to go, into a request.
     pub(crate) fn apply(&self, target: &TargetArgs, mut request: Request) -> Request {
-        request.target = target
-            .wanted()
-            .map_or(TargetWish::LastGood, |number| TargetWish::Exact(Revision(number)));
+        request.target = target.wanted().map_or(RollbackTarget::LastGood, |number| {
+            RollbackTarget::Exact(Revision(number))
+        });
         request.accept = self.accepted();
         request.fence = self.fence.into();
         request.deadlines.readiness = self.timeout.or(request.deadlines.readiness);
         request
     }
 
-    fn accepted(&self) -> BTreeSet<Accept> {
+    fn accepted(&self) -> BTreeSet<Override> {
         let given = [
-            (self.accept_pending, Accept::PendingCurrent),
-            (self.to_rejected, Accept::BadTarget),
-            (self.accept_fewer_replicas, Accept::FewerReplicas),
+            (self.accept_pending, Override::PendingCurrent),
+            (self.to_rejected, Override::BadTarget),
+            (self.accept_fewer_replicas, Override::FewerReplicas),
         ];
         let gitops = self.gitops.accepted();
         given
@@ -112,7 +112,7 @@ mod tests {
             to_rejected: true,
             ..RequestArgs::default()
         };
-        assert_eq!(flags.accepted(), BTreeSet::from([Accept::BadTarget]));
+        assert_eq!(flags.accepted(), BTreeSet::from([Override::BadTarget]));
         assert!(RequestArgs::default().accepted().is_empty());
     }
 }

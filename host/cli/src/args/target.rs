@@ -5,8 +5,8 @@ use vllm_rollback_engine::failure::Failure;
 
 use crate::args::connection::ConnectionArgs;
 use crate::exit;
+use crate::invoked_as::InvokedAs;
 use crate::names::{self, WantedRevision};
-use crate::program::Program;
 
 /// `RELEASE [REVISION] [NAMESPACE]`.
 #[derive(Debug, Clone, Args)]
@@ -35,13 +35,13 @@ impl TargetArgs {
     ///
     /// # Errors
     /// When `-n` names another namespace. Helm resolves a namespace even when nobody typed one, so there the word wins.
-    pub(crate) fn place(&self, connection: &mut ConnectionArgs, program: Program) -> Result<(), Failure> {
+    pub(crate) fn place(&self, connection: &mut ConnectionArgs, invoked_as: InvokedAs) -> Result<(), Failure> {
         match (&self.namespace_word, &connection.namespace) {
-            (Some(word), Some(flag)) if word != flag && program != Program::Helm => Err(exit::usage(format!(
+            (Some(word), Some(flag)) if word != flag && invoked_as != InvokedAs::Helm => Err(exit::usage(format!(
                 "two namespaces: \"{word}\" as the third word and \"{flag}\" with -n"
             ))
-            .next(program.command("rollback", &self.release, flag))
-            .next(program.command("rollback", &self.release, word))),
+            .next(invoked_as.command("rollback", &self.release, flag))
+            .next(invoked_as.command("rollback", &self.release, word))),
             (Some(word), _) => {
                 connection.namespace = Some(word.clone());
                 Ok(())
@@ -63,32 +63,35 @@ mod tests {
         }
     }
 
-    fn placed(word: &str, flag: Option<&str>, program: Program) -> Result<Option<String>, Failure> {
+    fn placed(word: &str, flag: Option<&str>, invoked_as: InvokedAs) -> Result<Option<String>, Failure> {
         let mut connection = ConnectionArgs {
             namespace: flag.map(str::to_owned),
             ..ConnectionArgs::default()
         };
-        target(Some(word)).place(&mut connection, program)?;
+        target(Some(word)).place(&mut connection, invoked_as)?;
         Ok(connection.namespace)
     }
 
     #[test]
     fn the_third_word_is_the_namespace() {
         for flag in [None, Some("prod")] {
-            assert_eq!(placed("prod", flag, Program::Kubectl).unwrap().as_deref(), Some("prod"));
+            assert_eq!(
+                placed("prod", flag, InvokedAs::Kubectl).unwrap().as_deref(),
+                Some("prod")
+            );
         }
     }
 
     #[test]
     fn two_different_namespaces_are_a_usage_error_that_shows_both_ways_out() {
-        let failure = placed("prod", Some("dev"), Program::Kubectl).unwrap_err();
+        let failure = placed("prod", Some("dev"), InvokedAs::Kubectl).unwrap_err();
         assert_eq!(exit::code(&failure).number(), 2);
         assert_eq!(failure.next.len(), 2);
     }
 
     #[test]
     fn under_helm_the_third_word_wins_over_helms_own_default() {
-        let namespace = placed("prod", Some("default"), Program::Helm).unwrap();
+        let namespace = placed("prod", Some("default"), InvokedAs::Helm).unwrap();
         assert_eq!(namespace.as_deref(), Some("prod"));
     }
 }

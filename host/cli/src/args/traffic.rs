@@ -157,7 +157,7 @@ impl std::fmt::Debug for RefusedArgs {
 
 impl TrafficArgs {
     /// A flag that only the postgres driver understands was given.
-    pub(crate) fn speaks_of_postgres(&self) -> bool {
+    pub(crate) fn has_postgres_flags(&self) -> bool {
         self.postgres_dsn_env.is_some()
             || self.postgres_dsn_file.is_some()
             || self.redis_url_env.is_some()

@@ -11,7 +11,7 @@ use vllm_rollback_registry::exec::Template;
 
 use crate::args::route_name::RouteName;
 use crate::args::traffic::{Driver, RedisMode, RouterService};
-use crate::config::table::{Columns, Words};
+use crate::config::postgres_columns::{Columns, StatusNames};
 use crate::{duration, exit};
 
 /// A configuration is a page, not a book.
@@ -70,7 +70,7 @@ pub(crate) struct Postgres {
     /// Its columns, where they have other names than the runbook's.
     pub(crate) columns: Columns,
     /// Its words for in and out of traffic, where they are others than the runbook's.
-    pub(crate) statuses: Words,
+    pub(crate) statuses: StatusNames,
     dsn: Refused,
     url: Refused,
     password: Refused,

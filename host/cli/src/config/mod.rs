@@ -2,7 +2,7 @@
 
 pub(crate) mod file;
 pub(crate) mod find;
+mod postgres_columns;
 pub(crate) mod registry;
 pub(crate) mod router;
 pub(crate) mod settings;
-mod table;

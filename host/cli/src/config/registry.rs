@@ -7,7 +7,7 @@ use std::time::Duration;
 use secrecy::ExposeSecret as _;
 use vllm_rollback_engine::failure::Failure;
 use vllm_rollback_registry::Statuses;
-use vllm_rollback_registry::exec::{Commands, Surroundings, Template};
+use vllm_rollback_registry::exec::{Commands, ProcessEnv, Template};
 use vllm_rollback_registry::postgres::{Columns, Dsn, Table};
 
 use crate::args::route_name::RouteName;
@@ -60,7 +60,7 @@ pub(crate) struct Exec {
     /// Its commands.
     pub(crate) commands: Commands,
     /// What they get.
-    pub(crate) surroundings: Surroundings,
+    pub(crate) surroundings: ProcessEnv,
     /// How long routers may go on as before after a change.
     pub(crate) visible_after: Option<Duration>,
 }
@@ -98,7 +98,7 @@ pub(super) fn registries(
                 .next("name each once, the outermost first: --registry postgres,service"),
         );
     }
-    if !drivers.contains(&Driver::Postgres) && traffic.speaks_of_postgres() {
+    if !drivers.contains(&Driver::Postgres) && traffic.has_postgres_flags() {
         return Err(
             exit::usage("flags for a database or its cache are given, but the registry is another one")
                 .next("say that it is the database: --registry postgres")
@@ -223,7 +223,7 @@ fn exec(file: &File, env: &Env) -> Result<Exec, Failure> {
             enable: command(&keys.enable, enable)?,
             restore: keys.restore.clone(),
         },
-        surroundings: Surroundings {
+        surroundings: ProcessEnv {
             env: variables,
             secret: keys.env.clone(),
             timeout: keys.timeout.unwrap_or(COMMAND),

@@ -15,14 +15,14 @@ pub(crate) struct Router {
     /// Its URL for clients, without secrets; routed checks use it.
     pub(crate) url: Option<String>,
     /// Where its replicas are asked.
-    pub(crate) place: Place,
+    pub(crate) place: RouterAddress,
     /// Its API key.
     pub(crate) key: Option<SecretString>,
 }
 
 /// Where a router's replicas are.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Place {
+pub(crate) enum RouterAddress {
     /// At these URLs.
     Urls(Vec<String>),
     /// Behind a Service of the cluster.
@@ -50,9 +50,9 @@ pub(super) fn router(traffic: &TrafficArgs, file: &File, env: &Env) -> Result<Op
                 exit::usage("the router's replicas are set by URL and by Service").next("leave one of them out")
             );
         }
-        (Some(service), _, _) => Place::Service(service),
-        (None, replicas, _) if !replicas.is_empty() => Place::Urls(replicas),
-        (None, _, Some(url)) => Place::Urls(vec![url.clone()]),
+        (Some(service), _, _) => RouterAddress::Service(service),
+        (None, replicas, _) if !replicas.is_empty() => RouterAddress::Urls(replicas),
+        (None, _, Some(url)) => RouterAddress::Urls(vec![url.clone()]),
         (None, _, None) if key.is_some() => {
             return Err(
                 exit::usage("a key for the router is set, but not its URL").next("name it with --router-url URL")
@@ -82,15 +82,15 @@ mod tests {
         let url = || "http://r:1".to_owned();
         assert_eq!(
             place("router: {url: 'http://r:1'}").unwrap(),
-            Some(Place::Urls(vec![url()]))
+            Some(RouterAddress::Urls(vec![url()]))
         );
         assert_eq!(
             place("router: {replicas: ['http://r:1']}").unwrap(),
-            Some(Place::Urls(vec![url()]))
+            Some(RouterAddress::Urls(vec![url()]))
         );
         assert_eq!(
             place("router: {url: 'http://r:1', service: 'llm/vllm-router:8000'}").unwrap(),
-            Some(Place::Service(RouterService {
+            Some(RouterAddress::Service(RouterService {
                 namespace: Some("llm".into()),
                 name: "vllm-router".into(),
                 port: Some(8000)

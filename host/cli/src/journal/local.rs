@@ -8,11 +8,11 @@ use cap_std::fs::{Dir, DirBuilder, DirBuilderExt, File, OpenOptions, OpenOptions
 use rustix::fs::{Mode, OFlags};
 use serde::Serialize;
 use vllm_rollback_engine::failure::{Failure, FailureKind};
-use vllm_rollback_engine::journal::{Entry, Journalled, Memory};
+use vllm_rollback_engine::journal::{Entry, Journalled, RunState};
 use vllm_rollback_engine::workload::EvidenceItem;
 
-use crate::journal::line;
-use crate::journal::place::{Place, component};
+use crate::journal::dir::{JournalDir, component};
+use crate::journal::record;
 
 /// What later runs must know, for when the cluster does not keep it.
 const MEMORY: &str = "memory.json";
@@ -20,7 +20,7 @@ const MEMORY: &str = "memory.json";
 /// The journal on this machine.
 #[derive(Debug)]
 pub(crate) struct LocalJournal {
-    place: Place,
+    place: JournalDir,
     open: Mutex<Option<Open>>,
 }
 
@@ -33,7 +33,7 @@ struct Open {
 
 impl LocalJournal {
     /// In this place.
-    pub(crate) fn new(place: Place) -> Self {
+    pub(crate) fn new(place: JournalDir) -> Self {
         Self {
             place,
             open: Mutex::new(None),
@@ -65,7 +65,7 @@ impl LocalJournal {
                 file: self.create(&entry.run_id)?,
             },
         };
-        let line = line::line(entry).map_err(|error| failed(&error))?;
+        let line = record::line(entry).map_err(|error| failed(&error))?;
         // One write, so that a crash tears at most the last line.
         current
             .file
@@ -96,14 +96,14 @@ impl LocalJournal {
             let what = format!("cannot read the journal {}", self.path(run_id).display());
             Failure::new(FailureKind::External, what).caused_by(&error)
         })?;
-        Ok(read.map(|text| line::read(&text)).unwrap_or_default())
+        Ok(read.map(|text| record::read(&text)).unwrap_or_default())
     }
 
     /// What earlier runs on this machine left; nothing when there was none.
     ///
     /// # Errors
     /// When the file is there and cannot be read.
-    pub(crate) fn memory(&self) -> Result<Memory, Failure> {
+    pub(crate) fn load_state(&self) -> Result<RunState, Failure> {
         let path = self.place.directory.join(MEMORY);
         let failed = |why: String| {
             Failure::new(FailureKind::Invalid, format!("cannot read {}", path.display()))
@@ -115,7 +115,7 @@ impl LocalJournal {
         };
         match self.place.read(MEMORY).map_err(|error| failed(error.to_string()))? {
             Some(bytes) => serde_json::from_slice(&bytes).map_err(|error| failed(error.to_string())),
-            None => Ok(Memory::default()),
+            None => Ok(RunState::default()),
         }
     }
 
@@ -123,7 +123,7 @@ impl LocalJournal {
     ///
     /// # Errors
     /// When it cannot be written.
-    pub(crate) fn remember(&self, memory: &Memory) -> Result<(), Failure> {
+    pub(crate) fn save_state(&self, memory: &RunState) -> Result<(), Failure> {
         self.replace(MEMORY, memory)
     }
 
@@ -132,7 +132,7 @@ impl LocalJournal {
         let fresh = format!("{name}.new");
         let write = || -> std::io::Result<()> {
             let bytes = serde_json::to_vec_pretty(value)?;
-            let mut file = directory.open_with(&fresh, &anew())?;
+            let mut file = directory.open_with(&fresh, &truncating())?;
             file.write_all(&bytes)?;
             file.sync_all()?;
             directory.rename(&fresh, &directory, name)?;
@@ -158,7 +158,9 @@ impl LocalJournal {
                     let mut private = DirBuilder::new();
                     directory.create_dir_with(parent, private.recursive(true).mode(0o700))?;
                 }
-                directory.open_with(&path, &anew())?.write_all(item.content.as_bytes())
+                directory
+                    .open_with(&path, &truncating())?
+                    .write_all(item.content.as_bytes())
             };
             write().map_err(|error| unwritable(&self.place.directory.join(&path)).caused_by(&error))?;
         }
@@ -172,7 +174,7 @@ fn file_name(run_id: &str) -> String {
 }
 
 /// For a private file whose content is written as a whole.
-fn anew() -> OpenOptions {
+fn truncating() -> OpenOptions {
     let mut options = OpenOptions::new();
     options.create(true).write(true).truncate(true).mode(0o600);
     options
@@ -209,7 +211,7 @@ fn below(root: &Path, name: &str) -> PathBuf {
 mod tests {
     use std::os::unix::fs::PermissionsExt;
 
-    use vllm_rollback_engine::journal::Edge;
+    use vllm_rollback_engine::journal::RecordKind;
     use vllm_rollback_engine::report::StateName;
 
     use super::*;
@@ -220,7 +222,7 @@ mod tests {
             run_id: "01J".into(),
             at: "2026-01-02T03:04:05Z".into(),
             state: StateName::Fenced,
-            edge: Edge::Observed {
+            edge: RecordKind::Observed {
                 evidence: vec!["no endpoint".into()],
             },
         }
@@ -229,7 +231,7 @@ mod tests {
     #[test]
     fn records_follow_each_other_in_one_private_file_a_run() {
         let home = tempfile::tempdir().unwrap();
-        let journal = LocalJournal::new(Place::at(home.path()));
+        let journal = LocalJournal::new(JournalDir::at(home.path()));
         journal.append(&entry(1)).unwrap();
         journal.append(&entry(2)).unwrap();
         let path = journal.path("01J");
@@ -241,15 +243,17 @@ mod tests {
     #[test]
     fn a_later_process_appends_and_does_not_overwrite() {
         let home = tempfile::tempdir().unwrap();
-        LocalJournal::new(Place::at(home.path())).append(&entry(1)).unwrap();
-        let later = LocalJournal::new(Place::at(home.path()));
+        LocalJournal::new(JournalDir::at(home.path()))
+            .append(&entry(1))
+            .unwrap();
+        let later = LocalJournal::new(JournalDir::at(home.path()));
         later.append(&entry(2)).unwrap();
         assert_eq!(std::fs::read_to_string(later.path("01J")).unwrap().lines().count(), 2);
     }
 
     #[test]
     fn a_full_disk_fails_the_record_and_says_what_to_do() {
-        let full = LocalJournal::new(Place::at(Path::new("/dev")));
+        let full = LocalJournal::new(JournalDir::at(Path::new("/dev")));
         let path = Path::new("/dev/full");
         *full.open.lock().unwrap() = Some(Open {
             run_id: "01J".into(),
@@ -263,18 +267,18 @@ mod tests {
     #[test]
     fn memory_is_read_back_and_a_damaged_one_is_told() {
         let home = tempfile::tempdir().unwrap();
-        let journal = LocalJournal::new(Place::at(home.path()));
-        assert_eq!(journal.memory().unwrap(), Memory::default());
-        let mut memory = Memory::default();
+        let journal = LocalJournal::new(JournalDir::at(home.path()));
+        assert_eq!(journal.load_state().unwrap(), RunState::default());
+        let mut memory = RunState::default();
         memory.rejected.push(vllm_rollback_engine::journal::Rejected {
             revision: 3,
             manifest_sha256: "ab".into(),
             reason: "crash loop".into(),
         });
-        journal.remember(&memory).unwrap();
-        assert_eq!(journal.memory().unwrap(), memory);
+        journal.save_state(&memory).unwrap();
+        assert_eq!(journal.load_state().unwrap(), memory);
         std::fs::write(home.path().join(MEMORY), "{").unwrap();
-        assert!(!journal.memory().unwrap_err().next.is_empty());
+        assert!(!journal.load_state().unwrap_err().next.is_empty());
     }
 
     #[test]
@@ -282,7 +286,7 @@ mod tests {
         let (home, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let foreign = elsewhere.path().join("foreign");
         std::fs::write(&foreign, "theirs").unwrap();
-        let journal = LocalJournal::new(Place::at(home.path()));
+        let journal = LocalJournal::new(JournalDir::at(home.path()));
         std::os::unix::fs::symlink(&foreign, journal.path("01J")).unwrap();
         assert!(journal.append(&entry(1)).is_err());
         assert!(journal.records("01J").is_err());
@@ -292,7 +296,7 @@ mod tests {
     #[test]
     fn evidence_stays_below_the_run_whatever_its_name() {
         let home = tempfile::tempdir().unwrap();
-        let journal = LocalJournal::new(Place::at(home.path()));
+        let journal = LocalJournal::new(JournalDir::at(home.path()));
         let item = |name: &str| EvidenceItem {
             name: name.into(),
             content: "x".into(),

@@ -1,6 +1,6 @@
 //! Where the journal is kept: durably on this machine, and what later runs must know also in the cluster.
 
-pub(crate) mod kept;
-pub(crate) mod line;
+pub(crate) mod dir;
 pub(crate) mod local;
-pub(crate) mod place;
+pub(crate) mod mirrored;
+pub(crate) mod record;

@@ -9,7 +9,7 @@ use vllm_rollback_report::run::ReportKind;
 
 use crate::args::change::Confirmation;
 use crate::session::Session;
-use crate::shell::with_ticker;
+use crate::ui::with_ticker;
 use crate::{panics, prompt};
 
 impl Session {
@@ -19,7 +19,7 @@ impl Session {
     /// When it cannot be written in the format asked for.
     pub(crate) fn show(&self, document: &impl Document) -> Result<ExitCode, Failure> {
         self.terminal.clear();
-        self.shell.show(document)?;
+        self.ui.show(document)?;
         Ok(ExitCode::Success)
     }
 
@@ -34,7 +34,7 @@ impl Session {
     ) -> Result<ExitCode, Failure> {
         let report = with_ticker(&self.terminal, work).await;
         self.terminal.clear();
-        self.shell.report(kind, report)
+        self.ui.report(kind, report)
     }
 
     /// Waits for `work`, which changes the cluster or the registry, and prints its report.
@@ -68,8 +68,8 @@ impl Session {
             None => self.release.name.clone(),
         };
         let typed = self
-            .shell
-            .program
+            .ui
+            .invoked_as
             .command(confirmation.verb, &release, &self.release.namespace);
         self.terminal.clear();
         prompt::confirm(question, &format!("{typed} --yes"), self.interrupt.as_ref()).await

@@ -1,6 +1,6 @@
 //! What a verb works in: a release in its cluster, the operator's terminal, and the signals that ask to stop.
 //!
-//! Verbs that look open one with [`Session::look`], verbs that change with [`Session::change`]; both end in a document.
+//! Verbs that look open one with [`Session::inspect`], verbs that change with [`Session::change`]; both end in a document.
 
 mod act;
 mod open;
@@ -13,19 +13,19 @@ use vllm_rollback_cluster::journal_mirror::SharedConfigMap;
 use vllm_rollback_cluster::{Cluster, ReleaseLock};
 use vllm_rollback_engine::CurrentRecord;
 use vllm_rollback_engine::failure::Failure;
-use vllm_rollback_engine::ports::{Clock, Interrupt, Journal, Registry, Releases, Workloads, World};
+use vllm_rollback_engine::ports::{Clock, Interrupt, Journal, Ports, Registry, Releases, Workloads};
 use vllm_rollback_engine::release::{ReleaseRef, Revision};
-use vllm_rollback_engine::request::{Accept, Deadlines, Request, TargetWish};
-use vllm_rollback_engine::target::{self, Wish};
+use vllm_rollback_engine::request::{Deadlines, Override, Request, RollbackTarget};
+use vllm_rollback_engine::target::{self, TargetQuery};
 use vllm_rollback_engine::workload::{Finding, Severity};
 use vllm_rollback_plugins::CheckRunner;
 use vllm_rollback_report::terminal::Terminal;
 
 use crate::clock::SystemClock;
 use crate::config::settings::Settings;
-use crate::journal::kept::KeptJournal;
-use crate::program;
-use crate::shell::Shell;
+use crate::invoked_as;
+use crate::journal::mirrored::MirroredJournal;
+use crate::ui::Ui;
 
 /// A release in its cluster, with everything that a verb needs.
 pub(crate) struct Session {
@@ -38,7 +38,7 @@ pub(crate) struct Session {
     /// Traffic.
     pub(crate) registry: Arc<dyn Registry>,
     /// What earlier runs left, and what this one writes.
-    pub(crate) journal: KeptJournal<SharedConfigMap>,
+    pub(crate) journal: MirroredJournal<SharedConfigMap>,
     checks: CheckRunner,
     cluster: Cluster,
     current: CurrentRecord,
@@ -47,15 +47,15 @@ pub(crate) struct Session {
     settings: Settings,
     run_id: String,
     by: String,
-    shell: Shell,
+    ui: Ui,
     terminal: Arc<Terminal>,
     interrupt: Arc<dyn Interrupt>,
 }
 
 impl Session {
     /// The engine's world.
-    pub(crate) fn world(&self) -> World<'_> {
-        World {
+    pub(crate) fn world(&self) -> Ports<'_> {
+        Ports {
             releases: self.releases.as_ref(),
             workloads: self.workloads.as_ref(),
             registry: self.registry.as_ref(),
@@ -72,7 +72,7 @@ impl Session {
     pub(crate) fn request(&self, reason: Option<String>) -> Request {
         let mut request = Request::new(self.release.clone(), self.run_id.clone(), self.by.clone());
         request.reason = reason;
-        request.tool_version = program::VERSION.to_owned();
+        request.tool_version = invoked_as::VERSION.to_owned();
         request.deadlines = Deadlines {
             drain: self.settings.drain,
             readiness: self.settings.ready,
@@ -86,17 +86,17 @@ impl Session {
     /// The command line of a verb about this release, as the operator would type it.
     pub(crate) fn command(&self, verb: &str) -> String {
         let release = &self.release;
-        self.shell.program.command(verb, &release.name, &release.namespace)
+        self.ui.invoked_as.command(verb, &release.name, &release.namespace)
     }
 
     /// Where a rollback without a number would go; none when no revision is good.
     pub(crate) async fn last_good(&self) -> Option<Revision> {
-        let memory = self.journal.memory().await.ok()?;
-        let wish = Wish {
+        let memory = self.journal.load_state().await.ok()?;
+        let wish = TargetQuery {
             release: &self.release,
-            target: TargetWish::LastGood,
+            target: RollbackTarget::LastGood,
             // Looking at a release that is being worked on is harmless.
-            accept: &BTreeSet::from([Accept::PendingCurrent]),
+            accept: &BTreeSet::from([Override::PendingCurrent]),
             now: &self.clock.wall(),
             verb: "",
         };

@@ -22,12 +22,12 @@ use crate::config::file::File;
 use crate::config::find;
 use crate::config::registry as chosen;
 use crate::config::settings::Settings;
-use crate::journal::kept::{KeptJournal, Warn};
+use crate::journal::dir::JournalDir;
 use crate::journal::local::LocalJournal;
-use crate::journal::place::Place;
+use crate::journal::mirrored::{MirroredJournal, Warn};
 use crate::session::Session;
-use crate::shell::Shell;
 use crate::signals::{Never, Signals, or_interrupted};
+use crate::ui::Ui;
 use crate::wiring::helm::HelmUse;
 use crate::wiring::{connect, helm, plugins, registry, router};
 
@@ -37,37 +37,37 @@ impl Session {
     /// # Errors
     /// Usage for a wrong configuration or connection; Unreachable or Forbidden when the cluster does not answer;
     /// Refused for a plugin that cannot be loaded.
-    pub(crate) async fn look(shell: &Shell, args: &SiteArgs, release: &str, helm: HelmUse) -> Result<Self, Failure> {
-        let terminal = Arc::new(shell.terminal());
-        Self::open(shell, args, release, helm, terminal, Arc::new(Never)).await
+    pub(crate) async fn inspect(ui: &Ui, args: &SiteArgs, release: &str, helm: HelmUse) -> Result<Self, Failure> {
+        let terminal = Arc::new(ui.terminal());
+        Self::open(ui, args, release, helm, terminal, Arc::new(Never)).await
     }
 
     /// Opens a session for a verb that changes something: a signal asks it to stop at the next safe point.
     ///
     /// # Errors
-    /// As [`Self::look`]; Refused when a signal came meanwhile.
-    pub(crate) async fn change(shell: &Shell, args: &SiteArgs, release: &str, helm: HelmUse) -> Result<Self, Failure> {
-        let terminal = Arc::new(shell.terminal());
+    /// As [`Self::inspect`]; Refused when a signal came meanwhile.
+    pub(crate) async fn change(ui: &Ui, args: &SiteArgs, release: &str, helm: HelmUse) -> Result<Self, Failure> {
+        let terminal = Arc::new(ui.terminal());
         let speaker = Arc::clone(&terminal);
-        let signals = Arc::new(Signals::listen(move |text| speaker.say(StatusIcon::Attention, text))?);
+        let signals = Arc::new(Signals::listen(move |text| speaker.emit(StatusIcon::Attention, text))?);
         let interrupt: Arc<dyn Interrupt> = signals.clone();
         or_interrupted(
             signals.as_ref(),
-            Self::open(shell, args, release, helm, terminal, interrupt),
+            Self::open(ui, args, release, helm, terminal, interrupt),
         )
         .await
     }
 
     async fn open(
-        shell: &Shell,
+        ui: &Ui,
         args: &SiteArgs,
         release: &str,
         helm: HelmUse,
         terminal: Arc<Terminal>,
         interrupt: Arc<dyn Interrupt>,
     ) -> Result<Self, Failure> {
-        let settings = read_settings(shell, args)?;
-        let connection = args.connection.clone().with_helm(shell.program, &shell.env);
+        let settings = read_settings(ui, args)?;
+        let connection = args.connection.clone().with_helm(ui.invoked_as, &ui.env);
         helm::assert_same_cluster(&connection)?;
         let binary = Arc::new(HelmBinary::from_env(helm::connection(&connection)));
         if helm == HelmUse::Soon {
@@ -75,18 +75,18 @@ impl Session {
         }
         let run_id = Ulid::generate().to_string();
         let speaker = Arc::clone(&terminal);
-        let warn: Warn = Arc::new(move |text: &str| speaker.say(StatusIcon::Attention, text));
+        let warn: Warn = Arc::new(move |text: &str| speaker.emit(StatusIcon::Attention, text));
         let reached = async {
             let cluster = connect::connect(connection, Some(run_id.clone()), Arc::clone(&warn)).await?;
             let by = operator(&cluster).await;
             Ok((cluster, by))
         };
-        let (host, (cluster, by)) = tokio::try_join!(plugins::host(&settings, &shell.env), reached)?;
+        let (host, (cluster, by)) = tokio::try_join!(plugins::host(&settings, &ui.env), reached)?;
         let release = ReleaseRef {
             namespace: cluster.namespace().to_owned(),
             name: release.to_owned(),
         };
-        let records = ReleaseRecords::new(cluster.clone(), helm::record_store(&shell.env)?, &release.name);
+        let records = ReleaseRecords::new(cluster.clone(), helm::record_store(&ui.env)?, &release.name);
         let releases: Arc<dyn Releases> = Arc::new(HelmReleases::new(release.clone(), records, binary));
         let current = CurrentRecord::new(Arc::clone(&releases));
         let registry = registry::driver(&settings, &cluster, &release, &current).await?;
@@ -97,14 +97,14 @@ impl Session {
             Arc::new(Arc::clone(&registry)),
             router::endpoint(&settings, &cluster)?,
         );
-        let local = LocalJournal::new(Place::find(&shell.env, cluster.uid(), &release));
+        let local = LocalJournal::new(JournalDir::find(&ui.env, cluster.uid(), &release));
         let mirror = SharedConfigMap::new(cluster.clone(), &release.name);
         Ok(Self {
             workloads: Arc::new(workloads(&settings, &cluster)),
             lock: ReleaseLock::new(cluster.clone(), release.name.clone()),
             cluster,
             current,
-            journal: KeptJournal::new(local, mirror, warn),
+            journal: MirroredJournal::new(local, mirror, warn),
             clock: SystemClock::start(),
             release,
             releases,
@@ -113,20 +113,20 @@ impl Session {
             settings,
             run_id,
             by,
-            shell: shell.clone(),
+            ui: ui.clone(),
             terminal,
             interrupt,
         })
     }
 }
 
-fn read_settings(shell: &Shell, args: &SiteArgs) -> Result<Settings, Failure> {
+fn read_settings(ui: &Ui, args: &SiteArgs) -> Result<Settings, Failure> {
     let here = std::env::current_dir().unwrap_or_default();
-    let file = match find::file(args.config.as_deref(), &shell.env, &here) {
+    let file = match find::file(args.config.as_deref(), &ui.env, &here) {
         Some(path) => File::read(&path)?,
         None => File::default(),
     };
-    Settings::merge(&args.traffic, &args.checks, file, &shell.env)
+    Settings::merge(&args.traffic, &args.checks, file, &ui.env)
 }
 
 fn workloads(settings: &Settings, cluster: &Cluster) -> ReleaseWorkloads {

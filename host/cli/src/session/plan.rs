@@ -8,8 +8,8 @@ use vllm_rollback_report::run::ReportKind;
 
 use crate::args::change::Confirmation;
 use crate::session::Session;
-use crate::shell::with_ticker;
 use crate::signals::or_interrupted;
+use crate::ui::with_ticker;
 
 impl Session {
     /// Shows what a rollback would do, and what seems to send the release traffic.
@@ -20,7 +20,7 @@ impl Session {
         let world = self.world();
         let planning = async {
             let mut plan = vllm_rollback_engine::plan(&world, request).await?;
-            vllm_rollback_engine::try_spared(&world, request, &mut plan).await?;
+            vllm_rollback_engine::validate_retained(&world, request, &mut plan).await?;
             Ok::<_, Failure>(plan)
         };
         let looking = async { tokio::join!(planning, self.routing()) };
@@ -31,7 +31,7 @@ impl Session {
         self.show(&plan)?;
         match vllm_rollback_engine::refusal(&plan) {
             None => Ok(ExitCode::Success),
-            Some(failure) => Ok(self.shell.explain(&failure, Some("nothing was changed"))),
+            Some(failure) => Ok(self.ui.explain(&failure, Some("nothing was changed"))),
         }
     }
 
@@ -47,11 +47,11 @@ impl Session {
         let world = self.world();
         let planning = or_interrupted(self.interrupt.as_ref(), vllm_rollback_engine::plan(&world, &request));
         let plan = with_ticker(&self.terminal, planning).await?;
-        request.planning = self.shell.age();
+        request.planning = self.ui.age();
         // A plan that is refused needs no answer: the report says why.
         if !confirmation.given && vllm_rollback_engine::refusal(&plan).is_none() {
             self.terminal.clear();
-            self.shell.say(&plan::summary(&plan, self.shell.glyphs));
+            self.ui.emit(&plan::summary(&plan, self.ui.glyphs));
             let (release, current, target) = (&plan.release, plan.current.revision, plan.target);
             let question = format!("Roll {release} back from revision {current} to {target}?");
             self.confirm(&question, confirmation).await?;

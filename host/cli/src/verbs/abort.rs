@@ -6,7 +6,7 @@ use vllm_rollback_report::run::ReportKind;
 
 use crate::args::change::ChangeArgs;
 use crate::session::Session;
-use crate::shell::Shell;
+use crate::ui::Ui;
 use crate::wiring::helm::HelmUse;
 
 pub(crate) const EXAMPLES: &str = "\
@@ -18,9 +18,9 @@ The model ends as it was when the run had not touched it, else out of traffic: a
 Exit codes: 0 the run is ended; 1 no run is unfinished; 12 a run is at work; 13 the end could not be proved.";
 
 /// Ends the run that was cut off, in a safe state.
-pub(crate) async fn run(args: ChangeArgs, shell: &Shell) -> Result<ExitCode, Failure> {
+pub(crate) async fn run(args: ChangeArgs, ui: &Ui) -> Result<ExitCode, Failure> {
     let confirmation = args.confirmation("abort");
-    let session = Session::change(shell, &args.site, &args.release, HelmUse::Never).await?;
+    let session = Session::change(ui, &args.site, &args.release, HelmUse::Never).await?;
     let request = session.request(args.reason);
     let question = format!(
         "End the unfinished run on {}, and keep the model out of traffic if it was touched?",

@@ -9,7 +9,7 @@ use vllm_rollback_report::history::{History, rows};
 use crate::args::site::SiteArgs;
 use crate::names;
 use crate::session::Session;
-use crate::shell::Shell;
+use crate::ui::Ui;
 use crate::wiring::helm::HelmUse;
 
 const EXAMPLES: &str = "\
@@ -29,9 +29,9 @@ pub(crate) struct HistoryArgs {
 }
 
 /// Shows the revisions.
-pub(crate) async fn run(args: HistoryArgs, shell: &Shell) -> Result<ExitCode, Failure> {
-    let session = Session::look(shell, &args.site, &args.release, HelmUse::Never).await?;
-    let (summaries, memory) = tokio::try_join!(session.releases.history(), session.journal.memory())?;
+pub(crate) async fn run(args: HistoryArgs, ui: &Ui) -> Result<ExitCode, Failure> {
+    let session = Session::inspect(ui, &args.site, &args.release, HelmUse::Never).await?;
+    let (summaries, memory) = tokio::try_join!(session.releases.history(), session.journal.load_state())?;
     let mut revisions = Vec::new();
     for summary in summaries {
         let record = session.releases.record(summary.revision).await;

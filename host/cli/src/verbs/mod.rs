@@ -18,8 +18,8 @@ use vllm_rollback_engine::report::ExitCode;
 
 use crate::args::change::ChangeArgs;
 use crate::args::output::OutputArgs;
-use crate::program::Program;
-use crate::shell::Shell;
+use crate::invoked_as::InvokedAs;
+use crate::ui::Ui;
 
 const ABOUT: &str = "Take a broken vLLM release back to a good revision, and prove that it serves.
 
@@ -105,39 +105,39 @@ impl Verb {
     ///
     /// # Errors
     /// When there is no result to show; the exit code comes from the failure's kind.
-    pub(crate) async fn run(self, shell: &Shell) -> Result<ExitCode, Failure> {
+    pub(crate) async fn run(self, ui: &Ui) -> Result<ExitCode, Failure> {
         match self {
-            Self::Rollback(args) => rollback::run(*args, shell).await,
-            Self::Plan(args) => plan::run(*args, shell).await,
-            Self::History(args) => history::run(*args, shell).await,
-            Self::Status(args) => status::run(*args, shell).await,
-            Self::Validate(args) => validate::run(*args, shell).await,
-            Self::Resume(args) => resume::run(*args, shell).await,
-            Self::Abort(args) => abort::run(*args, shell).await,
-            Self::Unlock(args) => unlock::run(*args, shell).await,
-            Self::Registry(args) => registry::run(*args, shell).await,
-            Self::Replay(args) => replay::run(&args, shell),
-            Self::Version(args) => version::run(&args, shell),
+            Self::Rollback(args) => rollback::run(*args, ui).await,
+            Self::Plan(args) => plan::run(*args, ui).await,
+            Self::History(args) => history::run(*args, ui).await,
+            Self::Status(args) => status::run(*args, ui).await,
+            Self::Validate(args) => validate::run(*args, ui).await,
+            Self::Resume(args) => resume::run(*args, ui).await,
+            Self::Abort(args) => abort::run(*args, ui).await,
+            Self::Unlock(args) => unlock::run(*args, ui).await,
+            Self::Registry(args) => registry::run(*args, ui).await,
+            Self::Replay(args) => replay::run(&args, ui),
+            Self::Version(args) => version::run(&args, ui),
         }
     }
 }
 
 /// The command line in the user's words: usage lines and examples say `kubectl vllm-rollback` or `helm vllm`.
-pub(crate) fn command(program: Program) -> clap::Command {
-    in_words(Cli::command(), program)
-        .name(program.name())
-        .bin_name(program.name())
+pub(crate) fn command(invoked_as: InvokedAs) -> clap::Command {
+    in_words(Cli::command(), invoked_as)
+        .name(invoked_as.name())
+        .bin_name(invoked_as.name())
         .override_usage(format!(
             "{0} [rollback] RELEASE [REVISION] [NAMESPACE] [FLAGS]\n       {0} VERB …",
-            program.name()
+            invoked_as.name()
         ))
 }
 
-fn in_words(command: clap::Command, program: Program) -> clap::Command {
+fn in_words(command: clap::Command, invoked_as: InvokedAs) -> clap::Command {
     let help = command
         .get_after_help()
-        .map(|text| text.to_string().replace("{p}", program.name()));
-    let command = command.mut_subcommands(|verb| in_words(verb, program));
+        .map(|text| text.to_string().replace("{p}", invoked_as.name()));
+    let command = command.mut_subcommands(|verb| in_words(verb, invoked_as));
     match help {
         Some(help) => command.after_help(help),
         None => command,

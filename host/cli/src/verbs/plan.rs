@@ -8,7 +8,7 @@ use crate::args::request::RequestArgs;
 use crate::args::site::SiteArgs;
 use crate::args::target::TargetArgs;
 use crate::session::Session;
-use crate::shell::Shell;
+use crate::ui::Ui;
 use crate::wiring::helm::HelmUse;
 
 const EXAMPLES: &str = "\
@@ -31,9 +31,9 @@ pub(crate) struct PlanArgs {
 }
 
 /// Shows what a rollback would do.
-pub(crate) async fn run(mut args: PlanArgs, shell: &Shell) -> Result<ExitCode, Failure> {
-    args.target.place(&mut args.site.connection, shell.program)?;
-    let session = Session::look(shell, &args.site, &args.target.release, HelmUse::Soon).await?;
+pub(crate) async fn run(mut args: PlanArgs, ui: &Ui) -> Result<ExitCode, Failure> {
+    args.target.place(&mut args.site.connection, ui.invoked_as)?;
+    let session = Session::inspect(ui, &args.site, &args.target.release, HelmUse::Soon).await?;
     let request = args.request.apply(&args.target, session.request(None));
     session.show_plan(&request).await
 }

@@ -1,7 +1,7 @@
 //! `registry status|disable|enable`
 
 use clap::{Args, Subcommand};
-use vllm_rollback_engine::TrafficWish;
+use vllm_rollback_engine::TrafficAction;
 use vllm_rollback_engine::failure::Failure;
 use vllm_rollback_engine::ports::Journal;
 use vllm_rollback_engine::report::ExitCode;
@@ -13,7 +13,7 @@ use crate::args::output::OutputArgs;
 use crate::args::site::SiteArgs;
 use crate::names;
 use crate::session::Session;
-use crate::shell::Shell;
+use crate::ui::Ui;
 use crate::wiring::helm::HelmUse;
 
 const EXAMPLES: &str = "\
@@ -81,17 +81,17 @@ impl RegistryArgs {
 }
 
 /// Looks or changes.
-pub(crate) async fn run(args: RegistryArgs, shell: &Shell) -> Result<ExitCode, Failure> {
+pub(crate) async fn run(args: RegistryArgs, ui: &Ui) -> Result<ExitCode, Failure> {
     match args.what {
-        What::Status(args) => look(args, shell).await,
-        What::Disable(args) => change(args, TrafficWish::Disable, shell).await,
-        What::Enable(args) => change(args, TrafficWish::Enable, shell).await,
+        What::Status(args) => inspect(args, ui).await,
+        What::Disable(args) => change(args, TrafficAction::Disable, ui).await,
+        What::Enable(args) => change(args, TrafficAction::Enable, ui).await,
     }
 }
 
-async fn look(args: LookArgs, shell: &Shell) -> Result<ExitCode, Failure> {
-    let session = Session::look(shell, &args.site, &args.release, HelmUse::Never).await?;
-    let (now, memory) = tokio::try_join!(session.registry.read(), session.journal.memory())?;
+async fn inspect(args: LookArgs, ui: &Ui) -> Result<ExitCode, Failure> {
+    let session = Session::inspect(ui, &args.site, &args.release, HelmUse::Never).await?;
+    let (now, memory) = tokio::try_join!(session.registry.read(), session.journal.load_state())?;
     let next = memory.held.iter().map(|_| session.command("registry enable")).collect();
     session.show(&TrafficView {
         release: session.release.clone(),
@@ -101,15 +101,15 @@ async fn look(args: LookArgs, shell: &Shell) -> Result<ExitCode, Failure> {
     })
 }
 
-async fn change(args: ChangeArgs, wish: TrafficWish, shell: &Shell) -> Result<ExitCode, Failure> {
-    let session = Session::change(shell, &args.site, &args.release, HelmUse::Never).await?;
+async fn change(args: ChangeArgs, wish: TrafficAction, ui: &Ui) -> Result<ExitCode, Failure> {
+    let session = Session::change(ui, &args.site, &args.release, HelmUse::Never).await?;
     let release = &session.release;
     let (verb, question) = match wish {
-        TrafficWish::Disable => (
+        TrafficAction::Disable => (
             "registry disable",
             format!("Take the model of {release} out of traffic?"),
         ),
-        TrafficWish::Enable => (
+        TrafficAction::Enable => (
             "registry enable",
             format!("Let clients reach the model of {release}, unchecked?"),
         ),

@@ -9,8 +9,8 @@ use vllm_rollback_engine::replay::{ReplayEnd, replay};
 use vllm_rollback_engine::report::ExitCode;
 
 use crate::args::output::OutputArgs;
-use crate::journal::line;
-use crate::shell::Shell;
+use crate::journal::record;
+use crate::ui::Ui;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -35,10 +35,10 @@ pub(crate) struct ReplayArgs {
 }
 
 /// Runs a journal again through the states of this version, and shows where they go.
-pub(crate) fn run(args: &ReplayArgs, shell: &Shell) -> Result<ExitCode, Failure> {
-    let journal = line::read(&read(&args.file)?);
+pub(crate) fn run(args: &ReplayArgs, ui: &Ui) -> Result<ExitCode, Failure> {
+    let journal = record::read(&read(&args.file)?);
     let replay = replay(&journal)?;
-    shell.show(&replay)?;
+    ui.show(&replay)?;
     let goes_on = !matches!(replay.end, ReplayEnd::Parted { .. }) && replay.gap.is_none();
     Ok(if goes_on { ExitCode::Success } else { ExitCode::Refused })
 }

@@ -5,13 +5,13 @@ use std::time::Duration;
 use clap::Args;
 use vllm_rollback_engine::failure::Failure;
 use vllm_rollback_engine::report::ExitCode;
-use vllm_rollback_engine::request::Accept;
+use vllm_rollback_engine::request::Override;
 
 use crate::args::change::ChangeArgs;
 use crate::args::request::GitOps;
 use crate::duration;
 use crate::session::Session;
-use crate::shell::Shell;
+use crate::ui::Ui;
 use crate::wiring::helm::HelmUse;
 
 const EXAMPLES: &str = "\
@@ -40,16 +40,16 @@ pub(crate) struct ResumeArgs {
 }
 
 /// Finishes the run that was cut off.
-pub(crate) async fn run(args: ResumeArgs, shell: &Shell) -> Result<ExitCode, Failure> {
+pub(crate) async fn run(args: ResumeArgs, ui: &Ui) -> Result<ExitCode, Failure> {
     let change = args.change;
     let confirmation = change.confirmation("resume");
-    let session = Session::change(shell, &change.site, &change.release, HelmUse::Soon).await?;
+    let session = Session::change(ui, &change.site, &change.release, HelmUse::Soon).await?;
     let mut request = session.request(change.reason);
     request.resumes = true;
     request.deadlines.readiness = args.timeout.or(request.deadlines.readiness);
     request
         .accept
-        .extend(args.accept_pending.then_some(Accept::PendingCurrent));
+        .extend(args.accept_pending.then_some(Override::PendingCurrent));
     request.accept.extend(args.gitops.accepted());
     session.roll_back(request, confirmation).await
 }

@@ -9,7 +9,7 @@ use crate::args::request::RequestArgs;
 use crate::args::site::SiteArgs;
 use crate::args::target::TargetArgs;
 use crate::session::Session;
-use crate::shell::Shell;
+use crate::ui::Ui;
 use crate::wiring::helm::HelmUse;
 
 const EXAMPLES: &str = "\
@@ -59,15 +59,15 @@ pub(crate) struct RollbackArgs {
 }
 
 /// Plans, asks, rolls back, reports.
-pub(crate) async fn run(mut args: RollbackArgs, shell: &Shell) -> Result<ExitCode, Failure> {
-    args.target.place(&mut args.site.connection, shell.program)?;
+pub(crate) async fn run(mut args: RollbackArgs, ui: &Ui) -> Result<ExitCode, Failure> {
+    args.target.place(&mut args.site.connection, ui.invoked_as)?;
     let release = &args.target.release;
     if args.dry_run != DryRun::None {
-        let session = Session::look(shell, &args.site, release, HelmUse::Soon).await?;
+        let session = Session::inspect(ui, &args.site, release, HelmUse::Soon).await?;
         let request = args.request.apply(&args.target, session.request(None));
         return session.show_plan(&request).await;
     }
-    let session = Session::change(shell, &args.site, release, HelmUse::Soon).await?;
+    let session = Session::change(ui, &args.site, release, HelmUse::Soon).await?;
     let request = args.request.apply(&args.target, session.request(args.reason));
     let confirmation = Confirmation {
         verb: "rollback",

@@ -10,7 +10,7 @@ use vllm_rollback_report::status::{Status, forgotten_gates, next_steps};
 use crate::args::site::SiteArgs;
 use crate::names;
 use crate::session::Session;
-use crate::shell::Shell;
+use crate::ui::Ui;
 use crate::wiring::helm::HelmUse;
 
 const EXAMPLES: &str = "\
@@ -30,8 +30,8 @@ pub(crate) struct StatusArgs {
 }
 
 /// Shows what can be read, and says what cannot.
-pub(crate) async fn run(args: StatusArgs, shell: &Shell) -> Result<ExitCode, Failure> {
-    let session = Session::look(shell, &args.site, &args.release, HelmUse::Never).await?;
+pub(crate) async fn run(args: StatusArgs, ui: &Ui) -> Result<ExitCode, Failure> {
+    let session = Session::inspect(ui, &args.site, &args.release, HelmUse::Never).await?;
     let history = session.releases.history().await?;
     let Some(current) = history.last().cloned() else {
         let none = format!("{} has no revision", session.release);
@@ -39,7 +39,7 @@ pub(crate) async fn run(args: StatusArgs, shell: &Shell) -> Result<ExitCode, Fai
     };
     let (record, memory, traffic, lock, gates) = tokio::join!(
         session.releases.record(current.revision),
-        session.journal.memory(),
+        session.journal.load_state(),
         session.registry.read(),
         session.lock_holder(),
         session.closed_gates(),
@@ -69,7 +69,7 @@ pub(crate) async fn run(args: StatusArgs, shell: &Shell) -> Result<ExitCode, Fai
         lock,
         last_run: memory.runs.last().cloned(),
         unfinished: cut.as_ref().map(|cut| cut.sentence()),
-        last_words: cut.and_then(|cut| session.journal.last_words(&cut.run.run_id)),
+        last_words: cut.and_then(|cut| session.journal.last_entry(&cut.run.run_id)),
         warnings: forgotten_gates(&gates, &memory),
         unread: unread.0,
         next: Vec::new(),

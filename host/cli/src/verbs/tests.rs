@@ -11,8 +11,8 @@ fn package() -> &'static Path {
 }
 
 /// The verbs, `help` left out.
-fn verbs(program: Program) -> Vec<clap::Command> {
-    let mut command = command(program).term_width(100);
+fn verbs(invoked_as: InvokedAs) -> Vec<clap::Command> {
+    let mut command = command(invoked_as).term_width(100);
     command.build();
     let verbs = command.get_subcommands().filter(|verb| verb.get_name() != "help");
     verbs.cloned().collect()
@@ -37,15 +37,15 @@ fn stems(directory: &Path) -> BTreeSet<String> {
 
 #[test]
 fn the_command_line_is_sound() {
-    command(Program::Kubectl).debug_assert();
+    command(InvokedAs::Kubectl).debug_assert();
 }
 
 #[test]
 fn every_verb_shows_examples_in_the_words_of_the_program() {
-    for program in [Program::Kubectl, Program::Helm] {
-        for mut verb in verbs(program) {
+    for invoked_as in [InvokedAs::Kubectl, InvokedAs::Helm] {
+        for mut verb in verbs(invoked_as) {
             let help = verb.render_help().to_string();
-            let examples = help.matches(&format!("\n  {}", program.name())).count();
+            let examples = help.matches(&format!("\n  {}", invoked_as.name())).count();
             assert!(examples >= 2, "{help}");
             assert!(!help.contains("{p}"), "{help}");
         }
@@ -56,8 +56,8 @@ fn every_verb_shows_examples_in_the_words_of_the_program() {
 #[test]
 fn the_help_of_every_verb_is_as_it_was() {
     let directory = package().join("tests/help");
-    let mut main = command(Program::Kubectl).term_width(100);
-    let mut pages: Vec<_> = verbs(Program::Kubectl)
+    let mut main = command(InvokedAs::Kubectl).term_width(100);
+    let mut pages: Vec<_> = verbs(InvokedAs::Kubectl)
         .iter()
         .flat_map(|verb| pages(verb, ""))
         .collect();
@@ -74,7 +74,7 @@ fn the_help_of_every_verb_is_as_it_was() {
 #[test]
 fn every_verb_has_a_page_in_the_documentation_and_every_page_a_verb() {
     let documented = stems(&package().join("../../docs/verbs"));
-    let known = verbs(Program::Kubectl)
+    let known = verbs(InvokedAs::Kubectl)
         .iter()
         .map(|verb| verb.get_name().to_owned())
         .collect();

@@ -8,7 +8,7 @@ use vllm_rollback_report::run::ReportKind;
 use crate::args::site::SiteArgs;
 use crate::names;
 use crate::session::Session;
-use crate::shell::Shell;
+use crate::ui::Ui;
 use crate::wiring::helm::HelmUse;
 
 const EXAMPLES: &str = "\
@@ -37,8 +37,8 @@ pub(crate) struct UnlockArgs {
 }
 
 /// Removes the lock. It changes nothing else, so a signal may end it at any time.
-pub(crate) async fn run(args: UnlockArgs, shell: &Shell) -> Result<ExitCode, Failure> {
-    let session = Session::look(shell, &args.site, &args.release, HelmUse::Never).await?;
+pub(crate) async fn run(args: UnlockArgs, ui: &Ui) -> Result<ExitCode, Failure> {
+    let session = Session::inspect(ui, &args.site, &args.release, HelmUse::Never).await?;
     let request = session.request(args.reason);
     let world = session.world();
     let work = vllm_rollback_engine::unlock(&world, &request, args.force);

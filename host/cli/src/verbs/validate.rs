@@ -9,7 +9,7 @@ use vllm_rollback_report::run::ReportKind;
 
 use crate::args::site::SiteArgs;
 use crate::session::Session;
-use crate::shell::Shell;
+use crate::ui::Ui;
 use crate::wiring::helm::HelmUse;
 use crate::{duration, names};
 
@@ -36,8 +36,8 @@ pub(crate) struct ValidateArgs {
 }
 
 /// Runs the checks and reports.
-pub(crate) async fn run(args: ValidateArgs, shell: &Shell) -> Result<ExitCode, Failure> {
-    let session = Session::look(shell, &args.site, &args.release, HelmUse::Never).await?;
+pub(crate) async fn run(args: ValidateArgs, ui: &Ui) -> Result<ExitCode, Failure> {
+    let session = Session::inspect(ui, &args.site, &args.release, HelmUse::Never).await?;
     let mut request = session.request(None);
     request.deadlines.readiness = args.timeout.or(request.deadlines.readiness);
     let world = session.world();

@@ -8,8 +8,8 @@ use vllm_rollback_report::document::Document;
 use vllm_rollback_report::text::{TextWriter, plain};
 
 use crate::args::output::OutputArgs;
-use crate::program;
-use crate::shell::Shell;
+use crate::invoked_as;
+use crate::ui::Ui;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -25,9 +25,9 @@ pub(crate) struct VersionArgs {
 }
 
 /// Shows the versions.
-pub(crate) fn run(_: &VersionArgs, shell: &Shell) -> Result<ExitCode, Failure> {
-    shell.show(&Version {
-        version: program::VERSION,
+pub(crate) fn run(_: &VersionArgs, ui: &Ui) -> Result<ExitCode, Failure> {
+    ui.show(&Version {
+        version: invoked_as::VERSION,
         plugin_contract: vllm_rollback_plugins::CONTRACT,
         wasmtime: vllm_rollback_plugins::WASMTIME,
         os: std::env::consts::OS,

@@ -4,7 +4,7 @@ use vllm_rollback_cluster::{Cluster, ConnectOptions, RetryListener};
 use vllm_rollback_engine::failure::Failure;
 
 use crate::args::connection::ConnectionArgs;
-use crate::journal::kept::Warn;
+use crate::journal::mirrored::Warn;
 
 /// Connects, and asks the API server one question to know that address and credentials are good. `warn` is told of every
 /// read that is tried again.

@@ -106,10 +106,10 @@ fn known_parameters(params: &Params, names: &[String]) -> Result<(), Failure> {
     let is_known = |check: &str| BUILTINS.contains(&check) || names.iter().any(|name| name == check);
     match params.keys().find(|check| !is_known(check)) {
         None => Ok(()),
-        Some(stray) => {
+        Some(unknown_check) => {
             let known: Vec<&str> = BUILTINS.into_iter().chain(names.iter().map(String::as_str)).collect();
             Err(exit::usage(format!(
-                "parameters are given for \"{stray}\", which is no check of this run"
+                "parameters are given for \"{unknown_check}\", which is no check of this run"
             ))
             .next(format!("the checks are: {}", known.join(", "))))
         }

@@ -17,7 +17,7 @@ use vllm_rollback_registry::postgres::{Cache, CacheMode, PostgresConfig};
 use vllm_rollback_registry::route::RouteConfig;
 use vllm_rollback_registry::vllm_router::VllmRouterConfig;
 use vllm_rollback_registry::{
-    ExecRegistry, LiteLlm, PostgresRegistry, RouteWeights, ServiceGate, Several, Unmanaged, VllmRouter,
+    Composite, ExecRegistry, LiteLlm, Noop, PostgresRegistry, RouteWeights, ServiceGate, VllmRouter,
 };
 
 use crate::args::traffic::RedisMode;
@@ -37,18 +37,18 @@ pub(crate) async fn driver(
 ) -> Result<Arc<dyn Registry>, Failure> {
     let mut drivers = Vec::new();
     for registry in &settings.registries {
-        drivers.push(one(registry, settings, cluster, release, current).await?);
+        drivers.push(build_one(registry, settings, cluster, release, current).await?);
     }
     match drivers.pop() {
         Some(only) if drivers.is_empty() => Ok(Arc::from(only)),
         last => {
             drivers.extend(last);
-            Ok(Arc::new(Several::new(drivers)))
+            Ok(Arc::new(Composite::new(drivers)))
         }
     }
 }
 
-async fn one(
+async fn build_one(
     registry: &chosen::Registry,
     settings: &Settings,
     cluster: &Cluster,
@@ -58,7 +58,7 @@ async fn one(
     let services = ReleaseServices::new(cluster.clone(), current.clone());
     match registry {
         chosen::Registry::Service => Ok(Box::new(ServiceGate::new(release.clone(), services))),
-        chosen::Registry::None => Ok(Box::new(Unmanaged)),
+        chosen::Registry::None => Ok(Box::new(Noop)),
         chosen::Registry::Postgres {
             dsn,
             table,
@@ -90,12 +90,12 @@ async fn one(
             router: router::link(settings, cluster)?,
         })?)),
         chosen::Registry::LiteLlm => Ok(Box::new(LiteLlm::new(LiteLlmConfig {
-            link: needed(router::link(settings, cluster)?)?,
+            link: require_router(router::link(settings, cluster)?)?,
             owner: Arc::new(services.clone()),
             marks: Arc::new(services),
         }))),
         chosen::Registry::VllmRouter => Ok(Box::new(VllmRouter::new(VllmRouterConfig {
-            link: needed(router::link(settings, cluster)?)?,
+            link: require_router(router::link(settings, cluster)?)?,
             owner: Arc::new(services.clone()),
             marks: Arc::new(services),
             model: model(settings, current).await?,
@@ -105,14 +105,14 @@ async fn one(
             routes: Arc::new(ReleaseRoutes::new(cluster.clone(), current.clone())),
             named: named.iter().map(|name| name.seen_from(&release.namespace)).collect(),
             owner: Arc::new(services),
-            link: needed(router::link(settings, cluster)?)?,
+            link: require_router(router::link(settings, cluster)?)?,
             model: model(settings, current).await?,
         }))),
     }
 }
 
 /// The settings have a place for a driver that is a router.
-fn needed(link: Option<Arc<dyn RouterClient>>) -> Result<Arc<dyn RouterClient>, Failure> {
+fn require_router(link: Option<Arc<dyn RouterClient>>) -> Result<Arc<dyn RouterClient>, Failure> {
     link.ok_or_else(|| Failure::new(FailureKind::Internal, "a router without a place"))
 }
 

@@ -3,7 +3,7 @@
 use serde_json::Value;
 use vllm_rollback_engine::workload::CauseReason;
 
-use super::detected::{LogOf, MAY_HEAL, NEVER_HEALS, Seen};
+use super::detected::{DetectedCause, LogOf, MAY_HEAL, NEVER_HEALS};
 use super::pod_text::{container_label, namespace, one_line, spec_of};
 use crate::pods;
 
@@ -40,7 +40,7 @@ fn logs_command(pod: &Value, status: &Value, previous: bool) -> String {
     )
 }
 
-pub(super) fn out_of_memory(pod: &Value, status: &Value) -> Option<Seen> {
+pub(super) fn out_of_memory(pod: &Value, status: &Value) -> Option<DetectedCause> {
     let (end, previous) = ended(status)?;
     if end["reason"] != "OOMKilled" {
         return None;
@@ -54,7 +54,7 @@ pub(super) fn out_of_memory(pod: &Value, status: &Value) -> Option<Seen> {
             None => "it has no memory limit of its own".to_owned(),
         }
     );
-    let mut seen = Seen::new(
+    let mut seen = DetectedCause::new(
         CauseReason::OutOfMemory,
         container_label(pod, status),
         message,
@@ -67,7 +67,7 @@ pub(super) fn out_of_memory(pod: &Value, status: &Value) -> Option<Seen> {
 }
 
 /// A container that ended although it should run. One end may heal; a back-off or a second restart does not.
-pub(super) fn crash(pod: &Value, status: &Value) -> Option<Seen> {
+pub(super) fn crash(pod: &Value, status: &Value) -> Option<DetectedCause> {
     let (end, previous) = ended(status)?;
     let code = end["exitCode"].as_i64()?;
     let restarts = status["restartCount"].as_u64().unwrap_or(0);
@@ -76,7 +76,7 @@ pub(super) fn crash(pod: &Value, status: &Value) -> Option<Seen> {
         return None;
     }
     let reason = end["reason"].as_str().unwrap_or("Error");
-    let patience = if backing_off || restarts >= 2 {
+    let grace = if backing_off || restarts >= 2 {
         NEVER_HEALS
     } else {
         MAY_HEAL
@@ -95,7 +95,7 @@ pub(super) fn crash(pod: &Value, status: &Value) -> Option<Seen> {
         message.push_str(": ");
         message.push_str(&one_line(text));
     }
-    let mut seen = Seen::new(CauseReason::CrashLoop, container_label(pod, status), message, patience)
+    let mut seen = DetectedCause::new(CauseReason::CrashLoop, container_label(pod, status), message, grace)
         .next(logs_command(pod, status, previous));
     seen.log_of = log_of(pod, status, previous);
     Some(seen)
@@ -126,7 +126,7 @@ mod tests {
             "status": {"containerStatuses": [status]}})
     }
 
-    fn see(predicate: fn(&Value, &Value) -> Option<Seen>, status: Value) -> Option<Seen> {
+    fn see(predicate: fn(&Value, &Value) -> Option<DetectedCause>, status: Value) -> Option<DetectedCause> {
         let pod = pod(status);
         predicate(&pod, &pod["status"]["containerStatuses"][0])
     }
@@ -136,7 +136,7 @@ mod tests {
         let status = json!({"name": "vllm", "restartCount": 1, "state": {"waiting": {"reason": "CrashLoopBackOff"}},
             "lastState": {"terminated": {"exitCode": 3, "reason": "Error"}}});
         let seen = see(crash, status).unwrap();
-        assert_eq!(seen.patience, NEVER_HEALS);
+        assert_eq!(seen.grace, NEVER_HEALS);
         assert!(seen.cause.message.contains("exit code 3"), "{}", seen.cause.message);
         assert!(seen.log_of.unwrap().previous);
     }
@@ -147,8 +147,8 @@ mod tests {
             json!({"name": "vllm", "restartCount": restarts, "state": {"running": {}},
                 "lastState": {"terminated": {"exitCode": 1, "reason": "Error"}}})
         };
-        assert_eq!(see(crash, running(1)).unwrap().patience, MAY_HEAL);
-        assert_eq!(see(crash, running(2)).unwrap().patience, NEVER_HEALS);
+        assert_eq!(see(crash, running(1)).unwrap().grace, MAY_HEAL);
+        assert_eq!(see(crash, running(2)).unwrap().grace, NEVER_HEALS);
     }
 
     #[test]
@@ -165,7 +165,7 @@ mod tests {
             "lastState": {"terminated": {"exitCode": 137, "reason": "OOMKilled"}}});
         let seen = see(out_of_memory, status).unwrap();
         assert!(seen.cause.message.contains("24Gi"), "{}", seen.cause.message);
-        assert_eq!(seen.patience, NEVER_HEALS);
+        assert_eq!(seen.grace, NEVER_HEALS);
     }
 
     #[test]

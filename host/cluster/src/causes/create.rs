@@ -3,13 +3,13 @@
 use serde_json::Value;
 use vllm_rollback_engine::workload::CauseReason;
 
-use super::detected::{MAY_HEAL, SOON, Seen};
+use super::detected::{DetectedCause, MAY_HEAL, SOON};
 use super::pod_text::{container_label, describe, one_line, pod_label};
 use super::schedule::quoted_after;
 use crate::events;
 use crate::pods;
 
-pub(super) fn container(pod: &Value, status: &Value) -> Option<Seen> {
+pub(super) fn container(pod: &Value, status: &Value) -> Option<DetectedCause> {
     let waiting = &status["state"]["waiting"];
     let reason = waiting["reason"].as_str()?;
     if !matches!(
@@ -37,13 +37,13 @@ pub(super) fn container(pod: &Value, status: &Value) -> Option<Seen> {
         ),
     };
     Some(
-        Seen::new(cause, container_label(pod, status), message, SOON)
+        DetectedCause::new(cause, container_label(pod, status), message, SOON)
             .next(step)
             .next(describe(pod)),
     )
 }
 
-pub(super) fn mount(pod: &Value, events: &[&Value]) -> Option<Seen> {
+pub(super) fn mount(pod: &Value, events: &[&Value]) -> Option<DetectedCause> {
     let creating = pods::container_statuses(pod).any(|s| {
         matches!(
             s["state"]["waiting"]["reason"].as_str(),
@@ -58,7 +58,7 @@ pub(super) fn mount(pod: &Value, events: &[&Value]) -> Option<Seen> {
         .filter(|e| matches!(e["reason"].as_str(), Some("FailedMount" | "FailedAttachVolume")))
         .max_by_key(|e| events::last_seen(e))?;
     let text = one_line(failure["message"].as_str()?);
-    let (cause, message, patience) = match missing(&text) {
+    let (cause, message, grace) = match missing(&text) {
         Some((cause, what)) => (cause, format!("{what}: {text}"), SOON),
         None => (
             CauseReason::MissingVolumeClaim,
@@ -66,10 +66,10 @@ pub(super) fn mount(pod: &Value, events: &[&Value]) -> Option<Seen> {
             MAY_HEAL,
         ),
     };
-    Some(Seen::new(cause, pod_label(pod), message, patience).next(describe(pod)))
+    Some(DetectedCause::new(cause, pod_label(pod), message, grace).next(describe(pod)))
 }
 
-pub(super) fn evicted(pod: &Value) -> Option<Seen> {
+pub(super) fn evicted(pod: &Value) -> Option<DetectedCause> {
     let reason = pod["status"]["reason"].as_str()?;
     if !matches!(
         reason,
@@ -85,7 +85,7 @@ pub(super) fn evicted(pod: &Value) -> Option<Seen> {
     }
     let text = one_line(pod["status"]["message"].as_str().unwrap_or("no reason given"));
     let message = format!("the node threw the pod out ({reason}): {text}");
-    Some(Seen::new(CauseReason::Evicted, pod_label(pod), message, MAY_HEAL).next(describe(pod)))
+    Some(DetectedCause::new(CauseReason::Evicted, pod_label(pod), message, MAY_HEAL).next(describe(pod)))
 }
 
 /// Names the object that the kubelet misses.
@@ -127,7 +127,7 @@ mod tests {
             {"name": "vllm", "state": {"waiting": {"reason": reason, "message": message}}}]}})
     }
 
-    fn see(message: &str) -> Seen {
+    fn see(message: &str) -> DetectedCause {
         let pod = pod("CreateContainerConfigError", message);
         container(&pod, &pod["status"]["containerStatuses"][0]).unwrap()
     }

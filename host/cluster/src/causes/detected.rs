@@ -6,10 +6,10 @@ use vllm_rollback_engine::workload::{Cause, CauseReason};
 
 /// A cause as seen now.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Seen {
+pub(crate) struct DetectedCause {
     pub(crate) cause: Cause,
     /// Time after which it does not heal by waiting; none: it may always heal.
-    pub(crate) patience: Option<Duration>,
+    pub(crate) grace: Option<Duration>,
     /// The container whose log tells more, and whether its previous run does.
     pub(crate) log_of: Option<LogOf>,
 }
@@ -29,8 +29,8 @@ pub(super) const SOON: Option<Duration> = Some(Duration::from_secs(5));
 /// Endless patience: the cause may heal by itself.
 pub(super) const MAY_HEAL: Option<Duration> = None;
 
-impl Seen {
-    pub(super) fn new(reason: CauseReason, object: String, message: String, patience: Option<Duration>) -> Self {
+impl DetectedCause {
+    pub(super) fn new(reason: CauseReason, object: String, message: String, grace: Option<Duration>) -> Self {
         Self {
             cause: Cause {
                 reason,
@@ -40,7 +40,7 @@ impl Seen {
                 terminal: false,
                 next: Vec::new(),
             },
-            patience,
+            grace,
             log_of: None,
         }
     }

@@ -3,7 +3,7 @@
 use serde_json::Value;
 use vllm_rollback_engine::workload::CauseReason;
 
-use super::detected::{MAY_HEAL, NEVER_HEALS, Seen};
+use super::detected::{DetectedCause, MAY_HEAL, NEVER_HEALS};
 use super::pod_text::{container_label, describe, one_line, spec_of};
 use crate::events;
 
@@ -21,7 +21,7 @@ const FINAL: &[&str] = &[
     "no match for platform",
 ];
 
-pub(super) fn pull(pod: &Value, status: &Value, events: &[&Value]) -> Option<Seen> {
+pub(super) fn pull(pod: &Value, status: &Value, events: &[&Value]) -> Option<DetectedCause> {
     let waiting = &status["state"]["waiting"];
     let reason = waiting["reason"].as_str()?;
     let always_final = match reason {
@@ -48,13 +48,13 @@ pub(super) fn pull(pod: &Value, status: &Value, events: &[&Value]) -> Option<See
         latest
     };
     let tries: u32 = failures.iter().map(|e| events::count(e)).sum();
-    let patience = if always_final || is_final(text) || tries >= 2 {
+    let grace = if always_final || is_final(text) || tries >= 2 {
         NEVER_HEALS
     } else {
         MAY_HEAL
     };
     let message = format!("the image {image} cannot be pulled: {}", one_line(text));
-    let seen = Seen::new(CauseReason::ImagePull, container_label(pod, status), message, patience)
+    let seen = DetectedCause::new(CauseReason::ImagePull, container_label(pod, status), message, grace)
         .evidence(format!("{reason}: {}", one_line(told)))
         .next("check that the image's tag exists in the registry and that imagePullSecrets are valid")
         .next(describe(pod));
@@ -83,7 +83,7 @@ mod tests {
                 "state": {"waiting": {"reason": reason, "message": message}}}]}})
     }
 
-    fn see(reason: &str, message: &str, events: &[Value]) -> Option<Seen> {
+    fn see(reason: &str, message: &str, events: &[Value]) -> Option<DetectedCause> {
         let pod = pod(reason, message);
         let events: Vec<&Value> = events.iter().collect();
         pull(&pod, &pod["status"]["containerStatuses"][0], &events)
@@ -102,7 +102,7 @@ mod tests {
             &[],
         )
         .unwrap();
-        assert_eq!(seen.patience, NEVER_HEALS);
+        assert_eq!(seen.grace, NEVER_HEALS);
         assert!(
             seen.cause.message.contains("reg/vllm:v9: not found"),
             "{}",
@@ -113,14 +113,9 @@ mod tests {
     #[test]
     fn a_registry_that_is_down_may_heal_until_the_second_failure() {
         let down = "dial tcp: connection refused";
+        assert_eq!(see("ErrImagePull", down, &[failed(1, down)]).unwrap().grace, MAY_HEAL);
         assert_eq!(
-            see("ErrImagePull", down, &[failed(1, down)]).unwrap().patience,
-            MAY_HEAL
-        );
-        assert_eq!(
-            see("ImagePullBackOff", "Back-off", &[failed(2, down)])
-                .unwrap()
-                .patience,
+            see("ImagePullBackOff", "Back-off", &[failed(2, down)]).unwrap().grace,
             NEVER_HEALS
         );
     }
@@ -138,7 +133,7 @@ mod tests {
             "{}",
             seen.cause.message
         );
-        assert_eq!(seen.patience, NEVER_HEALS);
+        assert_eq!(seen.grace, NEVER_HEALS);
     }
 
     #[test]

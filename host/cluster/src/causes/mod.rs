@@ -10,5 +10,5 @@ mod probe;
 mod rollout;
 mod schedule;
 
-pub(crate) use detected::Seen;
+pub(crate) use detected::DetectedCause;
 pub(crate) use rollout::of_workload;

@@ -3,7 +3,7 @@
 use serde_json::Value;
 use vllm_rollback_engine::workload::CauseReason;
 
-use super::detected::{LogOf, MAY_HEAL, NEVER_HEALS, Seen};
+use super::detected::{DetectedCause, LogOf, MAY_HEAL, NEVER_HEALS};
 use super::pod_text::{container_label, describe, one_line, pod_label};
 use crate::events;
 use crate::pods;
@@ -17,7 +17,7 @@ const KINDS: [(&str, CauseReason); 3] = [
 
 /// The kubelet gave up on a container because of its probe (event `Killing`). A startup probe has used up the chart's own
 /// budget, so it does not heal; after a failed liveness probe one restart may help.
-pub(super) fn killed(pod: &Value, status: &Value, events: &[&Value]) -> Option<Seen> {
+pub(super) fn killed(pod: &Value, status: &Value, events: &[&Value]) -> Option<DetectedCause> {
     let container = status["name"].as_str()?;
     let prefix = format!("Container {container} failed ");
     let (event, reason, word) = events
@@ -33,7 +33,7 @@ pub(super) fn killed(pod: &Value, status: &Value, events: &[&Value]) -> Option<S
         })
         .max_by_key(|(e, _, _)| events::last_seen(e))?;
     let kills = events::count(event);
-    let patience = if reason == CauseReason::StartupProbe || kills >= 2 {
+    let grace = if reason == CauseReason::StartupProbe || kills >= 2 {
         NEVER_HEALS
     } else {
         MAY_HEAL
@@ -43,7 +43,7 @@ pub(super) fn killed(pod: &Value, status: &Value, events: &[&Value]) -> Option<S
         "the {} probe failed until the kubelet restarted the container ({kills}×): {answer}",
         word.to_lowercase()
     );
-    let mut seen = Seen::new(reason, container_label(pod, status), message, patience).next(describe(pod));
+    let mut seen = DetectedCause::new(reason, container_label(pod, status), message, grace).next(describe(pod));
     if reason == CauseReason::StartupProbe {
         seen = seen.next("if the model needs longer to load, raise the startup probe's failureThreshold");
     }
@@ -56,11 +56,11 @@ pub(super) fn killed(pod: &Value, status: &Value, events: &[&Value]) -> Option<S
 }
 
 /// A probe fails and nothing else explains why the pod is not ready. It may heal: a model that loads looks like this.
-pub(super) fn failing(pod: &Value, events: &[&Value]) -> Option<Seen> {
+pub(super) fn failing(pod: &Value, events: &[&Value]) -> Option<DetectedCause> {
     KINDS.iter().find_map(|(word, reason)| {
         let answer = last_answer(events, word)?;
         let message = format!("the {} probe fails: {answer}", word.to_lowercase());
-        Some(Seen::new(*reason, pod_label(pod), message, MAY_HEAL).next(describe(pod)))
+        Some(DetectedCause::new(*reason, pod_label(pod), message, MAY_HEAL).next(describe(pod)))
     })
 }
 
@@ -95,7 +95,7 @@ mod tests {
         let seen = failing(&pod(), &[&event]).unwrap();
         assert_eq!(seen.cause.reason, CauseReason::ReadinessProbe);
         assert!(seen.cause.message.contains("statuscode: 503"), "{}", seen.cause.message);
-        assert_eq!(seen.patience, MAY_HEAL);
+        assert_eq!(seen.grace, MAY_HEAL);
     }
 
     #[test]
@@ -106,7 +106,7 @@ mod tests {
         let pod = pod();
         let seen = killed(&pod, &pod["status"]["containerStatuses"][0], &[&answer, &kill]).unwrap();
         assert_eq!(
-            (seen.cause.reason, seen.patience),
+            (seen.cause.reason, seen.grace),
             (CauseReason::StartupProbe, NEVER_HEALS)
         );
         assert!(
@@ -124,8 +124,8 @@ mod tests {
         };
         let pod = pod();
         let status = &pod["status"]["containerStatuses"][0];
-        assert_eq!(killed(&pod, status, &[&kill(1)]).unwrap().patience, MAY_HEAL);
-        assert_eq!(killed(&pod, status, &[&kill(2)]).unwrap().patience, NEVER_HEALS);
+        assert_eq!(killed(&pod, status, &[&kill(1)]).unwrap().grace, MAY_HEAL);
+        assert_eq!(killed(&pod, status, &[&kill(2)]).unwrap().grace, NEVER_HEALS);
     }
 
     #[test]

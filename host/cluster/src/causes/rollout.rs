@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::Value;
 use vllm_rollback_engine::workload::CauseReason;
 
-use super::detected::{MAY_HEAL, NEVER_HEALS, SOON, Seen};
+use super::detected::{DetectedCause, MAY_HEAL, NEVER_HEALS, SOON};
 use super::pod::of_pod;
 use super::pod_text::one_line;
 use crate::events;
@@ -17,25 +17,25 @@ use crate::view::LiveWorkload;
 const STUCK: Option<Duration> = Some(Duration::from_secs(15));
 
 /// All causes of a workload and of the pods of its newest revision. `events` are those about the release's objects.
-pub(crate) fn of_workload(live: &LiveWorkload, events: &[&Value]) -> Vec<Seen> {
+pub(crate) fn of_workload(live: &LiveWorkload, events: &[&Value]) -> Vec<DetectedCause> {
     let about = |object: &Value| -> Vec<&Value> {
         let uid = pods::uid(object);
         events.iter().copied().filter(|e| events::about_uid(e) == uid).collect()
     };
-    let freeing = live.pods.iter().any(pods::is_terminating);
-    let mut seen: Vec<Seen> = live
+    let capacity_pending = live.pods.iter().any(pods::is_terminating);
+    let mut seen: Vec<DetectedCause> = live
         .target_pods()
-        .flat_map(|pod| of_pod(pod, &about(pod), freeing))
+        .flat_map(|pod| of_pod(pod, &about(pod), capacity_pending))
         .collect();
     seen.extend(deadline_exceeded(live));
     if seen.is_empty() {
-        seen.extend(create_refused(live, &about, freeing));
+        seen.extend(create_refused(live, &about, capacity_pending));
         seen.extend(stuck_pod(live, &about));
     }
     seen
 }
 
-fn deadline_exceeded(live: &LiveWorkload) -> Option<Seen> {
+fn deadline_exceeded(live: &LiveWorkload) -> Option<DetectedCause> {
     let condition = pods::condition(&live.object, "Progressing")?;
     if condition["status"] != "False" || condition["reason"] != "ProgressDeadlineExceeded" || !is_observed(live) {
         return None;
@@ -45,7 +45,7 @@ fn deadline_exceeded(live: &LiveWorkload) -> Option<Seen> {
         "the rollout made no progress for {} s: {text}",
         live.object["spec"]["progressDeadlineSeconds"].as_u64().unwrap_or(600)
     );
-    Some(Seen::new(
+    Some(DetectedCause::new(
         CauseReason::ProgressDeadline,
         live.label.clone(),
         message,
@@ -57,8 +57,8 @@ fn deadline_exceeded(live: &LiveWorkload) -> Option<Seen> {
 fn create_refused<'a>(
     live: &'a LiveWorkload,
     about: &impl Fn(&'a Value) -> Vec<&'a Value>,
-    freeing: bool,
-) -> Option<Seen> {
+    capacity_pending: bool,
+) -> Option<DetectedCause> {
     let condition = pods::condition(&live.object, "ReplicaFailure")
         .filter(|c| c["status"] == "True")
         .and_then(|c| c["message"].as_str());
@@ -77,17 +77,17 @@ fn create_refused<'a>(
     // Events outlive their trouble, so they count only while pods are missing.
     let missing = live.target_pods().count() == 0;
     let text = condition.or_else(|| missing.then(newest_event).flatten())?;
-    let patience = if freeing { MAY_HEAL } else { SOON };
+    let grace = if capacity_pending { MAY_HEAL } else { SOON };
     let message = format!("pods cannot be created: {}", one_line(text));
     Some(
-        Seen::new(CauseReason::CreateRefused, live.label.clone(), message, patience)
+        DetectedCause::new(CauseReason::CreateRefused, live.label.clone(), message, grace)
             .next("free the quota, or ask who owns the admission policy that is named"),
     )
 }
 
 /// A StatefulSet with ordered pods does not replace a broken pod when its template is put back (Kubernetes documents it
 /// as "Forced Rollback").
-fn stuck_pod<'a>(live: &'a LiveWorkload, about: &impl Fn(&'a Value) -> Vec<&'a Value>) -> Option<Seen> {
+fn stuck_pod<'a>(live: &'a LiveWorkload, about: &impl Fn(&'a Value) -> Vec<&'a Value>) -> Option<DetectedCause> {
     if live.kind != WorkloadKind::StatefulSet || !is_observed(live) {
         return None;
     }
@@ -97,7 +97,7 @@ fn stuck_pod<'a>(live: &'a LiveWorkload, about: &impl Fn(&'a Value) -> Vec<&'a V
         .iter()
         .find(|p| pods::revision_hash(p) != hash && !pods::is_ready(p) && !pods::is_terminating(p))?;
     let why = of_pod(stuck, &about(stuck), false).into_iter().next()?;
-    let mut seen = Seen::new(
+    let mut seen = DetectedCause::new(
         why.cause.reason,
         format!("Pod/{}", pods::name(stuck)),
         format!(
@@ -168,7 +168,7 @@ mod tests {
             "message": "ReplicaSet has timed out progressing."}]);
         let seen = of_workload(&deployment(conditions, vec![]), &[]);
         assert_eq!(
-            (seen[0].cause.reason, seen[0].patience),
+            (seen[0].cause.reason, seen[0].grace),
             (CauseReason::ProgressDeadline, NEVER_HEALS)
         );
     }

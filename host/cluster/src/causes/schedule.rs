@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::Value;
 use vllm_rollback_engine::workload::CauseReason;
 
-use super::detected::{MAY_HEAL, SOON, Seen};
+use super::detected::{DetectedCause, MAY_HEAL, SOON};
 use super::pod_text::{describe, one_line, pod_label};
 use crate::pods;
 
@@ -15,7 +15,7 @@ const ROOM: Option<Duration> = Some(Duration::from_secs(10));
 /// Reasons of events by which an autoscaler says that a node is on its way.
 const NODE_COMES: &[&str] = &["TriggeredScaleUp", "Nominated"];
 
-pub(super) fn unschedulable(pod: &Value, events: &[&Value], freeing: bool) -> Option<Seen> {
+pub(super) fn unschedulable(pod: &Value, events: &[&Value], capacity_pending: bool) -> Option<DetectedCause> {
     let condition = pods::condition(pod, "PodScheduled")?;
     if condition["status"] != "False" {
         return None;
@@ -27,7 +27,7 @@ pub(super) fn unschedulable(pod: &Value, events: &[&Value], freeing: bool) -> Op
     if let Some(claim) = quoted_after(&text, "persistentvolumeclaim ") {
         let message = format!("the PersistentVolumeClaim {claim} does not exist: {text}");
         return Some(
-            Seen::new(CauseReason::MissingVolumeClaim, pod_label(pod), message, SOON)
+            DetectedCause::new(CauseReason::MissingVolumeClaim, pod_label(pod), message, SOON)
                 .next(format!("create the PersistentVolumeClaim {claim}"))
                 .next(describe(pod)),
         );
@@ -35,13 +35,13 @@ pub(super) fn unschedulable(pod: &Value, events: &[&Value], freeing: bool) -> Op
     if text.contains("unbound immediate PersistentVolumeClaims") {
         let message = format!("a PersistentVolumeClaim of the pod is not bound: {text}");
         return Some(
-            Seen::new(CauseReason::MissingVolumeClaim, pod_label(pod), message, MAY_HEAL)
+            DetectedCause::new(CauseReason::MissingVolumeClaim, pod_label(pod), message, MAY_HEAL)
                 .next("kubectl get pvc")
                 .next(describe(pod)),
         );
     }
     let missing = insufficient(&text);
-    let patience = if missing.is_empty() || freeing || node_comes {
+    let grace = if missing.is_empty() || capacity_pending || node_comes {
         MAY_HEAL
     } else {
         ROOM
@@ -56,7 +56,7 @@ pub(super) fn unschedulable(pod: &Value, events: &[&Value], freeing: bool) -> Op
             .join(", ");
         format!("no node has enough {wants}: {text}")
     };
-    let seen = Seen::new(CauseReason::Unschedulable, pod_label(pod), message, patience)
+    let seen = DetectedCause::new(CauseReason::Unschedulable, pod_label(pod), message, grace)
         .next("kubectl get pods -A -o wide, then free what is missing or add a node")
         .next(describe(pod));
     Some(seen)
@@ -122,17 +122,14 @@ mod tests {
         let message = seen.cause.message;
         assert!(message.contains("nvidia.com/gpu (the pod asks for 2)"), "{message}");
         assert!(message.contains("untolerated taint"), "{message}");
-        assert_eq!(seen.patience, ROOM);
+        assert_eq!(seen.grace, ROOM);
     }
 
     #[test]
     fn it_may_heal_while_pods_of_the_release_end_or_a_node_is_on_its_way() {
-        assert_eq!(unschedulable(&pod(GPU), &[], true).unwrap().patience, MAY_HEAL);
+        assert_eq!(unschedulable(&pod(GPU), &[], true).unwrap().grace, MAY_HEAL);
         let scale_up = json!({"reason": "TriggeredScaleUp"});
-        assert_eq!(
-            unschedulable(&pod(GPU), &[&scale_up], false).unwrap().patience,
-            MAY_HEAL
-        );
+        assert_eq!(unschedulable(&pod(GPU), &[&scale_up], false).unwrap().grace, MAY_HEAL);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::wire::{ApiError, Wire};
+use crate::api::{ApiClient, ApiError};
 
 /// A user, as the API server sees it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,11 +15,11 @@ pub struct Identity {
 
 /// UID of the `kube-system` namespace, which lives as long as the cluster. Where it may not be read, the server's
 /// address stands in for it.
-pub(super) async fn cluster_uid(wire: &Wire, server: &str) -> Result<String, ApiError> {
+pub(super) async fn cluster_uid(api: &ApiClient, server: &str) -> Result<String, ApiError> {
     let path = "/api/v1/namespaces/kube-system";
-    let found = match wire.get_once(path).await {
+    let found = match api.get_once(path).await {
         // A server that answers is there, however busy: it is worth a wait. One that does not answer is told at once.
-        Err(error) if error.code.is_some() && error.is_transient() => wire.get(path).await,
+        Err(error) if error.code.is_some() && error.is_transient() => api.get(path).await,
         other => other,
     };
     match found {
@@ -40,9 +40,9 @@ fn from_address(server: &str) -> String {
     format!("server-{clean}")
 }
 
-pub(super) async fn who_am_i(wire: &Wire) -> Result<Identity, ApiError> {
+pub(super) async fn who_am_i(api: &ApiClient) -> Result<Identity, ApiError> {
     let question = json!({ "apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview" });
-    let answer = wire
+    let answer = api
         .create("/apis/authentication.k8s.io/v1/selfsubjectreviews", &question)
         .await?;
     let user = &answer["status"]["userInfo"];

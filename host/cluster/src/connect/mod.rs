@@ -16,8 +16,8 @@ use vllm_rollback_engine::failure::{Failure, FailureKind};
 pub use identity::Identity;
 pub use options::ConnectOptions;
 
+use crate::api::{ApiClient, ApiError, Credentials, Resource, escape};
 use crate::manifest::Mapper;
-use crate::wire::{ApiError, Credentials, Resource, Wire, escape};
 
 /// Time for a TCP and TLS connection to the API server.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -27,7 +27,7 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(20);
 /// A cluster that answered, in one namespace of it.
 #[derive(Clone)]
 pub struct Cluster {
-    wire: Wire,
+    api: ApiClient,
     namespace: String,
     server: String,
     context: Option<String>,
@@ -53,12 +53,12 @@ impl Cluster {
             Some(Duration::ZERO) => None,
             Some(limit) => Some(limit),
         };
-        let wire = Wire::new(Credentials::new(client, config), timeout, options.on_retry);
-        let uid = identity::cluster_uid(&wire, &server)
+        let api = ApiClient::new(Credentials::new(client, config), timeout, options.on_retry);
+        let uid = identity::cluster_uid(&api, &server)
             .await
             .map_err(|error| refuse(error, &server, context.as_deref()))?;
         Ok(Self {
-            wire,
+            api,
             namespace,
             server,
             context,
@@ -102,13 +102,13 @@ impl Cluster {
     /// # Errors
     /// `Unreachable` or `Forbidden`.
     pub async fn who_am_i(&self) -> Result<Identity, Failure> {
-        identity::who_am_i(&self.wire)
+        identity::who_am_i(&self.api)
             .await
             .map_err(|e| e.into_failure(format!("cannot ask {} who this user is", self.server)))
     }
 
-    pub(crate) fn wire(&self) -> &Wire {
-        &self.wire
+    pub(crate) fn api(&self) -> &ApiClient {
+        &self.api
     }
 
     /// A kind in the version of its group that the API server prefers; none when it serves no such group. One that was found is
@@ -119,13 +119,13 @@ impl Cluster {
         if let Some(found) = known().get(&key) {
             return Ok(Some(found.clone()));
         }
-        let Some(versions) = self.wire.find(&format!("/apis/{}", escape(group))).await? else {
+        let Some(versions) = self.api.find(&format!("/apis/{}", escape(group))).await? else {
             return Ok(None);
         };
         let version = versions["preferredVersion"]["groupVersion"]
             .as_str()
             .unwrap_or_default();
-        let found = Mapper::new(self.wire.clone()).resource(version, kind).await?;
+        let found = Mapper::new(self.api.clone()).resource(version, kind).await?;
         if let Some(found) = &found {
             known().insert(key, found.clone());
         }

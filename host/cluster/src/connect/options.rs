@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 
-use crate::wire::RetryListener;
+use crate::api::RetryListener;
 
 /// kubectl's connection flags and what goes with them. All empty is what `kubectl` does without flags.
 #[derive(Debug, Clone, Default)]

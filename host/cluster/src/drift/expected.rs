@@ -2,14 +2,14 @@
 
 use serde_json::Value;
 
+use crate::api::{ApiClient, ApiError, with_query};
 use crate::manifest::{Workload, mapping};
-use crate::wire::{ApiError, Wire, with_query};
 
 /// Creates the workload under another name as a dry run: defaulting and admission run, nothing is stored. None when the
 /// server or an admission webhook does not do dry runs, or this user may not create it.
-pub(crate) async fn defaulted(wire: &Wire, workload: &Workload<'_>) -> Result<Option<Value>, ApiError> {
+pub(crate) async fn defaulted(api: &ApiClient, workload: &Workload<'_>) -> Result<Option<Value>, ApiError> {
     let path = mapping::workloads(workload.kind).collection(Some(&workload.object.namespace));
-    let answer = wire
+    let answer = api
         .create(&with_query(&path, &[("dryRun", "All")]), &copy(workload))
         .await;
     match answer {

@@ -19,7 +19,7 @@ const LIMIT: usize = 20;
 
 /// All differences. Empty means equal.
 pub(crate) async fn drift(cluster: &Cluster, manifest: &Manifest) -> Result<Vec<Drift>, Failure> {
-    let mapper = Mapper::new(cluster.wire().clone());
+    let mapper = Mapper::new(cluster.api().clone());
     let scaled = autoscaler::scaled(cluster).await.unwrap_or_default();
     let workloads = manifest.workloads();
     let comparisons = manifest.objects.iter().map(|object| {
@@ -53,7 +53,7 @@ async fn compare_object(
     let Some(workload) = workload else {
         return Ok(compare_other(object, &live));
     };
-    let expected = expected::defaulted(cluster.wire(), workload)
+    let expected = expected::defaulted(cluster.api(), workload)
         .await
         .map_err(|e| e.into_failure(what()))?;
     Ok(compare_workload(object, expected.as_ref(), &live, is_scaled))

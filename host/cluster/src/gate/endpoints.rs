@@ -8,9 +8,9 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 use vllm_rollback_engine::failure::{Failure, FailureKind};
 
+use crate::api::Resource;
+use crate::api::watch::{WatchUpdate, watch};
 use crate::connect::Cluster;
-use crate::wire::Resource;
-use crate::wire::watch::{Change, watch};
 
 /// An address that gets a Service's traffic.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -30,7 +30,7 @@ impl Cluster {
     /// `Forbidden`, `Unreachable`.
     pub async fn ready_endpoints(&self, service: &str) -> Result<Vec<Endpoint>, Failure> {
         let selector = selector(service);
-        self.wire()
+        self.api()
             .list(&self.slices(), &[("labelSelector", &selector)])
             .await
             .map(|listed| serving(listed.items.iter()))
@@ -49,7 +49,7 @@ impl Cluster {
     ) -> Result<Vec<Endpoint>, Failure> {
         let query = vec![("labelSelector", selector(service))];
         let (out, changes) = mpsc::channel(64);
-        watch(self.wire().clone(), self.slices(), query, (), out);
+        watch(self.api().clone(), self.slices(), query, (), out);
         settle(service, changes, Instant::now() + deadline, wanted).await
     }
 
@@ -64,7 +64,7 @@ fn selector(service: &str) -> String {
 
 async fn settle(
     service: &str,
-    mut changes: mpsc::Receiver<((), Change)>,
+    mut changes: mpsc::Receiver<((), WatchUpdate)>,
     end: Instant,
     wanted: impl Fn(&[Endpoint]) -> bool,
 ) -> Result<Vec<Endpoint>, Failure> {
@@ -76,14 +76,14 @@ async fn settle(
             Ok(None) | Err(_) => return Err(timed_out(service, seen.as_deref())),
         };
         match change {
-            Change::All(items) => slices = items.into_iter().map(|s| (name(&s), s)).collect(),
-            Change::Put(slice) => {
+            WatchUpdate::Listed(items) => slices = items.into_iter().map(|s| (name(&s), s)).collect(),
+            WatchUpdate::Applied(slice) => {
                 slices.insert(name(&slice), *slice);
             }
-            Change::Gone(slice) => {
+            WatchUpdate::Deleted(slice) => {
                 slices.remove(&name(&slice));
             }
-            Change::Lost(error) => {
+            WatchUpdate::Failed(error) => {
                 return Err(error.into_failure(format!("cannot watch the endpoints of Service/{service}")));
             }
         }
@@ -194,8 +194,8 @@ mod tests {
     async fn a_wait_ends_when_the_last_slice_is_gone() {
         let (send, changes) = mpsc::channel(4);
         let full = slice(&json!({"ready": true}));
-        send.send(((), Change::All(vec![full.clone()]))).await.unwrap();
-        send.send(((), Change::Gone(Box::new(full)))).await.unwrap();
+        send.send(((), WatchUpdate::Listed(vec![full.clone()]))).await.unwrap();
+        send.send(((), WatchUpdate::Deleted(Box::new(full)))).await.unwrap();
         let end = Instant::now() + Duration::from_secs(60);
         let found = settle("svc", changes, end, |now| now.is_empty()).await.unwrap();
         assert!(found.is_empty());
@@ -204,7 +204,7 @@ mod tests {
     #[tokio::test]
     async fn a_wait_that_times_out_names_what_it_saw() {
         let (send, changes) = mpsc::channel(4);
-        send.send(((), Change::All(vec![slice(&json!({"ready": true}))])))
+        send.send(((), WatchUpdate::Listed(vec![slice(&json!({"ready": true}))])))
             .await
             .unwrap();
         let end = Instant::now();

@@ -15,15 +15,15 @@ use vllm_rollback_objects::service::Gate;
 
 pub use endpoints::Endpoint;
 
+use crate::api::{Patch, Resource};
 use crate::connect::Cluster;
-use crate::managed_fields::{Borrowed, helm_owner, managers, returning_patch};
-use crate::wire::{Patch, Resource};
+use crate::managed_fields::{TemporaryOwnership, helm_owner, managers, release_ownership_patch};
 
 /// The selector key that closes a gate; drift detection leaves it alone.
 pub const GATE_KEY: &str = "rollback.vllm/gate";
 
 /// Whoever makes a Service writes both in one object.
-const SELECTOR: Borrowed = Borrowed {
+const SELECTOR: TemporaryOwnership = TemporaryOwnership {
     field: "selector",
     beside: "ports",
 };
@@ -37,7 +37,7 @@ impl Cluster {
     /// # Errors
     /// `Forbidden`, `Unreachable`.
     pub(crate) async fn read_gate(&self, service: &str) -> Result<Option<Gate>, Failure> {
-        let found = self.wire().find(&self.service_path(service)).await;
+        let found = self.api().find(&self.service_path(service)).await;
         found
             .map(|object| object.as_ref().map(gate))
             .map_err(|e| e.into_failure(format!("cannot read Service/{service}")))
@@ -51,7 +51,7 @@ impl Cluster {
     pub(crate) async fn close_gate(&self, service: &str, value: &str) -> Result<(), WriteError> {
         let path = self.service_path(service);
         let what = || format!("cannot close the gate of Service/{service}");
-        let now = self.wire().get(&path).await.map_err(|e| e.into_write_error(what()))?;
+        let now = self.api().get(&path).await.map_err(|e| e.into_write_error(what()))?;
         if gate(&now).selector.is_empty() {
             let failure = Failure::new(FailureKind::Refused, what())
                 .because("it has no selector, so its endpoints are managed by somebody else")
@@ -62,7 +62,7 @@ impl Cluster {
             return Ok(());
         }
         let patch = json!({ "spec": { "selector": { GATE_KEY: value } } });
-        let closed = self.wire().patch(&path, Patch::Merge, &patch).await;
+        let closed = self.api().patch(&path, Patch::Merge, &patch).await;
         closed.map(drop).map_err(|e| e.into_write_error(what()))
     }
 
@@ -75,15 +75,15 @@ impl Cluster {
         let path = self.service_path(service);
         let what = || format!("cannot open the gate of Service/{service}");
         for _ in 0..TRIES {
-            let now = self.wire().get(&path).await.map_err(|e| e.into_failure(what()))?;
+            let now = self.api().get(&path).await.map_err(|e| e.into_failure(what()))?;
             let is_closed = now["spec"]["selector"].get(GATE_KEY).is_some();
             let opening =
                 is_closed.then(|| json!({ "op": "remove", "path": format!("/spec/selector/{}", pointer(GATE_KEY)) }));
-            let Some(patch) = returning_patch(&now, SELECTOR, Vec::from_iter(opening)) else {
+            let Some(patch) = release_ownership_patch(&now, SELECTOR, Vec::from_iter(opening)) else {
                 return Ok(());
             };
             // The write itself may add an entry of ours anew, so the next turn looks again. A failed test is 422.
-            match self.wire().patch(&path, Patch::Json, &patch).await {
+            match self.api().patch(&path, Patch::Json, &patch).await {
                 Ok(_) => {}
                 Err(error) if error.is_conflict() || error.code == Some(422) => {
                     tracing::debug!("Service/{service} changed meanwhile: {}", error.text());

@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use vllm_rollback_engine::failure::{Failure, FailureKind};
-use vllm_rollback_engine::ports::Claim;
+use vllm_rollback_engine::ports::LockRequest;
 
 use super::process;
 use crate::journal_mirror::object_name;
@@ -116,7 +116,7 @@ pub(super) fn micro(at: Timestamp) -> String {
 pub(super) fn lease(
     release: &str,
     namespace: &str,
-    claim: &Claim,
+    claim: &LockRequest,
     identity: &str,
     duration: Duration,
     over: Option<&Value>,
@@ -126,7 +126,7 @@ pub(super) fn lease(
     if let Some(reason) = &claim.reason {
         annotations[REASON] = reason.as_str().into();
     }
-    if let Some(mark) = process::own_mark() {
+    if let Some(mark) = process::process_fingerprint() {
         annotations[PROCESS] = mark.into();
     }
     let mut lease = json!({
@@ -160,8 +160,8 @@ pub(super) fn lease(
 mod tests {
     use super::*;
 
-    fn claim() -> Claim {
-        Claim {
+    fn claim() -> LockRequest {
+        LockRequest {
             run_id: "01RUN".into(),
             by: "ana@laptop".into(),
             reason: Some("INC-7".into()),

@@ -15,34 +15,34 @@ use serde_json::Value;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use vllm_rollback_engine::failure::{Failure, FailureKind};
-use vllm_rollback_engine::ports::{Claim, Lock};
+use vllm_rollback_engine::ports::{Lock, LockRequest};
 
 pub use holder::Holder;
 
+use crate::api::{ApiError, Resource};
 use crate::connect::Cluster;
 use crate::journal_mirror::object_name;
-use crate::wire::{ApiError, Resource};
 
 /// Time that a lock outlives the last sign of life of its holder.
 const DURATION: Duration = Duration::from_secs(45);
 /// Interval at which a holder gives a sign of life.
 const RENEW: Duration = Duration::from_secs(10);
 /// Interval at which a lock that looks expired is looked at.
-const LOOK: Duration = Duration::from_secs(1);
+const POLL: Duration = Duration::from_secs(1);
 
 /// The lock on one release.
 pub struct ReleaseLock {
     cluster: Cluster,
     release: String,
-    held: Mutex<Option<Held>>,
+    held: Mutex<Option<HeldLease>>,
 }
 
-struct Held {
+struct HeldLease {
     identity: String,
     renewal: JoinHandle<()>,
 }
 
-impl Drop for Held {
+impl Drop for HeldLease {
     fn drop(&mut self) {
         self.renewal.abort();
     }
@@ -71,7 +71,7 @@ impl ReleaseLock {
     ///
     /// # Errors
     /// `Conflict` when it changed meanwhile; `Forbidden`, `Unreachable`.
-    pub async fn break_lock(&self) -> Result<Option<Holder>, Failure> {
+    pub async fn remove_lease(&self) -> Result<Option<Holder>, Failure> {
         let Some(lease) = self.read().await.map_err(|e| self.cannot("read", e))? else {
             return Ok(None);
         };
@@ -84,13 +84,13 @@ impl ReleaseLock {
     }
 
     async fn read(&self) -> Result<Option<Value>, ApiError> {
-        self.cluster.wire().find(&self.path()).await
+        self.cluster.api().find(&self.path()).await
     }
 
     async fn delete(&self, lease: &Value) -> Result<(), ApiError> {
         let text = |key: &str| lease["metadata"][key].as_str().unwrap_or_default();
         self.cluster
-            .wire()
+            .api()
             .delete(&self.path(), text("uid"), text("resourceVersion"))
             .await
     }
@@ -105,7 +105,7 @@ impl ReleaseLock {
     }
 
     /// Waits for a sign of life of the holder, up to its lease's duration; gives the Lease when there was none.
-    async fn watch_for_life(&self, mut lease: Value, holder: &Holder) -> Result<Option<Value>, Failure> {
+    async fn observe_renewals(&self, mut lease: Value, holder: &Holder) -> Result<Option<Value>, Failure> {
         let end = Instant::now() + holder.duration;
         let of = |lease: &Value| {
             (
@@ -115,7 +115,7 @@ impl ReleaseLock {
         };
         let first = of(&lease);
         while Instant::now() < end {
-            tokio::time::sleep(LOOK).await;
+            tokio::time::sleep(POLL).await;
             match self.read().await.map_err(|e| self.cannot("read", e))? {
                 None => return Ok(None),
                 Some(now) if of(&now) != first => {
@@ -131,18 +131,18 @@ impl ReleaseLock {
     fn hold(&self, identity: String) {
         let renewal = tokio::spawn(renew(self.cluster.clone(), self.path(), identity.clone()));
         let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
-        *held = Some(Held { identity, renewal });
+        *held = Some(HeldLease { identity, renewal });
     }
 }
 
 #[async_trait]
 impl Lock for ReleaseLock {
-    async fn acquire(&self, claim: &Claim) -> Result<Vec<String>, Failure> {
+    async fn acquire(&self, claim: &LockRequest) -> Result<Vec<String>, Failure> {
         let namespace = self.cluster.namespace();
         let identity = format!("{}/{}", claim.run_id, Timestamp::now().as_microsecond());
         let write = |over: Option<&Value>| holder::lease(&self.release, namespace, claim, &identity, DURATION, over);
         let collection = leases().collection(Some(namespace));
-        let created = self.cluster.wire().create(&collection, &write(None)).await;
+        let created = self.cluster.api().create(&collection, &write(None)).await;
         // A lost answer may hide a success, so the Lease is read in every other case.
         if let Err(error) = &created
             && !error.is_already_exists()
@@ -174,7 +174,7 @@ impl Lock for ReleaseLock {
                     holder.run_id, holder.by
                 ));
             } else if ours || holder.looks_expired(Timestamp::now()) {
-                match self.watch_for_life(lease, &holder).await? {
+                match self.observe_renewals(lease, &holder).await? {
                     Some(unchanged) => lease = unchanged,
                     None => return Box::pin(self.acquire(claim)).await,
                 }
@@ -188,7 +188,7 @@ impl Lock for ReleaseLock {
                 return Err(holder.refuse(&self.release, namespace));
             }
         }
-        match self.cluster.wire().replace(&self.path(), &write(Some(&lease))).await {
+        match self.cluster.api().replace(&self.path(), &write(Some(&lease))).await {
             Ok(_) => {
                 self.hold(identity);
                 Ok(notes)
@@ -263,7 +263,7 @@ impl Lock for ReleaseLock {
         }
     }
 
-    async fn assert_dead(&self) -> Result<(), Failure> {
+    async fn assert_expired(&self) -> Result<(), Failure> {
         let Some(lease) = self.read().await.map_err(|e| self.cannot("read", e))? else {
             return Ok(());
         };
@@ -271,14 +271,14 @@ impl Lock for ReleaseLock {
             None => Ok(()),
             Some(holder) if holder.is_dead() => Ok(()),
             Some(holder) if holder.looks_expired(Timestamp::now()) => {
-                self.watch_for_life(lease, &holder).await.map(drop)
+                self.observe_renewals(lease, &holder).await.map(drop)
             }
             Some(holder) => Err(holder.refuse(&self.release, self.cluster.namespace())),
         }
     }
 
-    async fn break_open(&self) -> Result<Vec<String>, Failure> {
-        let holder = self.break_lock().await?;
+    async fn force_release(&self) -> Result<Vec<String>, Failure> {
+        let holder = self.remove_lease().await?;
         Ok(holder.map(|holder| holder.sentence()).into_iter().collect())
     }
 }
@@ -292,7 +292,7 @@ fn leases() -> Resource {
 async fn renew(cluster: Cluster, path: String, identity: String) {
     loop {
         tokio::time::sleep(RENEW).await;
-        let mut lease = match cluster.wire().get(&path).await {
+        let mut lease = match cluster.api().get(&path).await {
             Ok(lease) => lease,
             Err(error) if error.is_not_found() => return,
             Err(error) => {
@@ -304,7 +304,7 @@ async fn renew(cluster: Cluster, path: String, identity: String) {
             return;
         }
         lease["spec"]["renewTime"] = holder::micro(Timestamp::now()).into();
-        if let Err(error) = cluster.wire().replace(&path, &lease).await {
+        if let Err(error) = cluster.api().replace(&path, &lease).await {
             tracing::warn!("the lock was not renewed: {}", error.text());
         }
     }

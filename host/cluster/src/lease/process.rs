@@ -6,7 +6,7 @@
 use std::fs;
 
 /// The mark of this process; none where the system does not offer it.
-pub(super) fn own_mark() -> Option<String> {
+pub(super) fn process_fingerprint() -> Option<String> {
     let pid = std::process::id();
     Some(format!(
         "{}/{}/{pid}/{}",
@@ -60,12 +60,12 @@ mod tests {
 
     #[test]
     fn this_process_is_alive() {
-        assert!(!is_dead(&own_mark().unwrap()));
+        assert!(!is_dead(&process_fingerprint().unwrap()));
     }
 
     #[test]
     fn the_same_number_with_another_start_time_is_dead() {
-        let mark = own_mark().unwrap();
+        let mark = process_fingerprint().unwrap();
         let (place, _) = mark.rsplit_once('/').unwrap();
         assert!(is_dead(&format!("{place}/1")));
     }

@@ -6,7 +6,7 @@ use serde_json::Value;
 use tokio::sync::Mutex;
 
 use super::{Object, Workload, WorkloadKind};
-use crate::wire::{ApiError, Resource, Wire, escape};
+use crate::api::{ApiClient, ApiError, Resource, escape};
 
 /// The resource of a kind whose rollout can be watched.
 pub(crate) fn workloads(kind: WorkloadKind) -> Resource {
@@ -20,15 +20,15 @@ pub(crate) fn path(workload: &Workload<'_>) -> String {
 
 /// Kinds to resources, remembered.
 pub(crate) struct Mapper {
-    wire: Wire,
+    api: ApiClient,
     /// By `apiVersion`: kinds that it serves. None: the group or version is not served.
     known: Mutex<HashMap<String, Option<HashMap<String, Resource>>>>,
 }
 
 impl Mapper {
-    pub(crate) fn new(wire: Wire) -> Self {
+    pub(crate) fn new(api: ApiClient) -> Self {
         Self {
-            wire,
+            api,
             known: Mutex::default(),
         }
     }
@@ -46,7 +46,7 @@ impl Mapper {
             Some((group, version)) => format!("/apis/{}/{}", escape(group), escape(version)),
             None => format!("/api/{}", escape(api_version)),
         };
-        let kinds = self.wire.find(&path).await?.map(|list| kinds(api_version, &list));
+        let kinds = self.api.find(&path).await?.map(|list| kinds(api_version, &list));
         let found = kinds.as_ref().and_then(|k| k.get(kind)).cloned();
         known.insert(api_version.to_owned(), kinds);
         Ok(found)
@@ -56,7 +56,7 @@ impl Mapper {
     pub(crate) async fn live(&self, object: &Object) -> Result<Option<Value>, ApiError> {
         match self.resource(&object.api_version, &object.kind).await? {
             None => Ok(None),
-            Some(resource) => self.wire.find(&resource.object(&object.namespace, &object.name)).await,
+            Some(resource) => self.api.find(&resource.object(&object.namespace, &object.name)).await,
         }
     }
 }

@@ -18,8 +18,8 @@ use vllm_rollback_engine::ports::checks::HttpError;
 use vllm_rollback_objects::http::{Request, Response};
 
 use super::exchange::{answer, late, message};
+use crate::api::ApiError;
 use crate::connect::Cluster;
-use crate::wire::ApiError;
 
 /// Time that the kubelet's own words are waited for after the stream broke; they travel apart from it.
 const REASON_WAIT: Duration = Duration::from_millis(300);
@@ -50,7 +50,7 @@ pub(super) struct Connection {
 
 impl Connection {
     pub(super) async fn open(cluster: &Cluster, pod: &str, port: u16, limit: Duration) -> Result<Self, Broken> {
-        let api: Api<Pod> = Api::namespaced(cluster.wire().client(), cluster.namespace());
+        let api: Api<Pod> = Api::namespaced(cluster.api().client(), cluster.namespace());
         let opening = async {
             let mut forwarder = api.portforward(pod, &[port]).await.map_err(|error| {
                 let error = ApiError::from(error);

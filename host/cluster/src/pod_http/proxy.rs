@@ -7,8 +7,8 @@ use vllm_rollback_engine::ports::checks::HttpError;
 use vllm_rollback_objects::http::{Request, Response};
 
 use super::exchange::{answer, late, message};
+use crate::api::{ApiError, escape};
 use crate::connect::Cluster;
-use crate::wire::{ApiError, escape};
 
 pub(super) async fn exchange(cluster: &Cluster, pod: &str, port: u16, request: Request) -> Result<Response, HttpError> {
     if request.headers.contains_key(header::AUTHORIZATION) {
@@ -25,7 +25,7 @@ pub(super) async fn exchange(cluster: &Cluster, pod: &str, port: u16, request: R
     );
     let message = message(&request, &uri)?;
     let started = Instant::now();
-    let client = cluster.wire().client();
+    let client = cluster.api().client();
     let sending = client.send(message.map(|body| Body::from(body.to_vec())));
     let head = match tokio::time::timeout(request.timeout, sending).await {
         Err(_) => return Err(late("answer", request.timeout)),

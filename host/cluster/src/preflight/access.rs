@@ -3,10 +3,10 @@
 use serde_json::{Value, json};
 use vllm_rollback_engine::workload::{Finding, Severity};
 
+use crate::api::Resource;
 use crate::connect::Cluster;
 use crate::manifest::{Manifest, Mapper, mapping};
 use crate::view::revisions_resource;
-use crate::wire::Resource;
 
 /// A call, and what it is for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -92,7 +92,7 @@ fn pod_ways() -> [[Call; 2]; 2] {
     [way("pods/portforward"), way("pods/proxy")]
 }
 
-pub(super) async fn look(
+pub(super) async fn inspect(
     cluster: &Cluster,
     mapper: &Mapper,
     current: &Manifest,
@@ -118,7 +118,7 @@ pub(super) async fn look(
     let mut found: Vec<Finding> = calls
         .iter()
         .zip(&answers)
-        .filter_map(|(c, a)| judge(cluster, c, a))
+        .filter_map(|(c, a)| evaluate(cluster, c, a))
         .collect();
     found.extend(judge_ways(cluster, &ways));
     if found.is_empty() {
@@ -207,11 +207,11 @@ async fn ask(cluster: &Cluster, attributes: &Value) -> Option<bool> {
         "spec": { "resourceAttributes": attributes },
     });
     let path = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews";
-    let answer = cluster.wire().create(path, &question).await.ok()?;
+    let answer = cluster.api().create(path, &question).await.ok()?;
     answer["status"]["allowed"].as_bool()
 }
 
-fn judge(cluster: &Cluster, call: &Call, answer: &Option<bool>) -> Option<Finding> {
+fn evaluate(cluster: &Cluster, call: &Call, answer: &Option<bool>) -> Option<Finding> {
     let what = format!("{} {} in {}", call.verb, call.resource, cluster.namespace());
     match answer {
         Some(true) => None,

@@ -3,15 +3,20 @@
 use serde_json::Value;
 use vllm_rollback_engine::workload::{Finding, Severity};
 
+use crate::api::Resource;
 use crate::connect::Cluster;
 use crate::manifest::{Manifest, Mapper, Object};
 use crate::pods;
 use crate::view::LiveWorkload;
-use crate::wire::Resource;
 
 /// A Service that does not exist yet cannot be closed, and helm makes it open: clients would reach the pods before any
 /// check has looked at them.
-pub(super) async fn look(cluster: &Cluster, mapper: &Mapper, target: &Manifest, live: &[LiveWorkload]) -> Vec<Finding> {
+pub(super) async fn inspect(
+    cluster: &Cluster,
+    mapper: &Mapper,
+    target: &Manifest,
+    live: &[LiveWorkload],
+) -> Vec<Finding> {
     let (mut found, by_hand) = tokio::join!(services(mapper, target), by_hand(cluster, live));
     found.extend(by_hand);
     found
@@ -21,7 +26,7 @@ async fn services(mapper: &Mapper, target: &Manifest) -> Vec<Finding> {
     let services = target.services();
     let looks = services.iter().map(|service| {
         let object = service.object;
-        async move { judge(object, mapper.live(object).await.map(|live| live.is_some()).ok()) }
+        async move { evaluate(object, mapper.live(object).await.map(|live| live.is_some()).ok()) }
     });
     futures::future::join_all(looks).await.into_iter().flatten().collect()
 }
@@ -29,7 +34,7 @@ async fn services(mapper: &Mapper, target: &Manifest) -> Vec<Finding> {
 /// EndpointSlices that somebody else than the control plane's own controller keeps, or that mirror Endpoints, follow no selector.
 async fn by_hand(cluster: &Cluster, live: &[LiveWorkload]) -> Vec<Finding> {
     let path = Resource::new("discovery.k8s.io", "v1", "endpointslices").collection(Some(cluster.namespace()));
-    match cluster.wire().list(&path, &[]).await {
+    match cluster.api().list(&path, &[]).await {
         Ok(listed) => {
             let addresses: Vec<&str> = live.iter().flat_map(|live| &live.pods).filter_map(pods::ip).collect();
             let slices = listed.items.iter();
@@ -73,7 +78,7 @@ fn judge_slice(slice: &Value, addresses: &[&str]) -> Option<Finding> {
 }
 
 /// `exists` is none when the cluster did not say.
-fn judge(service: &Object, exists: Option<bool>) -> Option<Finding> {
+fn evaluate(service: &Object, exists: Option<bool>) -> Option<Finding> {
     let label = service.label();
     match exists {
         Some(true) => None,
@@ -123,14 +128,14 @@ mod tests {
     fn a_service_that_helm_would_make_is_refused_and_one_that_exists_is_not() {
         let manifest = Manifest::parse("{apiVersion: v1, kind: Service, metadata: {name: s}}", "ml").unwrap();
         let service = &manifest.objects[0];
-        assert_eq!(judge(service, Some(true)), None);
-        let refused = judge(service, Some(false)).unwrap();
+        assert_eq!(evaluate(service, Some(true)), None);
+        let refused = evaluate(service, Some(false)).unwrap();
         assert_eq!(refused.severity, Severity::Refuse);
         assert!(
             refused.message.starts_with("Service/s does not exist now"),
             "{}",
             refused.message
         );
-        assert_eq!(judge(service, None).unwrap().severity, Severity::Unknown);
+        assert_eq!(evaluate(service, None).unwrap().severity, Severity::Unknown);
     }
 }

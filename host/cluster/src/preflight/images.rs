@@ -3,10 +3,10 @@
 use serde_json::Value;
 use vllm_rollback_engine::workload::{Finding, Severity};
 
+use crate::api::{ApiError, Listed};
 use crate::manifest::Manifest;
-use crate::wire::{ApiError, Listed};
 
-pub(super) fn look(target: &Manifest, nodes: &Result<Listed, ApiError>) -> Vec<Finding> {
+pub(super) fn inspect(target: &Manifest, nodes: &Result<Listed, ApiError>) -> Vec<Finding> {
     let mut images: Vec<&str> = target
         .workloads()
         .iter()
@@ -18,10 +18,10 @@ pub(super) fn look(target: &Manifest, nodes: &Result<Listed, ApiError>) -> Vec<F
         Ok(nodes) => nodes.items.as_slice(),
         Err(_) => &[],
     };
-    images.into_iter().map(|image| judge(image, nodes)).collect()
+    images.into_iter().map(|image| evaluate(image, nodes)).collect()
 }
 
-fn judge(image: &str, nodes: &[Value]) -> Finding {
+fn evaluate(image: &str, nodes: &[Value]) -> Finding {
     let having = nodes
         .iter()
         .filter(|node| {
@@ -80,9 +80,9 @@ mod tests {
     fn an_image_on_no_node_is_unknown_and_not_missing() {
         let node = json!({"status": {"images": [{"names": ["reg.example/vllm/vllm-openai:v1"]}]}});
         assert_eq!(
-            judge("vllm/vllm-openai:v1", std::slice::from_ref(&node)).severity,
+            evaluate("vllm/vllm-openai:v1", std::slice::from_ref(&node)).severity,
             Severity::Ok
         );
-        assert_eq!(judge("vllm/vllm-openai:v2", &[node]).severity, Severity::Unknown);
+        assert_eq!(evaluate("vllm/vllm-openai:v2", &[node]).severity, Severity::Unknown);
     }
 }

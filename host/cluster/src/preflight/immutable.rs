@@ -17,7 +17,7 @@ struct Fixed {
     is_data: bool,
 }
 
-pub(super) async fn look(
+pub(super) async fn inspect(
     mapper: &Mapper,
     current: &Manifest,
     target: &Manifest,
@@ -30,10 +30,10 @@ pub(super) async fn look(
         .map(|object| async move {
             let label = object.label();
             if let Some(live) = workloads.iter().find(|live| live.label == label) {
-                return judge(object, &live.object);
+                return evaluate(object, &live.object);
             }
             match mapper.live(object).await {
-                Ok(live) => live.and_then(|live| judge(object, &live)),
+                Ok(live) => live.and_then(|live| evaluate(object, &live)),
                 Err(error) => Some(Finding::new(
                     Severity::Unknown,
                     "immutable",
@@ -68,7 +68,7 @@ fn has_fixed(object: &Object, current: &Manifest) -> bool {
     }
 }
 
-fn judge(object: &Object, live: &Value) -> Option<Finding> {
+fn evaluate(object: &Object, live: &Value) -> Option<Finding> {
     let Fixed { field, how, is_data } = fixed(object, live)?;
     let label = object.label();
     let mut found = Finding::new(
@@ -185,7 +185,7 @@ mod tests {
     fn found(wanted: &Value, live: &Value) -> Option<Finding> {
         let text = wanted.to_string();
         let manifest = Manifest::parse(&text, "ml").unwrap();
-        judge(&manifest.objects[0], live)
+        evaluate(&manifest.objects[0], live)
     }
 
     fn object(api_version: &str, kind: &str, spec: &Value) -> Value {

@@ -1,13 +1,13 @@
 //! Everything the run will need, looked at before anything changes. Read-only.
 
 mod access;
+mod capacity;
 mod gate;
 mod images;
 mod immutable;
 mod owners;
 mod references;
 mod replicas;
-mod room;
 mod startup;
 
 use serde_json::Value;
@@ -16,17 +16,17 @@ use vllm_rollback_engine::workload::{Finding, Preflight, Severity};
 
 use crate::connect::Cluster;
 use crate::manifest::{Manifest, Mapper, Object, served_model};
+use crate::pod_split;
 use crate::pods;
-use crate::standing;
 use crate::view::{self, LiveWorkload};
 
-pub(crate) async fn look(
+pub(crate) async fn inspect(
     cluster: &Cluster,
     current: &Manifest,
     target: &Manifest,
     service_gate: bool,
 ) -> Result<Preflight, Failure> {
-    let mapper = Mapper::new(cluster.wire().clone());
+    let mapper = Mapper::new(cluster.api().clone());
     let workloads = target.workloads();
     let live: Vec<LiveWorkload> = match view::read_all(cluster, &workloads).await {
         Ok(live) => live,
@@ -35,26 +35,26 @@ pub(crate) async fn look(
         Err(failure) => return Err(failure),
     };
     let places = async {
-        let nodes = cluster.wire().list("/api/v1/nodes", &[]).await;
-        let mut found = room::look(cluster, target, &live, &nodes).await;
-        found.extend(images::look(target, &nodes));
+        let nodes = cluster.api().list("/api/v1/nodes", &[]).await;
+        let mut found = capacity::inspect(cluster, target, &live, &nodes).await;
+        found.extend(images::inspect(target, &nodes));
         found
     };
     let gate = async {
         match service_gate {
-            true => gate::look(cluster, &mapper, target, &live).await,
+            true => gate::inspect(cluster, &mapper, target, &live).await,
             false => Vec::new(),
         }
     };
     let live_objects: Vec<&Value> = live.iter().map(|w| &w.object).collect();
     let ((owners, gitops), access, references, places, scaled, kinds, fixed, gate) = futures::join!(
-        owners::look(cluster, target, &live_objects),
-        access::look(cluster, &mapper, current, target, service_gate),
-        references::look(cluster, target),
+        owners::inspect(cluster, target, &live_objects),
+        access::inspect(cluster, &mapper, current, target, service_gate),
+        references::inspect(cluster, target),
         places,
-        replicas::look(cluster, current, target, &live),
+        replicas::inspect(cluster, current, target, &live),
         look_at_kinds(&mapper, current, target),
-        immutable::look(&mapper, current, target, &live),
+        immutable::inspect(&mapper, current, target, &live),
         gate,
     );
     let mut findings = Vec::new();
@@ -90,7 +90,7 @@ pub(crate) async fn look(
         model: target.serving_workloads().iter().find_map(served_model),
         gitops,
         services: target.services().iter().map(|s| s.object.name.clone()).collect(),
-        standing: Some(standing::among(target, &live)).filter(|standing| !standing.good.is_empty()),
+        standing: Some(pod_split::among(target, &live)).filter(|standing| !standing.good.is_empty()),
     })
 }
 
@@ -130,7 +130,7 @@ async fn look_at_kinds(mapper: &Mapper, current: &Manifest, target: &Manifest) -
 
 /// The live objects of a manifest; absent ones are left out.
 pub(crate) async fn live_objects(cluster: &Cluster, manifest: &Manifest) -> Result<Vec<Object>, Failure> {
-    let mapper = Mapper::new(cluster.wire().clone());
+    let mapper = Mapper::new(cluster.api().clone());
     let reads = manifest.objects.iter().map(|object| {
         let mapper = &mapper;
         async move {

@@ -5,7 +5,7 @@ use vllm_rollback_engine::workload::{Finding, GitOpsOwner, Severity};
 
 use super::access;
 use crate::connect::Cluster;
-use crate::gitops::{self, Mark};
+use crate::gitops::{self, ControllerMark};
 use crate::manifest::Manifest;
 
 /// Field managers of tools that write what their own configuration says whenever they are run.
@@ -16,7 +16,7 @@ const TOOLS: [(&str, &str); 3] = [
 ];
 
 /// Findings from the marks on the manifest's objects and the live ones, and from the controller's own object.
-pub(super) async fn look(
+pub(super) async fn inspect(
     cluster: &Cluster,
     manifest: &Manifest,
     live: &[&Value],
@@ -32,17 +32,17 @@ pub(super) async fn look(
     if owner.hindrance.is_none() && access::may_patch(cluster, &owner.path).await == Some(false) {
         owner.hindrance = Some("this user may not patch it".to_owned());
     }
-    found.insert(0, judge(&mark, &owner));
+    found.insert(0, evaluate(&mark, &owner));
     (found, Some(owner))
 }
 
-fn judge(mark: &Mark, owner: &GitOpsOwner) -> Finding {
+fn evaluate(mark: &ControllerMark, owner: &GitOpsOwner) -> Finding {
     let GitOpsOwner { what, go_on, .. } = owner;
     let (severity, message, next) = if owner.is_suspended == Some(true) {
         (
             Severity::Warning,
             format!("{what} owns the release and is suspended; it puts the bad version back once it goes on"),
-            vec![owner.afterwards()],
+            vec![owner.post_run_notes()],
         )
     } else {
         let by_the_run = match &owner.hindrance {
@@ -125,12 +125,12 @@ mod tests {
         ] {
             let mark = gitops::mark(&json!({ "metadata": metadata })).unwrap();
             for unsuspended in [None, Some(false)] {
-                let found = judge(&mark, &owner(unsuspended, None));
+                let found = evaluate(&mark, &owner(unsuspended, None));
                 assert_eq!((found.severity, found.subject.as_str()), (Severity::Refuse, "gitops"));
                 assert!(found.next[0].contains(word), "{:?}", found.next);
             }
-            assert_eq!(judge(&mark, &owner(Some(true), None)).severity, Severity::Warning);
-            let found = judge(&mark, &owner(Some(false), Some("this user may not patch it")));
+            assert_eq!(evaluate(&mark, &owner(Some(true), None)).severity, Severity::Warning);
+            let found = evaluate(&mark, &owner(Some(false), Some("this user may not patch it")));
             assert!(found.next[1].contains("may not patch"), "{:?}", found.next);
         }
     }

@@ -3,9 +3,9 @@
 use serde_json::Value;
 use vllm_rollback_engine::workload::{Finding, Severity};
 
+use crate::api::Resource;
 use crate::connect::Cluster;
 use crate::manifest::Manifest;
-use crate::wire::Resource;
 
 /// An object that a pod needs, and the key in it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -17,7 +17,7 @@ struct Reference {
     optional: bool,
 }
 
-pub(super) async fn look(cluster: &Cluster, target: &Manifest) -> Vec<Finding> {
+pub(super) async fn inspect(cluster: &Cluster, target: &Manifest) -> Vec<Finding> {
     let wanted = references(target);
     let checks = wanted.iter().map(|reference| check(cluster, reference));
     let found: Vec<Finding> = futures::future::join_all(checks).await.into_iter().flatten().collect();
@@ -100,7 +100,7 @@ async fn check(cluster: &Cluster, reference: &Reference) -> Option<Finding> {
     };
     let label = format!("{}/{}", reference.kind, reference.name);
     let path = Resource::core(plural).object(cluster.namespace(), &reference.name);
-    let object = match cluster.wire().find(&path).await {
+    let object = match cluster.api().find(&path).await {
         Ok(object) => object,
         Err(error) => {
             let text = format!("cannot look at {label}, which the target's pods need: {}", error.text());
@@ -118,10 +118,10 @@ async fn check(cluster: &Cluster, reference: &Reference) -> Option<Finding> {
         found.next.push(format!("create {label} in {}", cluster.namespace()));
         return Some(found);
     };
-    judge(reference, &object, &label, lack, subject)
+    evaluate(reference, &object, &label, lack, subject)
 }
 
-fn judge(reference: &Reference, object: &Value, label: &str, lack: Severity, subject: &str) -> Option<Finding> {
+fn evaluate(reference: &Reference, object: &Value, label: &str, lack: Severity, subject: &str) -> Option<Finding> {
     if reference.kind == "PersistentVolumeClaim" {
         let phase = object["status"]["phase"].as_str().unwrap_or("Unknown");
         return match phase {
@@ -200,7 +200,7 @@ metadata: {name: own}
             key: Some("token".into()),
             optional: false,
         };
-        let found = judge(
+        let found = evaluate(
             &reference,
             &json!({"data": {"other": "canary"}}),
             "Secret/hf",
@@ -211,7 +211,7 @@ metadata: {name: own}
         assert_eq!(found.severity, Severity::Refuse);
         assert!(found.message.contains("token") && !found.message.contains("canary"));
         assert!(
-            judge(
+            evaluate(
                 &reference,
                 &json!({"data": {"token": "x"}}),
                 "Secret/hf",

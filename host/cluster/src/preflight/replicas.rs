@@ -8,7 +8,7 @@ use crate::connect::Cluster;
 use crate::manifest::{Manifest, Workload};
 use crate::view::LiveWorkload;
 
-pub(super) async fn look(
+pub(super) async fn inspect(
     cluster: &Cluster,
     current: &Manifest,
     target: &Manifest,
@@ -30,7 +30,7 @@ pub(super) async fn look(
         let before = current.workloads().into_iter().find(|w| w.object.label() == label);
         let wanted = wanted(&workload, before.as_ref());
         let by = scaled.iter().find(|s| s.is(workload.object));
-        found.extend(judge(&label, running, wanted, by));
+        found.extend(evaluate(&label, running, wanted, by));
     }
     found
 }
@@ -42,7 +42,7 @@ fn wanted(target: &Workload<'_>, current: Option<&Workload<'_>>) -> Option<u64> 
     written(target).or_else(|| current.and_then(written).map(|_| 1))
 }
 
-fn judge(label: &str, running: Option<u64>, wanted: Option<u64>, by: Option<&Scaled>) -> Option<Finding> {
+fn evaluate(label: &str, running: Option<u64>, wanted: Option<u64>, by: Option<&Scaled>) -> Option<Finding> {
     let (running, wanted) = (running?, wanted?);
     let kept = by.map_or(wanted, |by| by.min.max(wanted));
     if running <= kept {
@@ -82,20 +82,20 @@ mod tests {
     #[test]
     fn replicas_that_a_rollback_would_take_away_are_refused_with_how_to_keep_them() {
         let by = |min, keda: Option<&str>| Scaled::of("h", min, keda);
-        let refused = judge("Deployment/d", Some(4), Some(1), Some(&by(2, None))).unwrap();
+        let refused = evaluate("Deployment/d", Some(4), Some(1), Some(&by(2, None))).unwrap();
         assert_eq!(refused.severity, Severity::Refuse);
         assert!(refused.next[0].contains("\"minReplicas\":4"), "{:?}", refused.next);
-        let keda = judge("Deployment/d", Some(4), Some(1), Some(&by(1, Some("s")))).unwrap();
+        let keda = evaluate("Deployment/d", Some(4), Some(1), Some(&by(1, Some("s")))).unwrap();
         assert!(keda.next[0].contains("\"minReplicaCount\":4"), "{:?}", keda.next);
-        assert!(judge("Deployment/d", Some(4), Some(1), None).is_some());
+        assert!(evaluate("Deployment/d", Some(4), Some(1), None).is_some());
     }
 
     #[test]
     fn replicas_that_stay_or_come_back_by_themselves_are_no_finding() {
-        assert_eq!(judge("Deployment/d", Some(1), Some(1), None), None);
-        assert_eq!(judge("Deployment/d", Some(4), None, None), None);
+        assert_eq!(evaluate("Deployment/d", Some(1), Some(1), None), None);
+        assert_eq!(evaluate("Deployment/d", Some(4), None, None), None);
         assert_eq!(
-            judge("Deployment/d", Some(4), Some(1), Some(&Scaled::of("h", 4, None))),
+            evaluate("Deployment/d", Some(4), Some(1), Some(&Scaled::of("h", 4, None))),
             None
         );
     }

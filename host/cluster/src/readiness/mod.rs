@@ -1,7 +1,7 @@
 //! Waits until exactly the target serves, by our own watch; ends as soon as a cause is named that does not heal.
 
-mod board;
 mod rollout;
+mod tracker;
 
 use std::time::Duration;
 
@@ -13,16 +13,16 @@ use vllm_rollback_engine::ports::NotReady;
 use vllm_rollback_engine::release::ReleaseRecord;
 use vllm_rollback_engine::workload::{Cause, CauseReason, Ready};
 
-use board::{Board, Picture, Source, latest_event};
+use tracker::{RolloutSnapshot, RolloutTracker, Source, latest_event};
 
-use crate::causes::Seen;
+use crate::api::Resource;
+use crate::api::watch::{WatchUpdate, watch};
+use crate::causes::DetectedCause;
 use crate::connect::Cluster;
 use crate::logs;
 use crate::manifest::{Workload, mapping};
 use crate::serving;
 use crate::view::revisions_resource;
-use crate::wire::Resource;
-use crate::wire::watch::{Change, watch};
 
 /// Time that a log is waited for once the cause is known.
 const LOG_WAIT: Duration = Duration::from_millis(1500);
@@ -41,43 +41,43 @@ pub(crate) async fn watch_ready(
     let workloads = manifest.workloads();
     let end = Instant::now() + deadline;
     let mut changes = start(cluster, &workloads);
-    let mut board = Board::new(&workloads);
-    let mut told = Told::default();
+    let mut tracker = RolloutTracker::new(&workloads);
+    let mut announced = Announced::default();
     loop {
-        let picture = board.picture(Instant::now());
-        let mut wake = picture.next.map_or(end, |next| next.min(end));
-        if picture.done() {
+        let snapshot = tracker.snapshot(Instant::now());
+        let mut wake = snapshot.next.map_or(end, |next| next.min(end));
+        if snapshot.done() {
             let pods = serving::pods(cluster, &manifest).await.map_err(NotReady::Failed)?;
             // Kubelets take "ready" back now and then, right after they gave it.
             if pods.iter().all(|pod| pod.ready) {
-                let evidence = picture.rollouts.into_iter().map(|r| r.line).collect();
+                let evidence = snapshot.rollouts.into_iter().map(|r| r.line).collect();
                 return Ok(Ready { pods, evidence });
             }
             wake = wake.min(Instant::now() + LOOK_AGAIN);
         }
-        if picture.complete {
-            told.tell(&picture, &board, observer);
+        if snapshot.complete {
+            announced.announce(&snapshot, &tracker, observer);
         }
-        if picture.terminal() {
-            return Err(give_up(cluster, picture, observer).await);
+        if snapshot.terminal() {
+            return Err(give_up(cluster, snapshot, observer).await);
         }
         if Instant::now() >= end {
-            return Err(deadline_passed(cluster, picture, deadline, observer).await);
+            return Err(deadline_passed(cluster, snapshot, deadline, observer).await);
         }
         match tokio::time::timeout_at(wake, changes.recv()).await {
             Err(_) => {}
             Ok(None) => return Err(NotReady::Failed(lost(target))),
-            Ok(Some((Source::Events, Change::Lost(error)))) => observer.event(Event::Warning {
+            Ok(Some((Source::Events, WatchUpdate::Failed(error)))) => observer.event(Event::Warning {
                 text: format!(
                     "events cannot be watched, so probes' answers stay unknown: {}",
                     error.text()
                 ),
             }),
-            Ok(Some((_, Change::Lost(error)))) => {
+            Ok(Some((_, WatchUpdate::Failed(error)))) => {
                 let what = format!("the workloads of {} cannot be watched", target.release);
                 return Err(NotReady::Failed(error.into_failure(what)));
             }
-            Ok(Some((source, change))) => board.apply(source, change),
+            Ok(Some((source, change))) => tracker.apply(source, change),
         }
     }
 }
@@ -90,10 +90,10 @@ fn lost(target: &ReleaseRecord) -> Failure {
 }
 
 /// One watch for each workload, its revisions and its pods, and one for the namespace's events.
-fn start(cluster: &Cluster, workloads: &[Workload<'_>]) -> mpsc::Receiver<(Source, Change)> {
+fn start(cluster: &Cluster, workloads: &[Workload<'_>]) -> mpsc::Receiver<(Source, WatchUpdate)> {
     let (out, changes) = mpsc::channel(256);
     let go = |path: String, query: Vec<(&'static str, String)>, source: Source| {
-        watch(cluster.wire().clone(), path, query, source, out.clone());
+        watch(cluster.api().clone(), path, query, source, out.clone());
     };
     for (at, workload) in workloads.iter().enumerate() {
         let namespace = Some(workload.object.namespace.as_str());
@@ -116,14 +116,14 @@ fn start(cluster: &Cluster, workloads: &[Workload<'_>]) -> mpsc::Receiver<(Sourc
 
 /// Lines that were told already, so that each line is told once.
 #[derive(Default)]
-struct Told {
+struct Announced {
     line: String,
     causes: Vec<(CauseReason, String)>,
 }
 
-impl Told {
-    fn tell(&mut self, picture: &Picture, board: &Board, observer: &dyn Observer) {
-        for seen in &picture.causes {
+impl Announced {
+    fn announce(&mut self, snapshot: &RolloutSnapshot, tracker: &RolloutTracker, observer: &dyn Observer) {
+        for seen in &snapshot.causes {
             // A probe that fails while a model loads is no news.
             let quiet = matches!(
                 seen.cause.reason,
@@ -137,9 +137,9 @@ impl Told {
                 self.causes.push(key);
             }
         }
-        let pending = picture.rollouts.iter().find(|r| !r.done).map(|r| r.line.clone());
-        let cause = picture.causes.first().map(|s| s.cause.message.clone());
-        let line = [pending, cause.or_else(|| latest_event(board))]
+        let pending = snapshot.rollouts.iter().find(|r| !r.done).map(|r| r.line.clone());
+        let cause = snapshot.causes.first().map(|s| s.cause.message.clone());
+        let line = [pending, cause.or_else(|| latest_event(tracker))]
             .into_iter()
             .flatten()
             .collect::<Vec<_>>()
@@ -151,17 +151,22 @@ impl Told {
     }
 }
 
-async fn give_up(cluster: &Cluster, picture: Picture, observer: &dyn Observer) -> NotReady {
-    let causes = with_logs(cluster, picture.causes).await;
+async fn give_up(cluster: &Cluster, snapshot: RolloutSnapshot, observer: &dyn Observer) -> NotReady {
+    let causes = with_logs(cluster, snapshot.causes).await;
     for cause in causes.iter().filter(|c| c.terminal) {
         observer.event(Event::CauseSeen { cause: cause.clone() });
     }
     NotReady::Caused(causes)
 }
 
-async fn deadline_passed(cluster: &Cluster, picture: Picture, deadline: Duration, observer: &dyn Observer) -> NotReady {
-    let mut causes = with_logs(cluster, picture.causes).await;
-    let lines: Vec<String> = picture
+async fn deadline_passed(
+    cluster: &Cluster,
+    snapshot: RolloutSnapshot,
+    deadline: Duration,
+    observer: &dyn Observer,
+) -> NotReady {
+    let mut causes = with_logs(cluster, snapshot.causes).await;
+    let lines: Vec<String> = snapshot
         .rollouts
         .into_iter()
         .filter(|r| !r.done)
@@ -189,7 +194,7 @@ async fn deadline_passed(cluster: &Cluster, picture: Picture, deadline: Duration
 }
 
 /// Adds the last log lines to each cause that a log explains.
-async fn with_logs(cluster: &Cluster, causes: Vec<Seen>) -> Vec<Cause> {
+async fn with_logs(cluster: &Cluster, causes: Vec<DetectedCause>) -> Vec<Cause> {
     let enrich = causes.into_iter().map(|seen| async move {
         let mut cause = seen.cause;
         let Some(of) = seen.log_of else {

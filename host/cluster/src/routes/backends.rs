@@ -134,11 +134,11 @@ impl<'a> Resolver<'a> {
             name,
             ..
         } = reference;
-        let what = |e: crate::wire::ApiError| e.into_failure(format!("cannot read {kind} {namespace}/{name}"));
+        let what = |e: crate::api::ApiError| e.into_failure(format!("cannot read {kind} {namespace}/{name}"));
         match self.cluster.preferred(group, kind).await.map_err(what)? {
             None => Ok(Value::Null),
             Some(resource) => {
-                let found = self.cluster.wire().find(&resource.object(namespace, name)).await;
+                let found = self.cluster.api().find(&resource.object(namespace, name)).await;
                 found.map(Option::unwrap_or_default).map_err(what)
             }
         }

@@ -17,13 +17,13 @@ use vllm_rollback_engine::release::ReleaseRecord;
 use vllm_rollback_engine::{CurrentRecord, WriteError};
 use vllm_rollback_objects::route::{Observed, Route, RouteId, RouteKind, Weight};
 
+use crate::api::{Patch, Resource};
 use crate::connect::Cluster;
-use crate::managed_fields::{Borrowed, guarded, helm_owner, managers, returning_patch};
-use crate::wire::{Patch, Resource};
+use crate::managed_fields::{TemporaryOwnership, guarded, helm_owner, managers, release_ownership_patch};
 use backends::Resolver;
 
 /// Whoever makes a route writes both in one object.
-const RULES: Borrowed = Borrowed {
+const RULES: TemporaryOwnership = TemporaryOwnership {
     field: "rules",
     beside: "parentRefs",
 };
@@ -64,7 +64,7 @@ impl Routes for ReleaseRoutes {
 
     async fn give_back(&self, route: &RouteId) -> Result<(), WriteError> {
         let now = self.cluster.route(route).await?;
-        match returning_patch(&now, RULES, Vec::new()) {
+        match release_ownership_patch(&now, RULES, Vec::new()) {
             Some(patch) => self.cluster.patch_route(route, &patch).await,
             None => Ok(()),
         }
@@ -89,7 +89,7 @@ impl Cluster {
                 continue;
             };
             let path = resource.collection(Some(self.namespace()));
-            let listed = self.wire().list(&path, &[]).await;
+            let listed = self.api().list(&path, &[]).await;
             let listed = listed.map_err(|e| {
                 e.into_failure(format!(
                     "cannot list the {}s of namespace {}",
@@ -113,7 +113,7 @@ impl Cluster {
     async fn patch_route(&self, route: &RouteId, patch: &Value) -> Result<(), WriteError> {
         let what = format!("cannot change {route}");
         let path = self.route_path(route).await.map_err(WriteError::Rejected)?;
-        let patched = self.wire().patch(&path, Patch::Json, patch).await;
+        let patched = self.api().patch(&path, Patch::Json, patch).await;
         patched.map(drop).map_err(|error| {
             // A failed test in a patch is 422.
             if error.is_conflict() || error.code == Some(422) {
@@ -128,7 +128,7 @@ impl Cluster {
     }
 
     async fn route(&self, route: &RouteId) -> Result<Value, Failure> {
-        let read = self.wire().get(&self.route_path(route).await?).await;
+        let read = self.api().get(&self.route_path(route).await?).await;
         read.map_err(|e| e.into_failure(format!("cannot read {route}")))
     }
 
@@ -169,7 +169,7 @@ impl Cluster {
         match self.route_resource(kind).await? {
             None => Ok(None),
             Some(resource) => {
-                let found = self.wire().find(&resource.object(namespace, name)).await;
+                let found = self.api().find(&resource.object(namespace, name)).await;
                 found.map_err(|e| e.into_failure(format!("cannot read {} {namespace}/{name}", kind.as_str())))
             }
         }

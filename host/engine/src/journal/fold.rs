@@ -2,12 +2,12 @@
 
 use std::fmt;
 
-use super::{Edge, Journalled, RunSummary};
+use super::{Journalled, RecordKind, RunSummary};
 use crate::report::StateName;
 
 /// How far a run came on the way to a state, as its journal says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Reach {
+pub enum HttpTarget {
     /// Nothing of it is written.
     NotBegun,
     /// It was written ahead. Whether it was done is not written.
@@ -71,7 +71,7 @@ pub fn fold(journal: &Journalled) -> JournalState {
             break;
         }
         match &entry.edge {
-            Edge::Intent { key, .. } => {
+            RecordKind::Intent { key, .. } => {
                 let step = WrittenAhead {
                     state: entry.state,
                     key: key.clone(),
@@ -80,13 +80,13 @@ pub fn fold(journal: &Journalled) -> JournalState {
                     state.open.push(step);
                 }
             }
-            Edge::Observed { .. } => {
+            RecordKind::Observed { .. } => {
                 state.open.retain(|step| step.state != entry.state);
                 if !state.reached.contains(&entry.state) {
                     state.reached.push(entry.state);
                 }
             }
-            Edge::Finished { exit_code, .. } => state.end = Some(*exit_code),
+            RecordKind::Finished { exit_code, .. } => state.end = Some(*exit_code),
         }
     }
     state.is_whole = state.gap.is_none() && !journal.entries.is_empty();
@@ -129,13 +129,13 @@ impl JournalState {
     }
 
     /// How far the run came on the way to a state.
-    pub fn reach(&self, state: StateName) -> Reach {
+    pub fn reach(&self, state: StateName) -> HttpTarget {
         if self.open.iter().any(|step| step.state == state) {
-            Reach::Begun
+            HttpTarget::Begun
         } else if self.reached.contains(&state) {
-            Reach::Reached
+            HttpTarget::Reached
         } else {
-            Reach::NotBegun
+            HttpTarget::NotBegun
         }
     }
 }

@@ -9,10 +9,10 @@ use vllm_rollback_objects::record::RecordHeader;
 use crate::check::{CheckContext, CheckSpec, Phase, Verdict};
 use crate::event::Observer;
 use crate::failure::{Failure, FailureKind};
-use crate::journal::{Entry, Journalled, Memory};
+use crate::journal::{Entry, Journalled, RunState};
 use crate::release::{HelmInfo, ReleaseRecord, Revision, RevisionSummary, RollbackOrder, RollbackOutcome};
 use crate::traffic::{TrafficState, TrafficStatus};
-use crate::workload::{Cause, Drained, Drift, EvidenceItem, GitOpsOwner, Preflight, Ready, ServingPod, Standing};
+use crate::workload::{Cause, Drained, Drift, EvidenceItem, GitOpsOwner, PodSplit, Preflight, Ready, ServingPod};
 use crate::write_error::WriteError;
 
 /// Helm's records and the helm binary.
@@ -76,7 +76,7 @@ pub trait Workloads: Send + Sync {
     async fn live_objects(&self, record: &ReleaseRecord) -> Result<Vec<Object>, Failure>;
 
     /// The pods that run what the target asks for now, and the others.
-    async fn standing(&self, target: &ReleaseRecord) -> Result<Standing, Failure>;
+    async fn split_pods(&self, target: &ReleaseRecord) -> Result<PodSplit, Failure>;
 
     /// Waits until running plus waiting requests are 0 on the serving pods, or the deadline passed. `spared` ones stay in
     /// traffic and are not waited for.
@@ -120,7 +120,7 @@ pub trait Registry: Send + Sync {
 
     /// Asks, before anything changes, everything that will have to prove a change later: a router that does not answer
     /// the caller now could not prove the fence either. Read-only.
-    async fn assert_provable(&self) -> Result<(), Failure> {
+    async fn preflight(&self) -> Result<(), Failure> {
         Ok(())
     }
 
@@ -154,7 +154,7 @@ pub trait Registry: Send + Sync {
     ///
     /// # Errors
     /// When that fails too: then the model is somewhere between.
-    async fn undo_stop(&self, _found: &TrafficState) -> Result<bool, Failure> {
+    async fn revert_partial_stop(&self, _found: &TrafficState) -> Result<bool, Failure> {
         Ok(false)
     }
 
@@ -162,7 +162,7 @@ pub trait Registry: Send + Sync {
     async fn confirm_stopped(&self, deadline: Duration) -> Result<Vec<String>, Failure>;
 
     /// Puts back exactly what `prior` says; harmless when it is so already.
-    async fn resume_to(&self, prior: &TrafficState) -> Result<(), WriteError>;
+    async fn restore(&self, prior: &TrafficState) -> Result<(), WriteError>;
 
     /// Waits until the registry says `prior` again, and traffic flows where that means enabled. Evidence lines.
     async fn confirm_resumed(&self, prior: &TrafficState, deadline: Duration) -> Result<Vec<String>, Failure>;
@@ -180,7 +180,7 @@ pub trait Registry: Send + Sync {
     }
 
     /// Lines for the report once the run ended with the model back: what this driver changed for later (apply method, …).
-    async fn afterwards(&self) -> Vec<String> {
+    async fn post_run_notes(&self) -> Vec<String> {
         Vec::new()
     }
 }
@@ -197,7 +197,7 @@ pub trait Checks: Send + Sync {
 
 /// Who holds the lock.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Claim {
+pub struct LockRequest {
     /// The run.
     pub run_id: String,
     /// `user@host`.
@@ -210,7 +210,7 @@ pub struct Claim {
 #[async_trait]
 pub trait Lock: Send + Sync {
     /// Takes it, or fails with kind `Locked` that tells who, since when and why. Renews itself until released.
-    async fn acquire(&self, claim: &Claim) -> Result<Vec<String>, Failure>;
+    async fn acquire(&self, claim: &LockRequest) -> Result<Vec<String>, Failure>;
 
     /// Still ours? Asked before every step that changes something.
     async fn assert_held(&self) -> Result<(), Failure>;
@@ -222,17 +222,17 @@ pub trait Lock: Send + Sync {
     async fn assert_free(&self) -> Result<(), Failure>;
 
     /// As [`Self::assert_free`], by signs of life and not by clocks: waits for one as long as the lock lasts.
-    async fn assert_dead(&self) -> Result<(), Failure>;
+    async fn assert_expired(&self) -> Result<(), Failure>;
 
     /// Removes it, whoever holds it. Says who held it; nothing when nobody did.
-    async fn break_open(&self) -> Result<Vec<String>, Failure>;
+    async fn force_release(&self) -> Result<Vec<String>, Failure>;
 }
 
 /// Where the journal is kept.
 #[async_trait]
 pub trait Journal: Send + Sync {
     /// What earlier runs left.
-    async fn memory(&self) -> Result<Memory, Failure>;
+    async fn load_state(&self) -> Result<RunState, Failure>;
 
     /// Writes a record durably before it returns.
     async fn append(&self, entry: &Entry) -> Result<(), Failure>;
@@ -243,7 +243,7 @@ pub trait Journal: Send + Sync {
     }
 
     /// Writes what later runs must know (mirrored in the cluster).
-    async fn remember(&self, memory: &Memory) -> Result<(), Failure>;
+    async fn save_state(&self, run_state: &RunState) -> Result<(), Failure>;
 
     /// Keeps evidence; the places where it went.
     async fn keep(&self, run_id: &str, items: &[EvidenceItem]) -> Result<Vec<String>, Failure>;
@@ -291,15 +291,15 @@ pub trait Clock: Send + Sync {
 #[async_trait]
 pub trait Interrupt: Send + Sync {
     /// Ends when a stop was asked for; never ends otherwise.
-    async fn asked(&self);
+    async fn requested(&self);
 
     /// A stop was asked for.
-    fn is_asked(&self) -> bool;
+    fn is_requested(&self) -> bool;
 }
 
 /// The world of a run.
 #[derive(Clone, Copy)]
-pub struct World<'a> {
+pub struct Ports<'a> {
     /// Helm.
     pub releases: &'a dyn Releases,
     /// Pods and objects.

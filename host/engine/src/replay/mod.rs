@@ -12,12 +12,12 @@ use std::task::{Context, Poll, Waker};
 use serde::Serialize;
 
 use crate::failure::Failure;
-use crate::journal::{Edge, Entry, Journalled, fold};
+use crate::journal::{Entry, Journalled, RecordKind, fold};
 use crate::plan::{Plan, StepBack};
-use crate::ports::World;
+use crate::ports::Ports;
 use crate::release::{ApplyMethod, ReleaseStatus, RevisionSummary};
 use crate::report::StateName;
-use crate::request::{Accept, Request};
+use crate::request::{Override, Request};
 use recorded::RecordedWorld;
 use script::Script;
 
@@ -68,12 +68,12 @@ pub enum ReplayEnd {
 pub fn replay(journal: &Journalled) -> Result<Replay, Failure> {
     let state = fold(journal);
     let script = Script::read(journal.entries.clone())?;
-    let world = RecordedWorld::new(script);
-    let request = request(&world);
-    let plan = plan(&world);
-    run(&world, &request, plan);
-    let written = world.written();
-    let entries = &world.script.entries;
+    let ports = RecordedWorld::new(script);
+    let request = request(&ports);
+    let plan = plan(&ports);
+    run(&ports, &request, plan);
+    let written = ports.written();
+    let entries = &ports.script.entries;
     let same = entries
         .iter()
         .zip(&written)
@@ -85,7 +85,7 @@ pub fn replay(journal: &Journalled) -> Result<Replay, Failure> {
             this_version: this_version.cloned(),
         },
         (None, next) => match entries.last().map(|last| (last.state, &last.edge)) {
-            Some((state, Edge::Finished { exit_code, .. })) => ReplayEnd::Ended {
+            Some((state, RecordKind::Finished { exit_code, .. })) => ReplayEnd::Ended {
                 state,
                 exit_code: *exit_code,
             },
@@ -96,7 +96,7 @@ pub fn replay(journal: &Journalled) -> Result<Replay, Failure> {
         },
     };
     Ok(Replay {
-        run_id: world.script.run_id.clone(),
+        run_id: ports.script.run_id.clone(),
         records: entries[..same].to_vec(),
         end,
         gap: state.gap.map(|gap| gap.to_string()),
@@ -104,17 +104,17 @@ pub fn replay(journal: &Journalled) -> Result<Replay, Failure> {
 }
 
 /// Polls once: every answer is there, so what waits then waits for ever.
-fn run(world: &RecordedWorld, request: &Request, plan: Plan) {
-    let ports = World {
-        releases: world,
-        workloads: world,
-        registry: world,
-        checks: world,
-        lock: world,
-        journal: world,
-        clock: world,
-        interrupt: world,
-        observer: world,
+fn run(ports: &RecordedWorld, request: &Request, plan: Plan) {
+    let ports = Ports {
+        releases: ports,
+        workloads: ports,
+        registry: ports,
+        checks: ports,
+        lock: ports,
+        journal: ports,
+        clock: ports,
+        interrupt: ports,
+        observer: ports,
     };
     let mut running = pin!(crate::run::rollback(&ports, request, plan));
     let mut context = Context::from_waker(Waker::noop());
@@ -126,16 +126,16 @@ fn run(world: &RecordedWorld, request: &Request, plan: Plan) {
     }
 }
 
-fn request(world: &RecordedWorld) -> Request {
-    let accept = world.script.suspended.as_ref().map(|_| Accept::SuspendGitOps);
+fn request(ports: &RecordedWorld) -> Request {
+    let accept = ports.script.suspended.as_ref().map(|_| Override::SuspendGitOps);
     Request {
         accept: accept.into_iter().collect::<BTreeSet<_>>(),
-        ..Request::new(recorded::release(), world.script.run_id.clone(), "replay")
+        ..Request::new(recorded::release(), ports.script.run_id.clone(), "replay")
     }
 }
 
-fn plan(world: &RecordedWorld) -> Plan {
-    let script = &world.script;
+fn plan(ports: &RecordedWorld) -> Plan {
+    let script = &ports.script;
     let (target, sha) = script.target();
     let first = script.orders.first().map(|(order, _)| order);
     Plan {
@@ -156,7 +156,7 @@ fn plan(world: &RecordedWorld) -> Plan {
         skipped: Vec::new(),
         diff: Vec::new(),
         hooks: Vec::new(),
-        preflight: world.preflight(),
+        preflight: ports.preflight(),
         helm: recorded::helm(),
         client_side: first.is_some_and(|order| order.client_side),
         step_back: first.filter(|order| order.skips_hooks).map(|order| StepBack {

@@ -10,8 +10,8 @@ use vllm_rollback_objects::identity::Object;
 use crate::check::{CheckContext, CheckSpec, Outcome, Phase, Verdict};
 use crate::event::{Event, Observer};
 use crate::failure::Failure;
-use crate::journal::{Entry, Held, Memory, RunSummary};
-use crate::ports::{Checks, Claim, Clock, Interrupt, Journal, Lock, NotReady, Registry, Releases, Workloads};
+use crate::journal::{Entry, RunState, RunSummary, TrafficHold};
+use crate::ports::{Checks, Clock, Interrupt, Journal, Lock, LockRequest, NotReady, Registry, Releases, Workloads};
 use crate::release::{
     ApplyMethod, HelmInfo, ReleaseRecord, ReleaseRef, ReleaseStatus, Revision, RevisionSummary, RollbackOrder,
     RollbackOutcome, RolledBack,
@@ -19,7 +19,7 @@ use crate::release::{
 use crate::replay::script::{Ending, Script};
 use crate::report::StateName;
 use crate::traffic::{TrafficState, TrafficStatus};
-use crate::workload::{Drained, Drift, EvidenceItem, GitOpsOwner, Preflight, Ready, ServingPod, Standing};
+use crate::workload::{Drained, Drift, EvidenceItem, GitOpsOwner, PodSplit, Preflight, Ready, ServingPod};
 use crate::write_error::WriteError;
 
 /// The world, and what was written in it so far.
@@ -213,8 +213,8 @@ impl Workloads for RecordedWorld {
         Ok(Vec::new())
     }
 
-    async fn standing(&self, _: &ReleaseRecord) -> Result<Standing, Failure> {
-        Ok(Standing::default())
+    async fn split_pods(&self, _: &ReleaseRecord) -> Result<PodSplit, Failure> {
+        Ok(PodSplit::default())
     }
 
     async fn drain(
@@ -277,7 +277,7 @@ impl Registry for RecordedWorld {
         self.answer(StateName::Fenced, Vec::new()).await
     }
 
-    async fn resume_to(&self, prior: &TrafficState) -> Result<(), WriteError> {
+    async fn restore(&self, prior: &TrafficState) -> Result<(), WriteError> {
         self.now().traffic = Some(prior.status.clone());
         Ok(())
     }
@@ -325,7 +325,7 @@ impl Checks for RecordedWorld {
 
 #[async_trait]
 impl Lock for RecordedWorld {
-    async fn acquire(&self, _: &Claim) -> Result<Vec<String>, Failure> {
+    async fn acquire(&self, _: &LockRequest) -> Result<Vec<String>, Failure> {
         Ok(Vec::new())
     }
 
@@ -341,24 +341,24 @@ impl Lock for RecordedWorld {
         Ok(())
     }
 
-    async fn assert_dead(&self) -> Result<(), Failure> {
+    async fn assert_expired(&self) -> Result<(), Failure> {
         Ok(())
     }
 
-    async fn break_open(&self) -> Result<Vec<String>, Failure> {
+    async fn force_release(&self) -> Result<Vec<String>, Failure> {
         Ok(Vec::new())
     }
 }
 
 #[async_trait]
 impl Journal for RecordedWorld {
-    async fn memory(&self) -> Result<Memory, Failure> {
+    async fn load_state(&self) -> Result<RunState, Failure> {
         let Some((to, _)) = &self.script.completed else {
-            return Ok(Memory::default());
+            return Ok(RunState::default());
         };
         let run_id = "an earlier run".to_owned();
-        Ok(Memory {
-            held: Some(Held {
+        Ok(RunState {
+            held: Some(TrafficHold {
                 run_id: run_id.clone(),
                 since: String::new(),
                 reason: String::new(),
@@ -394,7 +394,7 @@ impl Journal for RecordedWorld {
         }
     }
 
-    async fn remember(&self, _: &Memory) -> Result<(), Failure> {
+    async fn save_state(&self, _: &RunState) -> Result<(), Failure> {
         Ok(())
     }
 
@@ -417,7 +417,7 @@ impl Clock for RecordedWorld {
 
 #[async_trait]
 impl Interrupt for RecordedWorld {
-    async fn asked(&self) {
+    async fn requested(&self) {
         std::future::poll_fn(|_| match self.now().is_interrupted {
             true => std::task::Poll::Ready(()),
             false => std::task::Poll::Pending,
@@ -425,7 +425,7 @@ impl Interrupt for RecordedWorld {
         .await;
     }
 
-    fn is_asked(&self) -> bool {
+    fn is_requested(&self) -> bool {
         let now = self.now();
         now.is_interrupted || self.script.only_the_end_is_left(now.written.len())
     }

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::failure::{Failure, FailureKind};
-use crate::journal::{Edge, Entry};
+use crate::journal::{Entry, RecordKind};
 use crate::release::{Revision, RollbackOrder};
 use crate::report::StateName;
 use crate::traffic::{TrafficState, TrafficStatus};
@@ -73,7 +73,7 @@ impl Script {
         let suspended =
             intents(&entries).find_map(|(_, _, data)| serde_json::from_value(data.get("gitops")?.clone()).ok());
         let end = entries.iter().find_map(|entry| match &entry.edge {
-            Edge::Finished { exit_code, summary } => Some((*exit_code, summary.clone())),
+            RecordKind::Finished { exit_code, summary } => Some((*exit_code, summary.clone())),
             _ => None,
         });
         Ok(Self {
@@ -100,8 +100,8 @@ impl Script {
     /// How a step towards this state ended, once it was begun.
     pub(super) fn ending(&self, state: StateName) -> Ending {
         let of_state = || self.entries.iter().filter(move |entry| entry.state == state);
-        let is_reached = of_state().any(|entry| matches!(entry.edge, Edge::Observed { .. }));
-        let is_begun = of_state().any(|entry| matches!(entry.edge, Edge::Intent { .. }));
+        let is_reached = of_state().any(|entry| matches!(entry.edge, RecordKind::Observed { .. }));
+        let is_begun = of_state().any(|entry| matches!(entry.edge, RecordKind::Intent { .. }));
         match &self.end {
             Some((code, summary)) if is_begun && !is_reached => {
                 if summary.starts_with("interrupted") || *code == 13 {
@@ -127,7 +127,7 @@ impl Script {
 
 fn intents(entries: &[Entry]) -> impl Iterator<Item = (StateName, &str, &Value)> {
     entries.iter().filter_map(|entry| match &entry.edge {
-        Edge::Intent { key, data } => Some((entry.state, key.as_str(), data)),
+        RecordKind::Intent { key, data } => Some((entry.state, key.as_str(), data)),
         _ => None,
     })
 }
@@ -160,7 +160,7 @@ fn evidence(entries: &[Entry], state: StateName) -> impl Iterator<Item = &String
         .iter()
         .filter(move |entry| entry.state == state)
         .filter_map(|entry| match &entry.edge {
-            Edge::Observed { evidence } => Some(evidence),
+            RecordKind::Observed { evidence } => Some(evidence),
             _ => None,
         })
         .flatten()

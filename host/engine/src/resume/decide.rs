@@ -1,12 +1,12 @@
 //! Compares what a run that was cut off meant to do with what the cluster shows now.
 
 use crate::failure::{Failure, FailureKind};
-use crate::journal::{Held, JournalState, Reach};
+use crate::journal::{HttpTarget, JournalState, TrafficHold};
 use crate::release::{ReleaseRecord, ReleaseStatus};
 use crate::report::StateName;
 use crate::resume::earlier::{Unfinished, is_step_back_of, made_by};
 use crate::resume::steps::{Decision, ResumedStep, Resumption};
-use crate::target::Choice;
+use crate::target::ResolvedTarget;
 use crate::traffic::{TrafficState, TrafficStatus};
 
 /// Decides each step by what the run's journal says and the cluster shows. Where they disagree, the cluster is believed: the
@@ -19,7 +19,7 @@ pub(crate) fn resumption(
     unfinished: Unfinished<'_>,
     journal: &JournalState,
     found: &TrafficState,
-    choice: &Choice,
+    choice: &ResolvedTarget,
 ) -> Result<Resumption, Failure> {
     let Unfinished { run, held } = unfinished;
     let helm = helm_step(unfinished, journal, choice)?;
@@ -28,7 +28,7 @@ pub(crate) fn resumption(
         state,
         decision: Decision::Redo,
         why: match journal.reach(state) {
-            Reach::NotBegun if journal.is_whole => "that run did not come so far".to_owned(),
+            HttpTarget::NotBegun if journal.is_whole => "that run did not come so far".to_owned(),
             _ => why.to_owned(),
         },
     };
@@ -52,17 +52,17 @@ pub(crate) fn resumption(
     })
 }
 
-fn traffic_step(held: &Held, journal: &JournalState, found: &TrafficState, has_helm_run: bool) -> ResumedStep {
-    let word = found.status.word();
+fn traffic_step(held: &TrafficHold, journal: &JournalState, found: &TrafficState, has_helm_run: bool) -> ResumedStep {
+    let word = found.status.as_str();
     let (decision, why) = match &found.status {
         _ if held.prior.status != TrafficStatus::Enabled => (
             Decision::Done,
             format!(
                 "the model was {} before that run, and is {word}",
-                held.prior.status.word()
+                held.prior.status.as_str()
             ),
         ),
-        TrafficStatus::Enabled if journal.reach(StateName::Fenced) == Reach::Reached && !has_helm_run => (
+        TrafficStatus::Enabled if journal.reach(StateName::Fenced) == HttpTarget::Reached && !has_helm_run => (
             Decision::Compensate,
             "that run saw the model out of traffic, and it is in traffic again: it is taken out first".to_owned(),
         ),
@@ -75,7 +75,7 @@ fn traffic_step(held: &Held, journal: &JournalState, found: &TrafficState, has_h
             "the model is in traffic, wholly or in part, and that run proved nothing to the end: it is taken out first"
                 .to_owned(),
         ),
-        TrafficStatus::Narrowed => (
+        TrafficStatus::Partial => (
             Decision::Done,
             "the pods that run spared serve, and no others; they are checked again".to_owned(),
         ),
@@ -91,7 +91,11 @@ fn traffic_step(held: &Held, journal: &JournalState, found: &TrafficState, has_h
     }
 }
 
-fn helm_step(unfinished: Unfinished<'_>, journal: &JournalState, choice: &Choice) -> Result<ResumedStep, Failure> {
+fn helm_step(
+    unfinished: Unfinished<'_>,
+    journal: &JournalState,
+    choice: &ResolvedTarget,
+) -> Result<ResumedStep, Failure> {
     let run = unfinished.run;
     let current = &choice.current;
     let (number, status) = (current.revision, current.status);
@@ -99,7 +103,7 @@ fn helm_step(unfinished: Unfinished<'_>, journal: &JournalState, choice: &Choice
         && current.manifest_sha256 == choice.target.manifest_sha256
         && (status == ReleaseStatus::Failed || status.is_pending());
     let reach = journal.reach(StateName::RolledBack);
-    let (decision, why) = if choice.continued.is_some() && journal.is_whole && reach == Reach::NotBegun {
+    let (decision, why) = if choice.continued.is_some() && journal.is_whole && reach == HttpTarget::NotBegun {
         (
             Decision::Done,
             format!(
@@ -113,9 +117,9 @@ fn helm_step(unfinished: Unfinished<'_>, journal: &JournalState, choice: &Choice
         )
     } else if number.0 == run.from {
         let more = match reach {
-            Reach::Reached => ", although that run saw one: it was removed",
-            Reach::Begun => ", although that run was about to let it",
-            Reach::NotBegun => "",
+            HttpTarget::Reached => ", although that run saw one: it was removed",
+            HttpTarget::Begun => ", although that run was about to let it",
+            HttpTarget::NotBegun => "",
         };
         (Decision::Redo, format!("Helm made no revision after {number}{more}"))
     } else if is_step_back_of(run, current, choice.returned_to) {

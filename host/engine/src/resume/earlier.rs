@@ -2,7 +2,7 @@
 //! the memory: each is used only where the cluster agrees.
 
 use crate::failure::{Failure, FailureKind};
-use crate::journal::{Held, Memory, RunSummary};
+use crate::journal::{RunState, RunSummary, TrafficHold};
 use crate::ports::Registry;
 use crate::release::{ReleaseRecord, ReleaseRef, ReleaseStatus, Revision};
 use crate::report::ExitCode;
@@ -24,11 +24,11 @@ pub(crate) struct RestorePoint {
 /// # Errors
 /// When the driver cannot say what the whole model is.
 pub(crate) fn restore_point(
-    memory: &Memory,
+    run_state: &RunState,
     found: TrafficState,
     registry: &dyn Registry,
 ) -> Result<RestorePoint, Failure> {
-    let taken = held_by_a_run(memory)
+    let taken = held_by_a_run(run_state)
         .map(|(held, _)| held)
         .filter(|held| held.prior.status == TrafficStatus::Enabled && held.prior.driver == found.driver)
         .filter(|_| !matches!(found.status, TrafficStatus::Other(_)));
@@ -39,7 +39,7 @@ pub(crate) fn restore_point(
         },
         None => RestorePoint {
             state: match found.status {
-                TrafficStatus::Narrowed => registry.enabled(&found)?,
+                TrafficStatus::Partial => registry.enabled(&found)?,
                 _ => found,
             },
             taken_by: None,
@@ -61,11 +61,11 @@ pub(crate) struct CompletedByEarlierRun {
 /// The current revision is the rollback that an unfinished or held run wanted, so Helm need not run again.
 /// `returned_to` is where the current record says it went back to.
 pub(crate) fn completed(
-    memory: &Memory,
+    run_state: &RunState,
     current: &ReleaseRecord,
     returned_to: Option<Revision>,
 ) -> Option<CompletedByEarlierRun> {
-    let (held, run) = held_by_a_run(memory)?;
+    let (held, run) = held_by_a_run(run_state)?;
     let is_its_rollback = current.status == ReleaseStatus::Deployed && is_rollback_of(run, current, returned_to);
     is_its_rollback.then(|| CompletedByEarlierRun {
         run_id: held.run_id.clone(),
@@ -75,9 +75,9 @@ pub(crate) fn completed(
 }
 
 /// The current revision is what is left of a rollback that one of our runs began and did not finish.
-pub(crate) fn was_started(memory: &Memory, current: &ReleaseRecord, returned_to: Option<Revision>) -> bool {
+pub(crate) fn was_started(run_state: &RunState, current: &ReleaseRecord, returned_to: Option<Revision>) -> bool {
     let is_of = |run| is_rollback_of(run, current, returned_to) || is_step_back_of(run, current, returned_to);
-    held_by_a_run(memory).is_some() && memory.runs.iter().any(is_of)
+    held_by_a_run(run_state).is_some() && run_state.runs.iter().any(is_of)
 }
 
 fn is_rollback_of(run: &RunSummary, current: &ReleaseRecord, returned_to: Option<Revision>) -> bool {
@@ -98,9 +98,9 @@ pub(super) fn made_by(run: &RunSummary) -> u32 {
 
 /// Traffic that a rollback holds, and that rollback. An operator's `registry disable` is remembered the same way, but
 /// it is no run, and what it disabled stays so.
-fn held_by_a_run(memory: &Memory) -> Option<(&Held, &RunSummary)> {
-    let held = memory.held.as_ref()?;
-    let run = memory.runs.iter().rev().find(|run| run.run_id == held.run_id)?;
+fn held_by_a_run(run_state: &RunState) -> Option<(&TrafficHold, &RunSummary)> {
+    let held = run_state.held.as_ref()?;
+    let run = run_state.runs.iter().rev().find(|run| run.run_id == held.run_id)?;
     Some((held, run))
 }
 
@@ -110,12 +110,12 @@ pub struct Unfinished<'a> {
     /// The run.
     pub run: &'a RunSummary,
     /// What it found, and must be given back.
-    pub held: &'a Held,
+    pub held: &'a TrafficHold,
 }
 
 /// The run that must be resumed or aborted before another may start.
-pub fn unfinished(memory: &Memory) -> Option<Unfinished<'_>> {
-    let (held, run) = held_by_a_run(memory)?;
+pub fn unfinished(run_state: &RunState) -> Option<Unfinished<'_>> {
+    let (held, run) = held_by_a_run(run_state)?;
     let is_open = run.exit_code.is_none_or(|code| code == ExitCode::Unknown.number());
     is_open.then_some(Unfinished { run, held })
 }

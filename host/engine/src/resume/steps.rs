@@ -18,7 +18,7 @@ pub enum Decision {
 
 impl Decision {
     /// The word in plans and documents.
-    pub fn word(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::Done => "done",
             Self::Redo => "redo",

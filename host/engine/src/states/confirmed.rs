@@ -21,14 +21,14 @@ pub(crate) async fn enter(
 ) -> Result<(), StepError> {
     let step = run.begin(StateName::Confirmed, "checking through the router", None);
     if baseline.prior.status != TrafficStatus::Enabled {
-        let word = baseline.prior.status.word();
+        let word = baseline.prior.status.as_str();
         let line = format!("checks through the router did not run: the model is {word}, as it was before");
         run.note(line.clone());
         run.reached(step, vec![line]).await;
         return Ok(());
     }
     let context = CheckContext {
-        expected_traffic: baseline.prior.status.word().to_owned(),
+        expected_traffic: baseline.prior.status.as_str().to_owned(),
         ..validated.context().clone()
     };
     let key = format!("check {} through the router", context.revision);

@@ -7,24 +7,24 @@ use crate::states::locked::Baseline;
 /// Clears what was remembered for the case of a cut, and ends the run.
 pub(crate) async fn enter(mut run: RunContext<'_>, baseline: &Baseline) -> RunReport {
     let step = run.begin(StateName::Done, "writing the result down", None);
-    run.ledger.memory.held = None;
+    run.ledger.run_state.held = None;
     // It proved itself, whatever was said of it before.
     let proved = &baseline.target.manifest_sha256;
     run.ledger
-        .memory
+        .run_state
         .rejected
         .retain(|rejected| rejected.manifest_sha256 != *proved);
-    match run.world.registry.read().await {
+    match run.ports.registry.read().await {
         Ok(now) => run.saw_traffic(Some(&now)),
         Err(failure) => {
             run.saw_traffic(None);
             run.warn(format!("the registry could not be read once more: {failure}"));
         }
     }
-    for line in run.world.registry.afterwards().await {
+    for line in run.ports.registry.post_run_notes().await {
         run.note(line);
     }
-    let word = baseline.prior.status.word();
+    let word = baseline.prior.status.as_str();
     let line = format!(
         "revision {} serves again in place of revision {}; the model is {word}, as before",
         baseline.target.revision, baseline.left

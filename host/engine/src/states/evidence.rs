@@ -2,7 +2,7 @@
 //! does, since it replaces the pods that the evidence is about. The port keeps itself to a few seconds.
 
 use crate::event::Event;
-use crate::ports::World;
+use crate::ports::Ports;
 use crate::release::ReleaseRecord;
 use crate::step_error::StepError;
 use crate::wait::or_interrupted;
@@ -14,19 +14,19 @@ pub(crate) struct Kept {
 }
 
 /// Gathers and keeps. Never an obstacle: what could not be had is a warning.
-pub(crate) async fn gather(world: World<'_>, run_id: &str, current: &ReleaseRecord) -> Kept {
+pub(crate) async fn gather(ports: Ports<'_>, run_id: &str, current: &ReleaseRecord) -> Kept {
     let work = async {
-        let items = world.workloads.evidence(current).await;
+        let items = ports.workloads.evidence(current).await;
         if items.is_empty() {
             return Err(format!("nothing was found to keep of revision {}", current.revision));
         }
-        world.observer.event(Event::Progress {
+        ports.observer.event(Event::Progress {
             text: format!("{} files of evidence of revision {}", items.len(), current.revision),
         });
-        let kept = world.journal.keep(run_id, &items).await;
+        let kept = ports.journal.keep(run_id, &items).await;
         kept.map_err(|failure| format!("the evidence could not be kept: {failure}"))
     };
-    let result = match or_interrupted(world.interrupt, work).await {
+    let result = match or_interrupted(ports.interrupt, work).await {
         Ok(result) => result,
         Err(StepError::Interrupted) => Err("the evidence was cut short: a stop was asked for".to_owned()),
         Err(_) => Err("the evidence was cut short".to_owned()),

@@ -8,7 +8,7 @@ use crate::plan::Plan;
 use crate::progress::Progress;
 use crate::report::StateName;
 use crate::states::locked::{Baseline, assert_held};
-use crate::states::{evidence, spare};
+use crate::states::{evidence, retain};
 use crate::step_error::StepError;
 use crate::traffic::{TrafficState, TrafficStatus};
 use crate::wait::or_interrupted;
@@ -30,8 +30,8 @@ impl Fenced {
 
 /// Fences, with the evidence gathered beside it.
 pub(crate) async fn enter(run: &mut RunContext<'_>, plan: &Plan, baseline: &Baseline) -> Result<Fenced, StepError> {
-    let (world, request) = (run.world, run.request);
-    let gathering = evidence::gather(world, &request.run_id, &baseline.current);
+    let (ports, request) = (run.ports, run.request);
+    let gathering = evidence::gather(ports, &request.run_id, &baseline.current);
     let (fenced, kept) = join!(fence(run, plan, baseline), gathering);
     run.write(|report| report.artifacts.extend(kept.artifacts));
     if let Some(warning) = kept.warning {
@@ -44,7 +44,7 @@ async fn fence(run: &mut RunContext<'_>, plan: &Plan, baseline: &Baseline) -> Re
     let deadlines = run.request.deadlines;
     let was_in_traffic = baseline.prior.status == TrafficStatus::Enabled;
     let retained = if was_in_traffic {
-        spare::proved(run, plan, baseline).await?
+        retain::validate_target(run, plan, baseline).await?
     } else {
         Vec::new()
     };
@@ -55,17 +55,17 @@ async fn fence(run: &mut RunContext<'_>, plan: &Plan, baseline: &Baseline) -> Re
     };
     let step = run.begin(StateName::Fenced, doing, Some(deadlines.registry));
     write_ahead(run, &step, baseline).await?;
-    let mut evidence = spare::mark(run, &retained).await?;
+    let mut evidence = retain::mark(run, &retained).await?;
     if was_in_traffic {
         stop(run, baseline, &retained).await?;
     } else {
-        let word = baseline.prior.status.word();
+        let word = baseline.prior.status.as_str();
         run.note(format!(
             "the model was {word} in the registry before the run, and stays so"
         ));
     }
-    let confirming = run.world.registry.confirm_stopped(deadlines.registry);
-    let confirmed = or_interrupted(run.world.interrupt, confirming).await?;
+    let confirming = run.ports.registry.confirm_stopped(deadlines.registry);
+    let confirmed = or_interrupted(run.ports.interrupt, confirming).await?;
     evidence.extend(confirmed.map_err(|failure| {
         failure.because("that the model is out of traffic is not proved, so the pods are left as they are")
     })?);
@@ -86,9 +86,9 @@ async fn write_ahead(run: &mut RunContext<'_>, step: &Step, baseline: &Baseline)
     let key = format!("fence {} {}", baseline.prior.driver, run.request.run_id);
     run.intend(step, key, json!({ "prior": baseline.prior })).await?;
     let reason = format!("run {} is under way or was cut off", run.request.run_id);
-    run.ledger.memory.held = Some(run.held(&reason, baseline.prior.clone()));
+    run.ledger.run_state.held = Some(run.held(&reason, baseline.prior.clone()));
     run.save_state().await?;
-    if run.world.interrupt.is_asked() {
+    if run.ports.interrupt.is_requested() {
         return Err(StepError::Interrupted);
     }
     Ok(())
@@ -99,13 +99,13 @@ async fn stop(run: &mut RunContext<'_>, baseline: &Baseline, retained: &[Serving
         restore: baseline.prior.clone(),
         is_proved: false,
     };
-    let Err(error) = run.world.registry.stop(spare::stops(baseline, retained)).await else {
+    let Err(error) = run.ports.registry.stop(retain::stops(baseline, retained)).await else {
         run.progress = taken;
         return Ok(());
     };
     put_back(run, baseline).await;
     // The write may have happened although its answer did not arrive: look.
-    let now = run.world.registry.read().await.ok();
+    let now = run.ports.registry.read().await.ok();
     run.saw_traffic(now.as_ref());
     run.progress = match now {
         Some(now) if !baseline.found.is_same(&now) => taken,
@@ -130,7 +130,7 @@ pub(crate) async fn undo(run: &mut RunContext<'_>, found: &TrafficState) {
     if assert_held(run).await.is_err() {
         return;
     }
-    match run.world.registry.undo_stop(found).await {
+    match run.ports.registry.revert_partial_stop(found).await {
         Ok(true) => run.note("what was taken out of traffic was put back"),
         Ok(false) => {}
         Err(failure) => run.warn(format!(
@@ -146,13 +146,13 @@ async fn drain(
     baseline: &Baseline,
     retained: &[ServingPod],
 ) -> Result<Vec<String>, StepError> {
-    let world = run.world;
+    let ports = run.ports;
     let deadline = run.request.deadlines.drain;
     run.announce(StateName::Fenced, "letting requests in flight end", Some(deadline));
-    let draining = world
+    let draining = ports
         .workloads
-        .drain(&baseline.current, retained, deadline, world.observer);
-    let drained = match or_interrupted(world.interrupt, draining).await? {
+        .drain(&baseline.current, retained, deadline, ports.observer);
+    let drained = match or_interrupted(ports.interrupt, draining).await? {
         Ok(drained) => drained,
         Err(failure) => {
             run.warn(format!("how many requests are in flight is unknown: {failure}"));

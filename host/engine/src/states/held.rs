@@ -6,7 +6,7 @@ use crate::failure::{Failure, FailureKind};
 use crate::progress::Progress;
 use crate::report::{RunReport, StateName};
 use crate::states::locked::assert_held;
-use crate::states::{spare, unknown};
+use crate::states::{retain, unknown};
 use crate::step_error::StepError;
 use crate::traffic::{TrafficState, TrafficStatus};
 
@@ -29,7 +29,7 @@ pub(crate) async fn enter(mut run: RunContext<'_>, prior: TrafficState, error: S
             return unknown::enter(run, failure).await;
         }
     };
-    spare::tell(&mut run, now.as_ref());
+    retain::tell(&mut run, now.as_ref());
     let release = &run.request.release;
     let mut next = std::mem::take(&mut failure.next);
     next.retain(|step| *step != release.command("", ""));
@@ -48,7 +48,7 @@ pub(crate) async fn enter(mut run: RunContext<'_>, prior: TrafficState, error: S
     ));
     run.next = next;
 
-    run.ledger.memory.held = Some(run.held(&failure.to_string(), prior));
+    run.ledger.run_state.held = Some(run.held(&failure.to_string(), prior));
     run.mark(step, evidence);
     run.close_failed(StateName::Held, exit_code, failure).await
 }
@@ -61,13 +61,13 @@ async fn keep_out(run: &mut RunContext<'_>, prior: &TrafficState) -> Result<Kept
     let Progress::Fenced { is_proved, .. } = run.progress else {
         return take_out_again(run, prior).await;
     };
-    match run.world.registry.read().await {
+    match run.ports.registry.read().await {
         Ok(now) if now.status == TrafficStatus::Enabled => {
             run.warn("the registry sends traffic to the model, although it was taken out: taking it out again");
             take_out_again(run, prior).await
         }
         Ok(now) => {
-            let line = format!("the registry says {} ({})", now.status.word(), now.driver);
+            let line = format!("the registry says {} ({})", now.status.as_str(), now.driver);
             let mut evidence = vec![line];
             evidence.extend(now.evidence.iter().cloned());
             if !is_proved {
@@ -101,8 +101,8 @@ async fn take_out_again(run: &mut RunContext<'_>, prior: &TrafficState) -> Resul
     if let Err(failure) = run.intend(&step, key, serde_json::json!({ "prior": prior })).await {
         run.warn(failure.to_string());
     }
-    let stopped = run.world.registry.stop(prior).await;
-    let evidence = match run.world.registry.confirm_stopped(deadline).await {
+    let stopped = run.ports.registry.stop(prior).await;
+    let evidence = match run.ports.registry.confirm_stopped(deadline).await {
         Ok(evidence) => evidence,
         Err(failure) => {
             let failure = match stopped {
@@ -112,7 +112,7 @@ async fn take_out_again(run: &mut RunContext<'_>, prior: &TrafficState) -> Resul
             return Err(failure);
         }
     };
-    let now = run.world.registry.read().await?;
+    let now = run.ports.registry.read().await?;
     run.saw_traffic(Some(&now));
     if now.status == TrafficStatus::Enabled {
         let what = "the registry still sends traffic to the model";
@@ -122,7 +122,7 @@ async fn take_out_again(run: &mut RunContext<'_>, prior: &TrafficState) -> Resul
         restore: prior.clone(),
         is_proved: true,
     };
-    run.say(Event::Note {
+    run.emit(Event::Note {
         text: "the model is out of traffic again".to_owned(),
     });
     Ok((evidence, Some(now)))

@@ -6,9 +6,9 @@ use serde_json::json;
 use crate::context::RunContext;
 use crate::failure::{Failure, FailureKind};
 use crate::journal::RunSummary;
-use crate::ledger::Standing;
+use crate::ledger::WriteAccess;
 use crate::plan::Plan;
-use crate::ports::Claim;
+use crate::ports::LockRequest;
 use crate::release::{ReleaseRecord, Revision};
 use crate::report::StateName;
 use crate::resume::earlier;
@@ -44,7 +44,7 @@ pub(crate) async fn enter(run: &mut RunContext<'_>, plan: &Plan) -> Result<Basel
     evidence.push(format!(
         "revision {} is still the newest, and {} in traffic",
         plan.current.revision,
-        baseline.prior.status.word()
+        baseline.prior.status.as_str()
     ));
     run.write(|report| report.from_revision = Some(baseline.left));
     run.ledger.summary = Some(RunSummary {
@@ -65,17 +65,17 @@ pub(crate) async fn enter(run: &mut RunContext<'_>, plan: &Plan) -> Result<Basel
 
 /// Takes the lock and reads the memory that it guards.
 pub(crate) async fn lock(run: &mut RunContext<'_>) -> Result<Vec<String>, Failure> {
-    let claim = Claim {
+    let claim = LockRequest {
         run_id: run.request.run_id.clone(),
         by: run.request.by.clone(),
         reason: run.request.reason.clone(),
     };
-    let evidence = match run.world.lock.acquire(&claim).await {
+    let evidence = match run.ports.lock.acquire(&claim).await {
         Ok(evidence) => evidence,
         Err(failure) => {
             // It may have been taken although the answer was lost; another's is never given back.
             if failure.kind != FailureKind::Locked
-                && let Err(also) = run.world.lock.release().await
+                && let Err(also) = run.ports.lock.release().await
             {
                 run.warn(format!(
                     "if the lock was taken after all, it runs out by itself: {also}"
@@ -85,16 +85,16 @@ pub(crate) async fn lock(run: &mut RunContext<'_>) -> Result<Vec<String>, Failur
         }
     };
     run.ledger.lock();
-    let memory = run.world.journal.memory().await?;
-    run.ledger.open(memory);
+    let run_state = run.ports.journal.load_state().await?;
+    run.ledger.open(run_state);
     Ok(evidence)
 }
 
 /// The lock is asked for before every step that changes something.
 pub(crate) async fn assert_held(run: &mut RunContext<'_>) -> Result<(), StepError> {
-    match run.world.lock.assert_held().await {
+    match run.ports.lock.assert_held().await {
         Err(failure) if failure.kind == FailureKind::Locked => {
-            run.ledger.standing = Standing::Lost;
+            run.ledger.standing = WriteAccess::Lost;
             Err(StepError::LockLost(failure))
         }
         other => Ok(other?),
@@ -102,9 +102,9 @@ pub(crate) async fn assert_held(run: &mut RunContext<'_>) -> Result<(), StepErro
 }
 
 async fn observe(run: &mut RunContext<'_>, plan: &Plan) -> Result<Baseline, StepError> {
-    let world = run.world;
+    let ports = run.ports;
     let records = async {
-        let history = world.releases.history().await?;
+        let history = ports.releases.history().await?;
         let newest = history.iter().max_by_key(|summary| summary.revision);
         let newest = newest.map(|s| (s.revision, s.status));
         if newest != Some((plan.current.revision, plan.current.status)) {
@@ -115,16 +115,16 @@ async fn observe(run: &mut RunContext<'_>, plan: &Plan) -> Result<Baseline, Step
             return Err(StepError::Stale(stale(plan, &format!("the release is {now}"))));
         }
         let (current, target) = try_join!(
-            world.releases.record(plan.current.revision),
-            world.releases.record(plan.target)
+            ports.releases.record(plan.current.revision),
+            ports.releases.record(plan.target)
         )?;
         let step_back = match &plan.step_back {
-            Some(back) => Some(world.releases.record(back.to).await?),
+            Some(back) => Some(ports.releases.record(back.to).await?),
             None => None,
         };
         Ok((current, target, step_back))
     };
-    let (records, found) = join!(records, world.registry.read());
+    let (records, found) = join!(records, ports.registry.read());
     let (current, target, step_back) = records?;
     let found = found?;
     run.found_traffic(&found);
@@ -132,21 +132,21 @@ async fn observe(run: &mut RunContext<'_>, plan: &Plan) -> Result<Baseline, Step
         let what = format!("revision {} has another manifest", plan.target);
         return Err(StepError::Stale(stale(plan, &what)));
     }
-    let prior = earlier::restore_point(&run.ledger.memory, found.clone(), world.registry)?;
+    let prior = earlier::restore_point(&run.ledger.run_state, found.clone(), ports.registry)?;
     let planned = (&plan.traffic.driver, &plan.traffic.status, &plan.traffic.endpoint);
     if planned != (&prior.state.driver, &prior.state.status, &prior.state.endpoint) {
-        let what = format!("the model is {} in the registry", prior.state.status.word());
+        let what = format!("the model is {} in the registry", prior.state.status.as_str());
         return Err(StepError::Stale(stale(plan, &what)));
     }
     let continued =
-        earlier::completed(&run.ledger.memory, &current, current.rolled_back_to).filter(|c| c.target == plan.target);
+        earlier::completed(&run.ledger.run_state, &current, current.rolled_back_to).filter(|c| c.target == plan.target);
     let run_id = continued.as_ref().map(|c| c.run_id.clone());
     if run_id != plan.continues {
         let what = "another run ended meanwhile";
         return Err(StepError::Stale(stale(plan, what)));
     }
     if let Some(taken_by) = prior.taken_by {
-        let word = prior.state.status.word();
+        let word = prior.state.status.as_str();
         run.note(format!(
             "run {taken_by} took the model out of traffic and held it; it was {word} before"
         ));
@@ -169,7 +169,7 @@ fn stale(plan: &Plan, what: &str) -> Failure {
             "it was made for revision {} ({}), with the model {} in the registry",
             plan.current.revision,
             plan.current.status,
-            plan.traffic.status.word()
+            plan.traffic.status.as_str()
         ))
         .next(format!("look at the new plan: {}", plan.release.command("plan", "")))
         .next(plan.release.command("", ""))

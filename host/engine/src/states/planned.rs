@@ -10,16 +10,16 @@ use crate::check::{CheckSpec, Phase};
 use crate::context::RunContext;
 use crate::failure::{Failure, FailureKind};
 use crate::gitops;
-use crate::journal::{JournalState, Memory, RunSummary, fold};
+use crate::journal::{JournalState, RunState, RunSummary, fold};
 use crate::plan::{Plan, StepBack, digest};
-use crate::ports::World;
+use crate::ports::Ports;
 use crate::release::{ApplyMethod, ReleaseRecord, Revision};
 use crate::report::StateName;
-use crate::request::{Accept, FenceWish, Request, TargetWish};
+use crate::request::{FenceScope, Override, Request, RollbackTarget};
 use crate::resume;
 use crate::resume::{decide, earlier};
 use crate::step_error::StepError;
-use crate::target::{self, Choice, Wish};
+use crate::target::{self, ResolvedTarget, TargetQuery};
 use crate::traffic::{TrafficState, TrafficStatus};
 use crate::workload::{Finding, Preflight, ServingPod, Severity};
 
@@ -28,47 +28,47 @@ use crate::workload::{Finding, Preflight, ServingPod, Severity};
 ///
 /// # Errors
 /// When there is no target ([`target::choose`]), or when the release, the registry, helm or the checks cannot be read.
-pub async fn plan(world: &World<'_>, request: &Request) -> Result<Plan, Failure> {
+pub async fn plan(ports: &Ports<'_>, request: &Request) -> Result<Plan, Failure> {
     let looked = async {
-        let memory = world.journal.memory().await?;
-        let now = world.clock.wall();
-        let (target, accept) = wanted(world, request, &memory).await?;
-        let wish = Wish {
+        let run_state = ports.journal.load_state().await?;
+        let now = ports.clock.wall();
+        let (target, accept) = wanted(ports, request, &run_state).await?;
+        let wish = TargetQuery {
             release: &request.release,
             target,
             accept: &accept,
             now: &now,
             verb: if request.resumes { "resume" } else { "" },
         };
-        let choice = target::choose(world.releases, &memory, &wish).await?;
+        let choice = target::choose(ports.releases, &run_state, &wish).await?;
         let (preflight, live) = try_join!(
-            world.workloads.preflight(&choice.current, &choice.target),
-            world.workloads.live_objects(&choice.current)
+            ports.workloads.preflight(&choice.current, &choice.target),
+            ports.workloads.live_objects(&choice.current)
         )?;
-        Ok::<_, Failure>((memory, choice, preflight, live))
+        Ok::<_, Failure>((run_state, choice, preflight, live))
     };
     let traffic = async {
-        let found = world.registry.read().await?;
-        world.registry.assert_provable().await?;
+        let found = ports.registry.read().await?;
+        ports.registry.preflight().await?;
         Ok::<_, Failure>(found)
     };
-    let (looked, found, checks, helm) = join!(looked, traffic, world.checks.specs(), world.releases.helm());
+    let (looked, found, checks, helm) = join!(looked, traffic, ports.checks.specs(), ports.releases.helm());
     // The release first: when it does not exist, nothing else that failed is worth a word.
-    let (memory, choice, mut preflight, live) = looked?;
+    let (run_state, choice, mut preflight, live) = looked?;
     let (found, checks, helm) = (found?, checks?, helm?);
     let (current, target) = (&choice.current, &choice.target);
-    let resumes = match resume::unfinished(&memory) {
+    let resumes = match resume::unfinished(&run_state) {
         Some(cut) if request.resumes => {
-            let journal = journal_of(world, cut.run, &mut preflight).await;
+            let journal = journal_of(ports, cut.run, &mut preflight).await;
             Some(decide::resumption(cut, &journal, &found, &choice)?)
         }
         _ => None,
     };
-    let resumes_sparing = request.resumes && resume::unfinished(&memory).is_some_and(|cut| cut.run.spares);
-    let is_narrowed = found.status == TrafficStatus::Narrowed;
-    let prior = earlier::restore_point(&memory, found, world.registry)?;
+    let resumes_sparing = request.resumes && resume::unfinished(&run_state).is_some_and(|cut| cut.run.spares);
+    let is_narrowed = found.status == TrafficStatus::Partial;
+    let prior = earlier::restore_point(&run_state, found, ports.registry)?;
     let spares = spares(
-        world,
+        ports,
         request,
         &mut preflight,
         &prior.state,
@@ -84,7 +84,7 @@ pub async fn plan(world: &World<'_>, request: &Request) -> Result<Plan, Failure>
         preflight.findings.push(warning("traffic", line.to_owned()));
     }
     preflight.findings.extend(prior.taken_by.as_ref().map(|run| {
-        let word = prior.state.status.word();
+        let word = prior.state.status.as_str();
         warning(
             "traffic",
             format!("run {run} took the model out of traffic; this run gives it back: {word}"),
@@ -92,7 +92,7 @@ pub async fn plan(world: &World<'_>, request: &Request) -> Result<Plan, Failure>
     }));
     preflight.findings.extend(no_proof(&checks));
 
-    let step_back = step_back(world, &choice).await?;
+    let step_back = step_back(ports, &choice).await?;
     let mut plan = Plan {
         release: request.release.clone(),
         current: choice.newest.clone(),
@@ -108,7 +108,7 @@ pub async fn plan(world: &World<'_>, request: &Request) -> Result<Plan, Failure>
         ),
         hooks: rollback_hooks(target),
         preflight,
-        client_side: world.registry.needs_client_side_rollback()
+        client_side: ports.registry.needs_client_side_rollback()
             && helm.has_server_side
             && target.apply_method == ApplyMethod::ServerSide,
         helm,
@@ -127,15 +127,15 @@ pub async fn plan(world: &World<'_>, request: &Request) -> Result<Plan, Failure>
 /// The pods that go on serving: where the operator wishes it, or an earlier run did it. Else it is proposed, where it could
 /// be done.
 async fn spares(
-    world: &World<'_>,
+    ports: &Ports<'_>,
     request: &Request,
     preflight: &mut Preflight,
     prior: &TrafficState,
     goes_on: bool,
 ) -> Result<Vec<ServingPod>, Failure> {
-    let is_wished = request.fence == FenceWish::BadOnly;
+    let is_wished = request.fence == FenceScope::BadOnly;
     let can_spare = if preflight.standing.is_some() || is_wished {
-        world.registry.assert_can_spare().await
+        ports.registry.assert_can_spare().await
     } else {
         Ok(())
     };
@@ -174,11 +174,11 @@ async fn spares(
 }
 
 /// Helm need go one step back first only where something that it does not know of is live.
-async fn step_back(world: &World<'_>, choice: &Choice) -> Result<Option<StepBack>, Failure> {
+async fn step_back(ports: &Ports<'_>, choice: &ResolvedTarget) -> Result<Option<StepBack>, Failure> {
     let Some(applied) = &choice.applied else {
         return Ok(None);
     };
-    let live = world.workloads.live_objects(applied).await?;
+    let live = ports.workloads.live_objects(applied).await?;
     let [declared, current, target] = [applied, &choice.current, &choice.target].map(ReleaseRecord::objects);
     let fields = orphaned_fields(&declared?, &current?, &target?, &live);
     Ok((!fields.is_empty()).then_some(StepBack {
@@ -189,9 +189,9 @@ async fn step_back(world: &World<'_>, choice: &Choice) -> Result<Option<StepBack
 
 /// What the run's journal comes to. Its file on this machine and the cluster's copy are held against each other; a file that
 /// is damaged is said, and counts as far as it can be trusted.
-async fn journal_of(world: &World<'_>, run: &RunSummary, preflight: &mut Preflight) -> JournalState {
+async fn journal_of(ports: &Ports<'_>, run: &RunSummary, preflight: &mut Preflight) -> JournalState {
     let mirrored = JournalState::mirrored(run);
-    let (state, trouble) = match world.journal.records(&run.run_id).await {
+    let (state, trouble) = match ports.journal.records(&run.run_id).await {
         Ok(journal) => {
             let state = fold(&journal).or_newer(mirrored);
             let trouble = state.gap.map(|gap| gap.to_string());
@@ -211,21 +211,21 @@ async fn journal_of(world: &World<'_>, run: &RunSummary, preflight: &mut Preflig
 
 /// Where to go, and what was accepted. A run that is not finished comes first: it is resumed, or nothing starts.
 async fn wanted(
-    world: &World<'_>,
+    ports: &Ports<'_>,
     request: &Request,
-    memory: &Memory,
-) -> Result<(TargetWish, BTreeSet<Accept>), Failure> {
+    run_state: &RunState,
+) -> Result<(RollbackTarget, BTreeSet<Override>), Failure> {
     let release = &request.release;
-    match resume::unfinished(memory) {
+    match resume::unfinished(run_state) {
         Some(cut) if request.resumes => {
             let mut accept = request.accept.clone();
             // Whoever began that run accepted its target.
-            accept.insert(Accept::BadTarget);
-            Ok((TargetWish::Exact(Revision(cut.run.to)), accept))
+            accept.insert(Override::BadTarget);
+            Ok((RollbackTarget::Exact(Revision(cut.run.to)), accept))
         }
         Some(cut) => {
             // It may be at work this very moment.
-            world.lock.assert_free().await?;
+            ports.lock.assert_free().await?;
             Err(cut.refuse(release))
         }
         None if request.resumes => Err(Failure::new(
@@ -269,7 +269,7 @@ pub(crate) fn enter(run: &mut RunContext<'_>, plan: &Plan) -> Result<(), StepErr
     if let Some(failure) = refusal(plan) {
         return Err(StepError::Failed(failure));
     }
-    if run.world.interrupt.is_asked() {
+    if run.ports.interrupt.is_requested() {
         return Err(StepError::Interrupted);
     }
     let evidence = vec![
@@ -295,17 +295,17 @@ fn accept(request: &Request, preflight: &mut Preflight) {
     let refusing = preflight.findings.iter_mut().filter(|f| f.severity == Severity::Refuse);
     for finding in refusing {
         // A resumed run goes where the one before went, and that one was let.
-        let accepts_fewer = request.accepts(Accept::FewerReplicas) || request.resumes;
+        let accepts_fewer = request.accepts(Override::FewerReplicas) || request.resumes;
         let how = match finding.subject.as_str() {
             "gitops" if can_suspend => "; this run suspends it first (--gitops=suspend)",
-            "gitops" if request.accepts(Accept::GitOps) => "; accepted by --gitops=ignore",
+            "gitops" if request.accepts(Override::GitOps) => "; accepted by --gitops=ignore",
             "autoscaler" if accepts_fewer => "; accepted by --accept-fewer-replicas",
             _ => continue,
         };
         finding.severity = Severity::Warning;
         finding.message.push_str(how);
         if let Some(owner) = preflight.gitops.as_ref().filter(|_| finding.subject == "gitops") {
-            finding.next = vec![owner.afterwards()];
+            finding.next = vec![owner.post_run_notes()];
         }
     }
 }

@@ -41,9 +41,9 @@ pub(crate) async fn enter(run: &mut RunContext<'_>, plan: &Plan, record: &Releas
     run.intend(&step, format!("watch {}", record.revision), json!({}))
         .await?;
     let ready = serving(run, record, deadline).await?;
-    let (world, registry) = (run.world, deadlines.registry);
-    let checked = async { join!(world.workloads.drift(record), world.registry.confirm_stopped(registry)) };
-    let (drift, stopped) = or_interrupted(world.interrupt, checked).await?;
+    let (ports, registry) = (run.ports, deadlines.registry);
+    let checked = async { join!(ports.workloads.drift(record), ports.registry.confirm_stopped(registry)) };
+    let (drift, stopped) = or_interrupted(ports.interrupt, checked).await?;
     let mut evidence = ready.evidence;
     evidence.extend(equals_manifest(record, drift?)?);
     match stopped {
@@ -65,9 +65,9 @@ pub(crate) async fn serving(
     record: &ReleaseRecord,
     deadline: Duration,
 ) -> Result<Ready, StepError> {
-    let world = run.world;
-    let watching = world.workloads.watch_ready(record, deadline, world.observer);
-    let ready = match or_interrupted(world.interrupt, watching).await? {
+    let ports = run.ports;
+    let watching = ports.workloads.watch_ready(record, deadline, ports.observer);
+    let ready = match or_interrupted(ports.interrupt, watching).await? {
         Ok(ready) => ready,
         Err(NotReady::Failed(failure)) => return Err(StepError::Failed(failure)),
         Err(NotReady::Caused(causes)) => {
@@ -112,7 +112,7 @@ impl From<NotNewest> for StepError {
 /// has no lock of its own.
 pub(crate) async fn assert_newest(run: &RunContext<'_>, record: &ReleaseRecord) -> Result<String, NotNewest> {
     let release = &record.release;
-    let history = run.world.releases.history().await.map_err(NotNewest::Unread)?;
+    let history = run.ports.releases.history().await.map_err(NotNewest::Unread)?;
     let newest = history.iter().max_by_key(|summary| summary.revision);
     match newest.filter(|newest| newest.revision != record.revision) {
         None => Ok(format!("revision {} is still the newest", record.revision)),

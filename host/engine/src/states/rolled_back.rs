@@ -56,7 +56,7 @@ pub(crate) async fn enter(
     let (record, seen) = helm(run, &step, &order(run, plan, from), baseline, &baseline.target).await?;
     evidence.extend(seen);
     run.reached(step, evidence).await;
-    if run.world.interrupt.is_asked() {
+    if run.ports.interrupt.is_requested() {
         return Err(StepError::Interrupted);
     }
     Ok(record)
@@ -70,7 +70,7 @@ async fn helm(
     baseline: &Baseline,
     wanted: &ReleaseRecord,
 ) -> Result<(ReleaseRecord, Vec<String>), StepError> {
-    if run.world.interrupt.is_asked() {
+    if run.ports.interrupt.is_requested() {
         return Err(StepError::Interrupted);
     }
     assert_held(run).await?;
@@ -89,7 +89,7 @@ async fn helm(
         restore: baseline.prior.clone(),
         is_proved: true,
     };
-    let record = match run.world.releases.rollback(order).await {
+    let record = match run.ports.releases.rollback(order).await {
         RollbackOutcome::Recorded(done) => judged(run, *done, made, wanted)?,
         RollbackOutcome::NotRecorded(failure) => return Err(not_recorded(run, failure).into()),
         RollbackOutcome::Overtaken(failure) => {
@@ -203,9 +203,9 @@ async fn found_after_all(
     wanted: &ReleaseRecord,
 ) -> Result<ReleaseRecord, Failure> {
     let found = async {
-        let history = run.world.releases.history().await?;
+        let history = run.ports.releases.history().await?;
         match history.iter().map(|summary| summary.revision).max() {
-            Some(newest) if newest >= made => run.world.releases.record(newest).await.map(Some),
+            Some(newest) if newest >= made => run.ports.releases.record(newest).await.map(Some),
             _ => Ok(None),
         }
     };

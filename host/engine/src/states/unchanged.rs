@@ -11,10 +11,10 @@ pub(crate) async fn enter(mut run: RunContext<'_>, error: StepError) -> RunRepor
     let exit_code = error.exit_unchanged();
     let step = run.begin(StateName::Unchanged, "giving up without a change", None);
     let mut failure = error.into_failure("interrupted before anything was changed");
-    let written_ahead = run.ledger.memory.held.take();
+    let written_ahead = run.ledger.run_state.held.take();
     run.ledger.take_back();
     if run.progress == Progress::Requested {
-        run.ledger.memory.held = written_ahead;
+        run.ledger.run_state.held = written_ahead;
     }
     run.next = std::mem::take(&mut failure.next);
     if run.next.is_empty() && failure.kind != FailureKind::Usage {
@@ -27,7 +27,7 @@ pub(crate) async fn enter(mut run: RunContext<'_>, error: StepError) -> RunRepor
     if let Some(traffic) = &run.found {
         evidence.push(format!(
             "the registry says {} ({})",
-            traffic.status.word(),
+            traffic.status.as_str(),
             traffic.driver
         ));
     }

@@ -18,10 +18,10 @@ pub(crate) async fn enter(
     _validated: &Validated,
 ) -> Result<(), StepError> {
     let deadline = run.request.deadlines.registry;
-    let word = baseline.prior.status.word().to_owned();
+    let word = baseline.prior.status.as_str().to_owned();
     let doing = format!("setting the registry back to {word}");
     let step = run.begin(StateName::Unfenced, doing, Some(deadline));
-    if run.world.interrupt.is_asked() {
+    if run.ports.interrupt.is_requested() {
         return Err(StepError::Interrupted);
     }
     assert_held(run).await?;
@@ -31,10 +31,10 @@ pub(crate) async fn enter(
         // From here on a failure takes the model out again, also when the answer to this very write is lost.
         let restore = baseline.prior.clone();
         run.progress = Progress::Unfenced { restore };
-        run.world.registry.resume_to(&baseline.prior).await?;
+        run.ports.registry.restore(&baseline.prior).await?;
     }
-    let confirming = run.world.registry.confirm_resumed(&baseline.prior, deadline);
-    let mut evidence = or_interrupted(run.world.interrupt, confirming).await??;
+    let confirming = run.ports.registry.confirm_resumed(&baseline.prior, deadline);
+    let mut evidence = or_interrupted(run.ports.interrupt, confirming).await??;
     evidence.insert(0, format!("the registry says {word} again"));
     run.reached(step, evidence).await;
     Ok(())

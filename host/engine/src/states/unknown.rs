@@ -3,7 +3,7 @@
 use crate::context::RunContext;
 use crate::event::Event;
 use crate::failure::Failure;
-use crate::ledger::Standing;
+use crate::ledger::WriteAccess;
 use crate::progress::Progress;
 use crate::report::{ExitCode, RunReport, StateName};
 use crate::write_ahead::one_line;
@@ -17,15 +17,15 @@ pub(crate) async fn enter(mut run: RunContext<'_>, mut failure: Failure) -> RunR
         Progress::Fenced { is_proved: true, .. } => "the model was last proved to be out of traffic",
         _ => "whether the model is in traffic is not known",
     };
-    let line = if run.ledger.standing == Standing::Lost {
+    let line = if run.ledger.standing == WriteAccess::Lost {
         format!("the lock was lost, so this run stopped changing things; {known}")
     } else {
         known.to_owned()
     };
-    if let Some(held) = &mut run.ledger.memory.held {
+    if let Some(held) = &mut run.ledger.run_state.held {
         held.reason = one_line(&failure.to_string());
     }
-    run.say(Event::Warning { text: line.clone() });
+    run.emit(Event::Warning { text: line.clone() });
     let mut next = vec![
         release.command("registry status", ""),
         format!("take it out of traffic: {}", release.command("registry disable", "")),

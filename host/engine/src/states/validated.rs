@@ -45,17 +45,17 @@ pub(crate) async fn enter(
     let expected = if fenced.retained().is_empty() {
         out_of_traffic(&baseline.prior)
     } else {
-        TrafficStatus::Narrowed.word()
+        TrafficStatus::Partial.as_str()
     };
     let context = context(run.request, model, record, serving.pods(), expected);
     let mut evidence = checks_pass(run, &plan.checks, Phase::Direct, &context).await?;
-    let world = run.world;
-    let now = or_interrupted(world.interrupt, world.workloads.serving_pods(record)).await??;
+    let ports = run.ports;
+    let now = or_interrupted(ports.interrupt, ports.workloads.serving_pods(record)).await??;
     if let Some(changed) = changed_pods(&record.release, serving.pods(), &now) {
         return Err(StepError::CheckFailed(changed));
     }
     evidence.push(format!("the same {} serve as before the checks", pods(now.len())));
-    evidence.push(or_interrupted(world.interrupt, assert_newest(run, record)).await??);
+    evidence.push(or_interrupted(ports.interrupt, assert_newest(run, record)).await??);
     run.reached(step, evidence).await;
     Ok(Validated { context })
 }
@@ -63,8 +63,8 @@ pub(crate) async fn enter(
 /// The word the registry says while the model is fenced: its own for a model that was out of traffic before.
 fn out_of_traffic(prior: &TrafficState) -> &str {
     match &prior.status {
-        TrafficStatus::Enabled => TrafficStatus::Disabled.word(),
-        other => other.word(),
+        TrafficStatus::Enabled => TrafficStatus::Disabled.as_str(),
+        other => other.as_str(),
     }
 }
 

@@ -4,18 +4,18 @@ use std::collections::BTreeSet;
 
 use crate::plan::Skipped;
 use crate::release::{ReleaseRecord, ReleaseRef, Revision, RevisionSummary};
-use crate::request::{Accept, TargetWish};
+use crate::request::{Override, RollbackTarget};
 use crate::resume::earlier::CompletedByEarlierRun;
 
 /// What is asked for.
 #[derive(Debug, Clone, Copy)]
-pub struct Wish<'a> {
+pub struct TargetQuery<'a> {
     /// The release.
     pub release: &'a ReleaseRef,
     /// Where to go.
-    pub target: TargetWish,
+    pub target: RollbackTarget,
     /// What the operator accepted by name.
-    pub accept: &'a BTreeSet<Accept>,
+    pub accept: &'a BTreeSet<Override>,
     /// RFC 3339 wall-clock time.
     pub now: &'a str,
     /// The verb that hints name: `resume`, or empty for a rollback.
@@ -24,7 +24,7 @@ pub struct Wish<'a> {
 
 /// Where the run goes, and from where.
 #[derive(Debug, Clone)]
-pub struct Choice {
+pub struct ResolvedTarget {
     /// The label of the newest revision.
     pub newest: RevisionSummary,
     /// The newest revision in any status: what is current.

@@ -9,32 +9,36 @@
 //! ```
 
 mod choice;
-mod past;
 mod pending;
 mod refusal;
+mod revision_history;
 
 use crate::failure::{Failure, FailureKind};
-use crate::journal::Memory;
+use crate::journal::RunState;
 use crate::plan::Skipped;
 use crate::ports::Releases;
 use crate::release::{ReleaseRecord, ReleaseStatus, Revision};
-use crate::request::{Accept, TargetWish};
+use crate::request::{Override, RollbackTarget};
 use crate::resume::earlier;
-pub use choice::{Choice, Wish};
-use past::Past;
+pub use choice::{ResolvedTarget, TargetQuery};
+use revision_history::RevisionHistory;
 
 /// Chooses. Reads records one after the other, from the newest down, and no more than it needs.
 ///
 /// # Errors
 /// `Refused` when no revision is good or the named one is known to be bad, each reason said; `NotFound` when the named
 /// one does not exist; and what [`Releases`] fails with.
-pub async fn choose(releases: &dyn Releases, memory: &Memory, wish: &Wish<'_>) -> Result<Choice, Failure> {
+pub async fn choose(
+    releases: &dyn Releases,
+    run_state: &RunState,
+    query: &TargetQuery<'_>,
+) -> Result<ResolvedTarget, Failure> {
     let history = releases.history().await?;
-    let mut past = Past::new(releases, history);
+    let mut past = RevisionHistory::new(releases, history);
     let Some(newest) = past.summaries().last().cloned() else {
         return Err(Failure::new(
             FailureKind::NotFound,
-            format!("{} has no revision", wish.release),
+            format!("{} has no revision", query.release),
         ));
     };
     // The usual answer is the revision below the current one, so both are read at once.
@@ -43,23 +47,23 @@ pub async fn choose(releases: &dyn Releases, memory: &Memory, wish: &Wish<'_>) -
     let current = past.record(newest.revision).await?;
     past.read_return(current.revision).await;
     if matches!(newest.status, ReleaseStatus::Uninstalled | ReleaseStatus::Uninstalling) {
-        return Err(refusal::uninstalled(wish.release, &newest));
+        return Err(refusal::uninstalled(query.release, &newest));
     }
     let mut notes = Vec::new();
     let returned_to = past.returned_to(current.revision);
-    let is_ours = earlier::was_started(memory, &current, returned_to);
-    notes.extend(pending::look(wish, &current, is_ours)?);
+    let is_ours = earlier::was_started(run_state, &current, returned_to);
+    notes.extend(pending::inspect(query, &current, is_ours)?);
 
-    let continued = earlier::completed(memory, &current, returned_to)
+    let continued = earlier::completed(run_state, &current, returned_to)
         .filter(|c| past.summary(c.target).is_some())
-        .filter(|c| wish.target == TargetWish::LastGood || wish.target == TargetWish::Exact(c.target));
+        .filter(|c| query.target == RollbackTarget::LastGood || query.target == RollbackTarget::Exact(c.target));
     if let Some(continued) = continued {
         let target = past.record(continued.target).await?;
         notes.push(format!(
             "revision {} is the rollback to revision {} that run {} began: Helm is not run again",
             current.revision, continued.target, continued.run_id
         ));
-        return Ok(Choice {
+        return Ok(ResolvedTarget {
             newest,
             current,
             target,
@@ -70,9 +74,12 @@ pub async fn choose(releases: &dyn Releases, memory: &Memory, wish: &Wish<'_>) -
             applied: None,
         });
     }
-    let (target, skipped) = match wish.target {
-        TargetWish::LastGood => last_good(&mut past, memory, wish, &current).await?,
-        TargetWish::Exact(revision) => (exact(&mut past, memory, wish, revision, &mut notes).await?, Vec::new()),
+    let (target, skipped) = match query.target {
+        RollbackTarget::LastGood => last_good(&mut past, run_state, query, &current).await?,
+        RollbackTarget::Exact(revision) => (
+            exact(&mut past, run_state, query, revision, &mut notes).await?,
+            Vec::new(),
+        ),
     };
     if target.manifest_sha256 == current.manifest_sha256 {
         notes.push(format!(
@@ -81,7 +88,7 @@ pub async fn choose(releases: &dyn Releases, memory: &Memory, wish: &Wish<'_>) -
         ));
     }
     let applied = last_applied(&mut past, &current, &target).await;
-    Ok(Choice {
+    Ok(ResolvedTarget {
         newest,
         current,
         target,
@@ -94,9 +101,9 @@ pub async fn choose(releases: &dyn Releases, memory: &Memory, wish: &Wish<'_>) -
 }
 
 async fn last_good(
-    past: &mut Past<'_>,
-    memory: &Memory,
-    wish: &Wish<'_>,
+    past: &mut RevisionHistory<'_>,
+    run_state: &RunState,
+    query: &TargetQuery<'_>,
     current: &ReleaseRecord,
 ) -> Result<(ReleaseRecord, Vec<Skipped>), Failure> {
     let mut skipped = Vec::new();
@@ -104,10 +111,10 @@ async fn last_good(
         let record = past
             .record(candidate.revision)
             .await
-            .map_err(|failure| refusal::unreadable(wish.release, &candidate, failure))?;
+            .map_err(|failure| refusal::unreadable(query.release, &candidate, failure))?;
         past.read_return(candidate.revision).await;
         let reason = past
-            .known_bad(&candidate, memory)
+            .known_bad(&candidate, run_state)
             .or_else(|| changes_nothing(past, current, &record));
         match reason {
             None => return Ok((record, skipped)),
@@ -117,12 +124,16 @@ async fn last_good(
             }),
         }
     }
-    Err(refusal::none_left(wish.release, past, current, &skipped, memory))
+    Err(refusal::none_left(query.release, past, current, &skipped, run_state))
 }
 
 /// The revision that was live before the current one's operation was cut off or failed. `superseded` alone is no proof
 /// (a rollback that fails marks the revision before it so), which is why a `deployed` one comes first.
-async fn last_applied(past: &mut Past<'_>, current: &ReleaseRecord, target: &ReleaseRecord) -> Option<ReleaseRecord> {
+async fn last_applied(
+    past: &mut RevisionHistory<'_>,
+    current: &ReleaseRecord,
+    target: &ReleaseRecord,
+) -> Option<ReleaseRecord> {
     if current.status == ReleaseStatus::Deployed {
         return None;
     }
@@ -138,7 +149,7 @@ async fn last_applied(past: &mut Past<'_>, current: &ReleaseRecord, target: &Rel
 }
 
 /// Going to a revision with the current manifest helps only where the current one is a rollback to it that did not end.
-fn changes_nothing(past: &Past<'_>, current: &ReleaseRecord, candidate: &ReleaseRecord) -> Option<String> {
+fn changes_nothing(past: &RevisionHistory<'_>, current: &ReleaseRecord, candidate: &ReleaseRecord) -> Option<String> {
     let same = candidate.manifest_sha256 == current.manifest_sha256;
     let has_failed = current.status == ReleaseStatus::Failed || current.status.is_pending();
     let is_unfinished_return = has_failed && past.returned_to(current.revision).is_some();
@@ -146,22 +157,22 @@ fn changes_nothing(past: &Past<'_>, current: &ReleaseRecord, candidate: &Release
 }
 
 async fn exact(
-    past: &mut Past<'_>,
-    memory: &Memory,
-    wish: &Wish<'_>,
+    past: &mut RevisionHistory<'_>,
+    run_state: &RunState,
+    query: &TargetQuery<'_>,
     revision: Revision,
     notes: &mut Vec<String>,
 ) -> Result<ReleaseRecord, Failure> {
     let Some(summary) = past.summary(revision).cloned() else {
-        return Err(refusal::absent(wish.release, past.summaries(), revision));
+        return Err(refusal::absent(query.release, past.summaries(), revision));
     };
     let target = past.record(revision).await?;
     let newer = past.summaries().iter().map(|s| s.revision).filter(|r| *r > revision);
     let newer: Vec<_> = newer.collect();
     past.read(newer).await;
-    if let Some(reason) = past.known_bad(&summary, memory) {
-        if !wish.accept.contains(&Accept::BadTarget) {
-            return Err(refusal::bad_target(wish.release, revision, &reason));
+    if let Some(reason) = past.known_bad(&summary, run_state) {
+        if !query.accept.contains(&Override::BadTarget) {
+            return Err(refusal::bad_target(query.release, revision, &reason));
         }
         notes.push(format!(
             "revision {revision} is accepted as the target although {reason}"

@@ -5,8 +5,8 @@ use jiff::Timestamp;
 
 use crate::failure::{Failure, FailureKind};
 use crate::release::ReleaseRecord;
-use crate::request::Accept;
-use crate::target::choice::Wish;
+use crate::request::Override;
+use crate::target::choice::TargetQuery;
 
 /// Longest plausible life of somebody's `helm upgrade`: twice Helm's own default timeout.
 const FOREIGN_SECONDS: i64 = 600;
@@ -17,11 +17,15 @@ const OUR_SECONDS: i64 = 60;
 ///
 /// # Errors
 /// `Refused` when the operation may still be alive and that was not accepted.
-pub(super) fn look(wish: &Wish<'_>, current: &ReleaseRecord, is_ours: bool) -> Result<Option<String>, Failure> {
+pub(super) fn inspect(
+    query: &TargetQuery<'_>,
+    current: &ReleaseRecord,
+    is_ours: bool,
+) -> Result<Option<String>, Failure> {
     if !current.status.is_pending() {
         return Ok(None);
     }
-    let age = age_seconds(current, wish.now);
+    let age = age_seconds(current, query.now);
     let runs_hooks = current
         .hooks
         .iter()
@@ -38,7 +42,7 @@ pub(super) fn look(wish: &Wish<'_>, current: &ReleaseRecord, is_ours: bool) -> R
             "{state}: its operation died or was interrupted, and the rollback takes the release out of it"
         )));
     }
-    if wish.accept.contains(&Accept::PendingCurrent) {
+    if query.accept.contains(&Override::PendingCurrent) {
         return Ok(Some(format!("{state}; accepted as dead by --accept-pending")));
     }
     let wait = age.map_or(limit, |age| limit - age.max(0));
@@ -52,7 +56,7 @@ pub(super) fn look(wish: &Wish<'_>, current: &ReleaseRecord, is_ours: bool) -> R
     ))
     .next(format!(
         "when it is dead for sure: {} --accept-pending",
-        wish.release.command(wish.verb, "")
+        query.release.command(query.verb, "")
     )))
 }
 

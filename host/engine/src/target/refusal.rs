@@ -1,10 +1,10 @@
 //! Why there is no target, and what helps instead.
 
 use crate::failure::{Failure, FailureKind};
-use crate::journal::Memory;
+use crate::journal::RunState;
 use crate::plan::Skipped;
 use crate::release::{ReleaseRecord, ReleaseRef, Revision, RevisionSummary};
-use crate::target::past::Past;
+use crate::target::revision_history::RevisionHistory;
 
 /// The release is gone or going.
 pub(super) fn uninstalled(release: &ReleaseRef, newest: &RevisionSummary) -> Failure {
@@ -69,17 +69,17 @@ pub(super) fn bad_target(release: &ReleaseRef, revision: Revision, reason: &str)
 /// Every older revision was passed over, or there is none.
 pub(super) fn none_left(
     release: &ReleaseRef,
-    past: &Past<'_>,
+    past: &RevisionHistory<'_>,
     current: &ReleaseRecord,
     skipped: &[Skipped],
-    memory: &Memory,
+    run_state: &RunState,
 ) -> Failure {
     let mut failure = Failure::new(FailureKind::Refused, what(release, past, current, skipped));
     for one in skipped {
         failure = failure.because(format!("revision {}: {}", one.revision, one.reason));
     }
     failure = failure.next(format!("to check what runs now: {}", release.command("validate", "")));
-    if memory.held.is_some() {
+    if run_state.held.is_some() {
         let again = current.revision.to_string();
         failure = failure.next(format!(
             "to apply and check the current revision again: {}",
@@ -99,7 +99,7 @@ pub(super) fn none_left(
     failure
 }
 
-fn what(release: &ReleaseRef, past: &Past<'_>, current: &ReleaseRecord, skipped: &[Skipped]) -> String {
+fn what(release: &ReleaseRef, past: &RevisionHistory<'_>, current: &ReleaseRecord, skipped: &[Skipped]) -> String {
     let now = current.revision;
     if skipped.is_empty() {
         return if now == Revision(1) {

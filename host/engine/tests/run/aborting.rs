@@ -5,9 +5,9 @@ use vllm_rollback_engine::release::{ReleaseStatus, Revision};
 use vllm_rollback_engine::report::{ExitCode, RunReport, StateName};
 use vllm_rollback_engine::traffic::TrafficStatus;
 
+use crate::reporting::evidence;
 use crate::sim::build::{crashed, crashed_with};
 use crate::sim::{Client, Fault, Health, HelmEnd, Sim, Trouble};
-use crate::told::evidence;
 use crate::unfinished::cut_off;
 
 fn abort(sim: &Sim) -> RunReport {

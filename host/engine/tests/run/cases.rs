@@ -5,14 +5,14 @@ use vllm_rollback_engine::event::Event;
 use vllm_rollback_engine::failure::FailureKind;
 use vllm_rollback_engine::release::{ReleaseStatus, Revision};
 use vllm_rollback_engine::report::{ExitCode, StateName};
-use vllm_rollback_engine::request::TargetWish;
+use vllm_rollback_engine::request::RollbackTarget;
 use vllm_rollback_engine::traffic::TrafficStatus;
 use vllm_rollback_engine::workload::{Finding, Severity};
 use vllm_rollback_engine::{plan, rollback};
 
+use crate::reporting::evidence;
 use crate::sim::build::{crashed, crashed_with, history, record};
 use crate::sim::{Client, Fault, Health, HelmEnd, Sim, Trouble, finish};
-use crate::told::evidence;
 
 fn refuses(subject: &str, message: &str) -> Finding {
     Finding {
@@ -38,7 +38,7 @@ fn a_crash_looping_release_is_taken_back_and_every_state_has_its_proof() {
     let client = Client::new(&sim, "run-1");
     let report = client.report();
     assert_eq!((report.outcome, report.exit_code), (StateName::Done, ExitCode::Success));
-    let names: Vec<_> = report.states.iter().map(|state| state.name.word()).collect();
+    let names: Vec<_> = report.states.iter().map(|state| state.name.as_str()).collect();
     assert_eq!(
         names,
         [
@@ -415,7 +415,7 @@ fn an_explicit_revision_is_where_the_run_goes() {
         (ReleaseStatus::Superseded, "b"),
         (ReleaseStatus::Deployed, "c"),
     ]);
-    let client = Client::new(&sim, "run-1").asking(|request| request.target = TargetWish::Exact(Revision(1)));
+    let client = Client::new(&sim, "run-1").asking(|request| request.target = RollbackTarget::Exact(Revision(1)));
     assert_eq!(client.report().to_revision, Some(Revision(1)));
     assert_eq!(sim.world().live, "a");
 }

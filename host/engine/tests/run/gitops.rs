@@ -1,9 +1,9 @@
 //! A release that a GitOps controller owns, and a run that suspends it.
 
 use serde_json::{Value, json};
-use vllm_rollback_engine::journal::Edge;
+use vllm_rollback_engine::journal::RecordKind;
 use vllm_rollback_engine::report::{ExitCode, StateName};
-use vllm_rollback_engine::request::Accept;
+use vllm_rollback_engine::request::Override;
 use vllm_rollback_engine::workload::{Finding, GitOpsOwner, Severity};
 
 use crate::sim::build::{crashed, crashed_with};
@@ -34,7 +34,7 @@ fn owned(sim: Sim, hindrance: Option<&str>) -> Sim {
 
 fn suspending(sim: &Sim) -> Client {
     Client::new(sim, "run-1").asking(|request| {
-        request.accept.insert(Accept::SuspendGitOps);
+        request.accept.insert(Override::SuspendGitOps);
     })
 }
 
@@ -52,11 +52,11 @@ fn it_is_suspended_before_the_fence_and_written_down_first() {
     assert_eq!(world.suspensions, 1);
     assert_eq!(world.violations, [] as [String; 0]);
     let at = |word: &str| {
-        let is_it = |edge: &Edge| matches!(edge, Edge::Intent { key, .. } if key.starts_with(word));
+        let is_it = |edge: &RecordKind| matches!(edge, RecordKind::Intent { key, .. } if key.starts_with(word));
         world.journal.iter().position(|entry| is_it(&entry.edge)).unwrap()
     };
     assert!(at("suspend ") < at("fence "));
-    let Edge::Intent { data, .. } = &world.journal[at("suspend ")].edge else {
+    let RecordKind::Intent { data, .. } = &world.journal[at("suspend ")].edge else {
         unreachable!("an intent was looked for")
     };
     assert_eq!(data["gitops"]["restore"], json!({"spec": {"suspend": Value::Null}}));

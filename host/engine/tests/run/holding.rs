@@ -4,7 +4,7 @@ use vllm_rollback_engine::check::Outcome;
 use vllm_rollback_engine::failure::FailureKind;
 use vllm_rollback_engine::release::{ReleaseStatus, Revision};
 use vllm_rollback_engine::report::{ExitCode, StateName};
-use vllm_rollback_engine::request::{Accept, TargetWish};
+use vllm_rollback_engine::request::{Override, RollbackTarget};
 use vllm_rollback_engine::traffic::TrafficStatus;
 
 use crate::sim::build::{crashed, crashed_with};
@@ -21,7 +21,7 @@ fn assert_restored(sim: &Sim) {
 
 #[test]
 fn after_a_hold_the_same_command_checks_again_and_enables_without_a_second_helm_run() {
-    for target in [TargetWish::LastGood, TargetWish::Exact(Revision(1))] {
+    for target in [RollbackTarget::LastGood, RollbackTarget::Exact(Revision(1))] {
         let sim = crashed_with(Health {
             direct: Outcome::Fail,
             ..Health::GOOD
@@ -106,7 +106,7 @@ fn a_pending_rollback_of_our_own_can_be_accepted_as_dead_at_once() {
         ExitCode::HeldRollbackFailed
     );
     let client = Client::new(&sim, "run-2").asking(|r| {
-        r.accept.insert(Accept::PendingCurrent);
+        r.accept.insert(Override::PendingCurrent);
     });
     assert_eq!(client.report().outcome, StateName::Done);
     assert_restored(&sim);

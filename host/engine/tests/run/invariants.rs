@@ -9,7 +9,7 @@ use vllm_rollback_engine::event::Event;
 use vllm_rollback_engine::failure::FailureKind;
 use vllm_rollback_engine::release::{ReleaseStatus, Revision};
 use vllm_rollback_engine::report::{ExitCode, RunReport, StateName};
-use vllm_rollback_engine::request::{Accept, FenceWish, TargetWish};
+use vllm_rollback_engine::request::{FenceScope, Override, RollbackTarget};
 use vllm_rollback_engine::traffic::TrafficStatus;
 
 use crate::sim::build::{crashed, history};
@@ -235,19 +235,19 @@ prop_compose! {
     }
 }
 
-fn wish() -> impl Strategy<Value = TargetWish> {
+fn wish() -> impl Strategy<Value = RollbackTarget> {
     prop_oneof![
-        2 => Just(TargetWish::LastGood),
-        1 => (1..6_u32).prop_map(|n| TargetWish::Exact(Revision(n))),
+        2 => Just(RollbackTarget::LastGood),
+        1 => (1..6_u32).prop_map(|n| RollbackTarget::Exact(Revision(n))),
     ]
 }
 
-fn client(sim: &Sim, id: &str, wish: TargetWish, accepts_all: bool, spares: bool) -> Client {
+fn client(sim: &Sim, id: &str, wish: RollbackTarget, accepts_all: bool, spares: bool) -> Client {
     Client::new(sim, id).asking(|request| {
         request.target = wish;
-        request.fence = if spares { FenceWish::BadOnly } else { FenceWish::Whole };
+        request.fence = if spares { FenceScope::BadOnly } else { FenceScope::Whole };
         if accepts_all {
-            request.accept.extend([Accept::BadTarget, Accept::PendingCurrent]);
+            request.accept.extend([Override::BadTarget, Override::PendingCurrent]);
         }
     })
 }

@@ -3,23 +3,23 @@
 use std::collections::BTreeSet;
 
 use vllm_rollback_engine::failure::Failure;
-use vllm_rollback_engine::journal::Memory;
+use vllm_rollback_engine::journal::RunState;
 use vllm_rollback_engine::release::ReleaseStatus::{Deployed, PendingRollback, PendingUpgrade, Superseded};
 use vllm_rollback_engine::release::{Hook, Revision};
-use vllm_rollback_engine::request::TargetWish;
-use vllm_rollback_engine::target::{Choice, Wish, choose};
+use vllm_rollback_engine::request::RollbackTarget;
+use vllm_rollback_engine::target::{ResolvedTarget, TargetQuery, choose};
 
 use crate::sim::build::{history, wall};
 use crate::sim::{Client, Fault, HelmEnd, Sim, Trouble, finish};
 
 /// Chooses so many seconds after the operation began.
-fn after(sim: &Sim, memory: &Memory, seconds: u64) -> Result<Choice, Failure> {
+fn after(sim: &Sim, memory: &RunState, seconds: u64) -> Result<ResolvedTarget, Failure> {
     let client = Client::new(sim, "run-2");
     sim.world().records.last_mut().unwrap().last_deployed = Some(wall(1_000_000));
     let (now, accept) = (wall(1_000_000 + seconds * 1000), BTreeSet::new());
-    let wish = Wish {
+    let wish = TargetQuery {
         release: &client.request.release,
-        target: TargetWish::LastGood,
+        target: RollbackTarget::LastGood,
         accept: &accept,
         now: &now,
         verb: "",
@@ -29,7 +29,7 @@ fn after(sim: &Sim, memory: &Memory, seconds: u64) -> Result<Choice, Failure> {
 
 /// The first second at which the operation counts as dead.
 #[track_caller]
-fn assert_limit(sim: &Sim, memory: &Memory, limit: u64) {
+fn assert_limit(sim: &Sim, memory: &RunState, limit: u64) {
     let failure = after(sim, memory, limit - 1).unwrap_err();
     assert!(
         failure
@@ -51,7 +51,7 @@ fn upgrade() -> Sim {
 }
 
 /// A world in which our own run's Helm was cut off.
-fn ours() -> (Sim, Memory) {
+fn ours() -> (Sim, RunState) {
     let sim = crate::sim::build::crashed();
     sim.world().helm_ends.push_back(HelmEnd::Pending);
     let dead = Client::new(&sim, "run-1").with(Trouble::Every("rollback"), Fault::DiesAfter);
@@ -63,7 +63,7 @@ fn ours() -> (Sim, Memory) {
 
 #[test]
 fn somebodys_operation_may_live_for_ten_minutes() {
-    assert_limit(&upgrade(), &Memory::default(), 600);
+    assert_limit(&upgrade(), &RunState::default(), 600);
 }
 
 #[test]
@@ -105,14 +105,14 @@ fn an_operation_of_unknown_or_future_time_is_waited_for_in_full() {
     for (began, said) in [(None, "since an unknown time"), (Some(wall(90_000)), "for -60 s")] {
         sim.world().records.last_mut().unwrap().last_deployed = began;
         let (now, accept) = (wall(30_000), BTreeSet::new());
-        let wish = Wish {
+        let wish = TargetQuery {
             release: &client.request.release,
-            target: TargetWish::Exact(Revision(1)),
+            target: RollbackTarget::Exact(Revision(1)),
             accept: &accept,
             now: &now,
             verb: "",
         };
-        let failure = finish(&client, choose(&client, &Memory::default(), &wish))
+        let failure = finish(&client, choose(&client, &RunState::default(), &wish))
             .unwrap()
             .unwrap_err();
         assert!(failure.what.contains(said), "{failure}");

@@ -4,7 +4,7 @@ use vllm_rollback_engine::failure::FailureKind;
 use vllm_rollback_engine::plan::Plan;
 use vllm_rollback_engine::release::{ApplyMethod, Hook};
 use vllm_rollback_engine::report::{ExitCode, StateName};
-use vllm_rollback_engine::request::Accept;
+use vllm_rollback_engine::request::Override;
 use vllm_rollback_engine::workload::{Finding, Severity};
 use vllm_rollback_engine::{plan, refusal, rollback};
 
@@ -73,7 +73,7 @@ fn without_a_gitops_owner_the_first_refusal_is_the_one() {
 fn a_gitops_owner_that_is_accepted_is_still_said_and_nothing_else_is_accepted_with_it() {
     let accepting = |findings: &[Finding]| {
         Client::new(&with_findings(findings), "run-1").asking(|request| {
-            request.accept.insert(Accept::GitOps);
+            request.accept.insert(Override::GitOps);
         })
     };
     let report = accepting(&[finding(Severity::Refuse, "gitops"), finding(Severity::Warning, "hpa")]).report();

@@ -6,10 +6,10 @@ use vllm_rollback_engine::report::{ExitCode, StateName};
 use vllm_rollback_engine::traffic::TrafficStatus;
 use vllm_rollback_engine::workload::{Cause, CauseReason};
 
+use crate::reporting::evidence;
 use crate::sim::build::crashed;
 use crate::sim::state::Happening;
 use crate::sim::{Client, Sim};
-use crate::told::evidence;
 
 /// A release with two pods, and what happens while they are checked.
 fn two_pods(happens: Happening) -> Sim {

@@ -1,7 +1,7 @@
 //! A journal that is run again goes the way of its run.
 
 use vllm_rollback_engine::failure::FailureKind;
-use vllm_rollback_engine::journal::{Edge, Journalled};
+use vllm_rollback_engine::journal::{Journalled, RecordKind};
 use vllm_rollback_engine::replay::{Replay, ReplayEnd, replay};
 use vllm_rollback_engine::report::StateName;
 use vllm_rollback_engine::traffic::TrafficStatus;
@@ -90,8 +90,8 @@ fn wherever_a_run_was_cut_off_its_replay_ends_there_and_names_what_was_open() {
         let replay = again(&journal);
         assert_eq!(replay.records, journal.entries, "cut off at call {at}");
         match (&replay.end, &last.edge) {
-            (ReplayEnd::Ended { exit_code: 0, .. }, Edge::Finished { .. }) => {}
-            (ReplayEnd::CutOff { open, next: Some(_) }, Edge::Intent { key, .. }) => {
+            (ReplayEnd::Ended { exit_code: 0, .. }, RecordKind::Finished { .. }) => {}
+            (ReplayEnd::CutOff { open, next: Some(_) }, RecordKind::Intent { key, .. }) => {
                 assert_eq!(open.as_slice(), std::slice::from_ref(key));
             }
             (ReplayEnd::CutOff { open, next: Some(_) }, _) => assert!(open.is_empty(), "{open:?}"),
@@ -110,7 +110,7 @@ fn a_decision_that_this_version_would_not_take_is_shown_beside_its_own() {
         .iter()
         .position(|entry| entry.state == StateName::Ready)
         .unwrap();
-    let Edge::Intent { key, .. } = &mut journal.entries[at].edge else {
+    let RecordKind::Intent { key, .. } = &mut journal.entries[at].edge else {
         panic!("an intent")
     };
     *key = "watch something else".into();
@@ -126,7 +126,7 @@ fn a_decision_that_this_version_would_not_take_is_shown_beside_its_own() {
     assert_eq!(theirs, journal.entries[at]);
     let ours = this_version.unwrap().edge;
     assert!(
-        matches!(&ours, Edge::Intent { key, .. } if key == "watch 3"),
+        matches!(&ours, RecordKind::Intent { key, .. } if key == "watch 3"),
         "{ours:?}"
     );
 }

@@ -62,7 +62,7 @@ fn a_model_that_had_no_traffic_before_needs_no_fence_whoever_enabled_it_since() 
         assert!(dead.run().is_none());
         sim.world().traffic = Some(now.clone());
         let first = steps(&sim).remove(0);
-        let why = format!("the model was disabled before that run, and is {}", now.word());
+        let why = format!("the model was disabled before that run, and is {}", now.as_str());
         assert_eq!((first.decision, first.why), (Decision::Done, why));
     }
 }

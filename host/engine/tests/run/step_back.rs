@@ -2,7 +2,7 @@
 
 use vllm_rollback_engine::release::{ReleaseStatus, Revision};
 use vllm_rollback_engine::report::StateName;
-use vllm_rollback_engine::request::Accept;
+use vllm_rollback_engine::request::Override;
 use vllm_rollback_engine::resume::Decision;
 use vllm_rollback_engine::traffic::TrafficStatus;
 
@@ -29,7 +29,7 @@ fn half_rolled_back(status: ReleaseStatus) -> Sim {
 
 fn client(sim: &Sim, run_id: &str) -> Client {
     Client::new(sim, run_id).asking(|request| {
-        request.accept.insert(Accept::PendingCurrent);
+        request.accept.insert(Override::PendingCurrent);
     })
 }
 

@@ -3,22 +3,27 @@
 use std::collections::BTreeSet;
 
 use vllm_rollback_engine::failure::{Failure, FailureKind};
-use vllm_rollback_engine::journal::{Memory, Rejected};
+use vllm_rollback_engine::journal::{Rejected, RunState};
 use vllm_rollback_engine::release::ReleaseStatus::{
     self, Deployed, Failed, PendingInstall, PendingUpgrade, Superseded, Uninstalled,
 };
 use vllm_rollback_engine::release::Revision;
-use vllm_rollback_engine::request::{Accept, TargetWish};
-use vllm_rollback_engine::target::{Choice, Wish, choose};
+use vllm_rollback_engine::request::{Override, RollbackTarget};
+use vllm_rollback_engine::target::{ResolvedTarget, TargetQuery, choose};
 
 use crate::sim::build::{history, wall};
 use crate::sim::{Client, Sim, finish};
 
-fn choose_from(sim: &Sim, memory: &Memory, target: TargetWish, accept: &[Accept]) -> Result<Choice, Failure> {
+fn choose_from(
+    sim: &Sim,
+    memory: &RunState,
+    target: RollbackTarget,
+    accept: &[Override],
+) -> Result<ResolvedTarget, Failure> {
     let client = Client::new(sim, "run-1");
     let now = wall(0);
     let accept: BTreeSet<_> = accept.iter().copied().collect();
-    let wish = Wish {
+    let wish = TargetQuery {
         release: &client.request.release,
         target,
         accept: &accept,
@@ -28,12 +33,17 @@ fn choose_from(sim: &Sim, memory: &Memory, target: TargetWish, accept: &[Accept]
     finish(&client, choose(&client, memory, &wish)).unwrap()
 }
 
-fn last_good(sim: &Sim) -> Result<Choice, Failure> {
-    choose_from(sim, &Memory::default(), TargetWish::LastGood, &[])
+fn last_good(sim: &Sim) -> Result<ResolvedTarget, Failure> {
+    choose_from(sim, &RunState::default(), RollbackTarget::LastGood, &[])
 }
 
-fn exact(sim: &Sim, revision: u32, accept: &[Accept]) -> Result<Choice, Failure> {
-    choose_from(sim, &Memory::default(), TargetWish::Exact(Revision(revision)), accept)
+fn exact(sim: &Sim, revision: u32, accept: &[Override]) -> Result<ResolvedTarget, Failure> {
+    choose_from(
+        sim,
+        &RunState::default(),
+        RollbackTarget::Exact(Revision(revision)),
+        accept,
+    )
 }
 
 /// A history in which the named revisions went back: `(revision, to)`.
@@ -128,18 +138,18 @@ fn a_failed_upgrade_to_the_manifest_before_is_no_rollback() {
 #[test]
 fn a_revision_that_a_run_rejected_is_skipped_also_under_another_number() {
     let sim = history(&[(Superseded, "a"), (Superseded, "bad"), (Deployed, "c")]);
-    let memory = Memory {
+    let memory = RunState {
         rejected: vec![Rejected {
             revision: 7,
             manifest_sha256: "sha-bad".into(),
             reason: "garbage".into(),
         }],
-        ..Memory::default()
+        ..RunState::default()
     };
-    let choice = choose_from(&sim, &memory, TargetWish::LastGood, &[]).unwrap();
+    let choice = choose_from(&sim, &memory, RollbackTarget::LastGood, &[]).unwrap();
     assert_eq!(choice.target.revision, Revision(1));
     assert!(choice.skipped[0].reason.contains("garbage"), "{:?}", choice.skipped);
-    let named = TargetWish::Exact(Revision(2));
+    let named = RollbackTarget::Exact(Revision(2));
     let failure = choose_from(&sim, &memory, named, &[]).unwrap_err();
     assert!(
         failure
@@ -148,7 +158,7 @@ fn a_revision_that_a_run_rejected_is_skipped_also_under_another_number() {
             .any(|step| step.ends_with("llama 2 -n prod --to-rejected")),
         "{failure:?}"
     );
-    let choice = choose_from(&sim, &memory, named, &[Accept::BadTarget]).unwrap();
+    let choice = choose_from(&sim, &memory, named, &[Override::BadTarget]).unwrap();
     assert_eq!(choice.target.revision, Revision(2));
     assert!(choice.notes[0].contains("garbage"));
 }
@@ -156,15 +166,15 @@ fn a_revision_that_a_run_rejected_is_skipped_also_under_another_number() {
 #[test]
 fn a_number_that_another_life_of_the_release_rejected_means_nothing() {
     let sim = history(&[(Superseded, "a"), (Superseded, "fine"), (Deployed, "c")]);
-    let memory = Memory {
+    let memory = RunState {
         rejected: vec![Rejected {
             revision: 2,
             manifest_sha256: "sha-of-before-the-uninstall".into(),
             reason: "garbage".into(),
         }],
-        ..Memory::default()
+        ..RunState::default()
     };
-    let choice = choose_from(&sim, &memory, TargetWish::LastGood, &[]).unwrap();
+    let choice = choose_from(&sim, &memory, RollbackTarget::LastGood, &[]).unwrap();
     assert_eq!(choice.target.revision, Revision(2));
 }
 
@@ -184,7 +194,7 @@ fn a_failed_revision_is_gone_to_only_when_that_is_accepted() {
     let sim = history(&[(Superseded, "a"), (Failed, "b"), (Deployed, "c")]);
     assert_eq!(exact(&sim, 2, &[]).unwrap_err().kind, FailureKind::Refused);
     assert_eq!(
-        exact(&sim, 2, &[Accept::BadTarget]).unwrap().target.revision,
+        exact(&sim, 2, &[Override::BadTarget]).unwrap().target.revision,
         Revision(2)
     );
 }
@@ -209,9 +219,9 @@ fn a_fresh_pending_upgrade_needs_consent_and_an_old_one_is_explained() {
     assert!(failure.next[0].contains("300 s"), "{failure:?}");
     let choice = choose_from(
         &sim,
-        &Memory::default(),
-        TargetWish::LastGood,
-        &[Accept::PendingCurrent],
+        &RunState::default(),
+        RollbackTarget::LastGood,
+        &[Override::PendingCurrent],
     )
     .unwrap();
     assert_eq!(choice.target.revision, Revision(1));
@@ -245,14 +255,14 @@ fn only_the_records_that_are_needed_are_read() {
     let sim = history(&revisions);
     let client = Client::new(&sim, "run-1");
     let accept = BTreeSet::new();
-    let wish = Wish {
+    let wish = TargetQuery {
         release: &client.request.release,
-        target: TargetWish::LastGood,
+        target: RollbackTarget::LastGood,
         accept: &accept,
         now: &wall(0),
         verb: "",
     };
-    let choice = finish(&client, choose(&client, &Memory::default(), &wish))
+    let choice = finish(&client, choose(&client, &RunState::default(), &wish))
         .unwrap()
         .unwrap();
     assert_eq!(choice.target.revision, Revision(10));
@@ -281,7 +291,7 @@ fn a_named_revision_that_somebody_left_long_ago_is_refused_too() {
     // What the return went to, and what came after it, is not what it left.
     assert_eq!(exact(&sim, 1, &[]).unwrap().target.revision, Revision(1));
     assert_eq!(exact(&sim, 3, &[]).unwrap().target.revision, Revision(3));
-    let choice = exact(&sim, 2, &[Accept::BadTarget]).unwrap();
+    let choice = exact(&sim, 2, &[Override::BadTarget]).unwrap();
     assert_eq!(
         choice.notes,
         ["revision 2 is accepted as the target although revision 3 rolled back from it to revision 1"]
@@ -385,13 +395,13 @@ fn a_revision_that_an_earlier_run_left_is_told_from_one_with_its_manifest() {
         (Superseded, "bad"),
         (Deployed, "c"),
     ]);
-    let mut memory = Memory::default();
+    let mut memory = RunState::default();
     memory.rejected.push(Rejected {
         revision: 2,
         manifest_sha256: "sha-bad".into(),
         reason: "slow".into(),
     });
-    let choice = choose_from(&sim, &memory, TargetWish::LastGood, &[]).unwrap();
+    let choice = choose_from(&sim, &memory, RollbackTarget::LastGood, &[]).unwrap();
     let reasons: Vec<_> = choice.skipped.iter().map(|one| one.reason.as_str()).collect();
     assert_eq!(
         reasons,

@@ -1,7 +1,7 @@
 //! A run that was cut off: refused by the next, resumed, or aborted.
 
 use vllm_rollback_engine::failure::FailureKind;
-use vllm_rollback_engine::journal::Memory;
+use vllm_rollback_engine::journal::RunState;
 use vllm_rollback_engine::plan;
 use vllm_rollback_engine::release::{ReleaseStatus, Revision};
 use vllm_rollback_engine::report::{ExitCode, StateName};
@@ -71,7 +71,7 @@ fn there_is_nothing_to_resume_or_abort_where_no_run_was_cut_off() {
         (report.outcome, report.exit_code),
         (StateName::Unchanged, ExitCode::Refused)
     );
-    assert_eq!(sim.world().memory, Memory::default());
+    assert_eq!(sim.world().memory, RunState::default());
 }
 
 #[test]
@@ -230,7 +230,7 @@ fn a_living_runs_lock_is_removed_only_by_force() {
 #[test]
 fn a_memory_of_an_older_version_still_resumes() {
     let text = include_str!("fixtures/memory-0.1.0.json");
-    let memory: Memory = serde_json::from_str(text).unwrap();
+    let memory: RunState = serde_json::from_str(text).unwrap();
     let sim = cut_off("rollback", Fault::DiesAfter);
     assert_eq!(sim.world().memory.runs[0].from, memory.runs[0].from);
     sim.world().memory = memory;

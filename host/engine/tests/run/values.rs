@@ -11,7 +11,7 @@ use vllm_rollback_engine::release::{ReleaseStatus, Revision};
 use vllm_rollback_engine::report::{ExitCode, StateName};
 use vllm_rollback_engine::resume::Decision;
 use vllm_rollback_engine::traffic::{TrafficState, TrafficStatus};
-use vllm_rollback_engine::workload::{ServingPod, Standing};
+use vllm_rollback_engine::workload::{PodSplit, ServingPod};
 use vllm_rollback_engine::{plan, unlock};
 
 use crate::sim::build::{crashed, traffic};
@@ -35,7 +35,7 @@ fn helms_words_for_a_status_are_read_and_written_alike() {
         ("unknown", Unknown),
     ] {
         assert_eq!(ReleaseStatus::parse(word), status);
-        assert_eq!((status.word(), status.to_string().as_str()), (word, word));
+        assert_eq!((status.as_str(), status.to_string().as_str()), (word, word));
         assert_eq!(status.is_pending(), word.starts_with("pending-"), "{word}");
     }
     assert_eq!(
@@ -64,7 +64,7 @@ fn states_and_decisions_are_shown_by_their_words() {
         format!("{}, {}", StateName::RolledBack, StateName::Held),
         "rolled-back, held"
     );
-    let words = [Decision::Done, Decision::Redo, Decision::Compensate].map(Decision::word);
+    let words = [Decision::Done, Decision::Redo, Decision::Compensate].map(Decision::as_str);
     assert_eq!(words, ["done", "redo", "compensate"]);
     let words = [
         TrafficStatus::Enabled,
@@ -72,7 +72,7 @@ fn states_and_decisions_are_shown_by_their_words() {
         TrafficStatus::Other("degraded".into()),
     ];
     assert_eq!(
-        words.each_ref().map(TrafficStatus::word),
+        words.each_ref().map(TrafficStatus::as_str),
         ["enabled", "disabled", "degraded"]
     );
 }
@@ -131,7 +131,7 @@ impl Registry for Terse {
         Ok(Vec::new())
     }
 
-    async fn resume_to(&self, _: &TrafficState) -> Result<(), WriteError> {
+    async fn restore(&self, _: &TrafficState) -> Result<(), WriteError> {
         Ok(())
     }
 
@@ -146,9 +146,9 @@ fn a_driver_that_says_no_more_than_it_must_can_enable_and_adds_nothing_to_the_re
     let enabled = Terse.enabled(&traffic(TrafficStatus::Disabled, true)).unwrap();
     assert_eq!(enabled.status, TrafficStatus::Enabled);
     assert_eq!(enabled.token, traffic(TrafficStatus::Disabled, true).token);
-    assert_eq!(finish(&client, Terse.afterwards()), Some(Vec::new()));
+    assert_eq!(finish(&client, Terse.post_run_notes()), Some(Vec::new()));
     let stopped = traffic(TrafficStatus::Disabled, false);
-    assert!(!finish(&client, Terse.undo_stop(&stopped)).unwrap().unwrap());
+    assert!(!finish(&client, Terse.revert_partial_stop(&stopped)).unwrap().unwrap());
     assert_eq!(Terse.driver(), "terse");
 }
 
@@ -176,7 +176,7 @@ fn what_stands_is_told_with_names_and_numbers() {
         images: Vec::new(),
         ip: None,
     };
-    let standing = Standing {
+    let standing = PodSplit {
         good: vec![pod("a", true), pod("b", true)],
         others: vec![pod("c", false)],
     };

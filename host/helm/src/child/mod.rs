@@ -8,8 +8,8 @@ mod arguments;
 mod capability;
 mod environment;
 mod find;
-mod meaning;
 mod process;
+mod stderr;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -22,8 +22,8 @@ use vllm_rollback_engine::release::{HelmInfo, ReleaseRef, RollbackOrder};
 pub use arguments::rollback_arguments;
 pub use environment::Connection;
 pub use find::find_helm;
-pub use meaning::{Meaning, meaning};
-pub use process::Ended;
+pub use process::ChildExit;
+pub use stderr::{HelmError, meaning};
 
 /// Place to look for helm, and its way to the cluster.
 #[derive(Debug)]
@@ -87,7 +87,7 @@ impl HelmBinary {
     /// # Errors
     /// As [`HelmBinary::info`]; `Usage` or `Refused` for an order that helm cannot be given; `External` when the process
     /// cannot be started. In none of these cases did helm run.
-    pub async fn rollback(&self, release: &ReleaseRef, order: &RollbackOrder) -> Result<Ended, Failure> {
+    pub async fn rollback(&self, release: &ReleaseRef, order: &RollbackOrder) -> Result<ChildExit, Failure> {
         let (path, info) = self.located().await?;
         let arguments = rollback_arguments(release, order, info)?;
         let environment = self.connection.child_environment(&release.namespace);

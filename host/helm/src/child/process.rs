@@ -23,7 +23,7 @@ const LINE_CHARS: usize = 600;
 
 /// End of the child.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Ended {
+pub struct ChildExit {
     /// Exit code; none when a signal ended it.
     pub exit_code: Option<i32>,
     /// We ended it, because its time was over.
@@ -40,7 +40,7 @@ pub(super) async fn run(
     environment: &[(&'static str, Option<OsString>)],
     deadline: Duration,
     secrets: &[String],
-) -> Result<Ended, Failure> {
+) -> Result<ChildExit, Failure> {
     let not_started = |error: &std::io::Error| {
         Failure::new(FailureKind::External, format!("{} cannot be run", path.display()))
             .caused_by(error)
@@ -71,7 +71,7 @@ pub(super) async fn run(
         Failure::new(FailureKind::Internal, "the helm process was lost").caused_by(&error)
     })?;
     let stderr_tail = tail(&mut stderr, secrets);
-    Ok(Ended {
+    Ok(ChildExit {
         exit_code: status.code(),
         timed_out,
         stderr_tail,
@@ -148,7 +148,7 @@ mod tests {
         vec!["-c".to_owned(), script.to_owned()]
     }
 
-    async fn run_shell(script: &str, deadline: Duration) -> Ended {
+    async fn run_shell(script: &str, deadline: Duration) -> ChildExit {
         let environment = [("HELM_NO_PLUGINS", Some("1".into())), ("HELM_DEBUG", None)];
         let secrets = ["t0ken".to_owned()];
         run(Path::new("/bin/sh"), &shell(script), &environment, deadline, &secrets)

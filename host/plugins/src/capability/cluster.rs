@@ -56,7 +56,7 @@ impl Host for CheckInstance {
 
 /// All pods, or those that are judged by themselves: what they run is what should run then.
 fn concerned(context: &CheckContext, mut pods: Vec<Pod>) -> Vec<Pod> {
-    if context.are_some {
+    if context.is_subset {
         pods.retain(|pod| context.pods.iter().any(|concerned| concerned.uid == pod.uid));
         for pod in &mut pods {
             pod.of_target = true;

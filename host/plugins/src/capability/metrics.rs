@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use vllm_rollback_criteria::Exposition;
+use vllm_rollback_metrics::Exposition;
 use vllm_rollback_plugin_abi::vllm_rollback::plugin::metrics::{Host, Sample};
 use vllm_rollback_plugin_abi::vllm_rollback::plugin::types::CallError;
 
@@ -43,7 +43,7 @@ impl CheckInstance {
     }
 }
 
-fn sample(sample: vllm_rollback_criteria::Sample) -> Sample {
+fn sample(sample: vllm_rollback_metrics::Sample) -> Sample {
     Sample {
         name: sample.name,
         labels: sample.labels,

@@ -13,7 +13,7 @@ impl Host for CheckInstance {
             let target = self.granted(Capability::Registry)?;
             let state = within(self.left(), target.services.traffic.read()).await?;
             Ok(RegistryState {
-                status: state.status.word().to_owned(),
+                status: state.status.as_str().to_owned(),
                 driver: state.driver,
                 expected: target.context.expected_traffic.clone(),
                 endpoint: state.endpoint,

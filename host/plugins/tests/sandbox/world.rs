@@ -106,7 +106,7 @@ pub(crate) fn pod(name: &str, port: u16) -> ServingPod {
 
 pub(crate) fn context(pods: Vec<ServingPod>) -> CheckContext {
     CheckContext {
-        are_some: false,
+        is_subset: false,
         run_id: "01TEST".to_owned(),
         release: "llama".to_owned(),
         namespace: "default".to_owned(),

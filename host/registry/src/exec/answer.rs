@@ -26,7 +26,7 @@ pub(super) struct Entry {
 }
 
 impl Entry {
-    pub(super) fn word(&self) -> &str {
+    pub(super) fn as_str(&self) -> &str {
         self.status.as_deref().unwrap_or("(none)")
     }
 }
@@ -113,9 +113,9 @@ mod tests {
         let envelope = format!(r#"{{"success": true, "timestamp": "x", "data": {ENTRIES}}}"#);
         for printed in [ENTRIES, &envelope] {
             let entry = find(printed, &values(Some("production"))).unwrap();
-            assert_eq!((entry.word(), entry.endpoint.as_deref()), ("ready", Some("a:1")));
+            assert_eq!((entry.as_str(), entry.endpoint.as_deref()), ("ready", Some("a:1")));
             let entry = find(printed, &values(Some("staging"))).unwrap();
-            assert_eq!((entry.word(), entry.endpoint.as_deref()), ("disabled", None));
+            assert_eq!((entry.as_str(), entry.endpoint.as_deref()), ("disabled", None));
         }
     }
 

@@ -20,7 +20,7 @@ const MAX_COMPLAINT: usize = 300;
 
 /// What a command gets beside its arguments.
 #[derive(Clone)]
-pub struct Surroundings {
+pub struct ProcessEnv {
     /// Its whole environment.
     pub env: BTreeMap<String, String>,
     /// Names in `env` whose values are never shown.
@@ -30,7 +30,7 @@ pub struct Surroundings {
 }
 
 /// Values may be secrets.
-impl fmt::Debug for Surroundings {
+impl fmt::Debug for ProcessEnv {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let names: Vec<&String> = self.env.keys().collect();
         f.debug_struct("Surroundings")
@@ -42,7 +42,7 @@ impl fmt::Debug for Surroundings {
 
 /// Runs it to its end; what it printed. In a process group of its own: an interrupt at the terminal does not reach it half
 /// way. In the root directory: the runbook's tool takes a `config.yaml` that lies where it is started.
-pub(super) async fn run(argv: &[String], surroundings: &Surroundings) -> Result<String, WriteError> {
+pub(super) async fn run(argv: &[String], surroundings: &ProcessEnv) -> Result<String, WriteError> {
     let (program, arguments) = argv
         .split_first()
         .ok_or_else(|| Failure::new(FailureKind::Internal, "a command without a program"))?;
@@ -178,7 +178,7 @@ fn complaint(stderr: &[u8]) -> String {
         .collect()
 }
 
-impl Surroundings {
+impl ProcessEnv {
     /// Without the values of its secrets, and without what stands between `://` and `@` of any URL.
     fn scrub(&self, text: &str) -> String {
         let mut text = text.to_owned();
@@ -212,9 +212,9 @@ fn without_credentials(text: &str) -> String {
 mod tests {
     use super::*;
 
-    fn surroundings(timeout: Duration) -> Surroundings {
+    fn surroundings(timeout: Duration) -> ProcessEnv {
         let path = std::env::var("PATH").unwrap_or_default();
-        Surroundings {
+        ProcessEnv {
             env: [("PATH".to_owned(), path), ("DSN".to_owned(), "hunter2".to_owned())].into(),
             secret: vec!["DSN".to_owned()],
             timeout,

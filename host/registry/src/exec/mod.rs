@@ -19,13 +19,13 @@ use vllm_rollback_engine::ports::Registry;
 use vllm_rollback_engine::ports::drivers::{ReleaseEndpoints, RouterClient};
 use vllm_rollback_engine::traffic::{TrafficState, TrafficStatus};
 
-pub use command::Surroundings;
+pub use command::ProcessEnv;
 pub use template::{Template, Values};
 
-use crate::owner::assert_own;
-use crate::router::{self, Follows};
-use crate::status::{DISABLED, READY, Statuses, Token};
-use crate::token::recall;
+use crate::driver_state::decode;
+use crate::release_endpoints::assert_own;
+use crate::router::{self, Expected};
+use crate::status::{DISABLED, DriverState, READY, Statuses};
 use answer::Entry;
 
 /// Time between two reads of a registry that does not yet show a change.
@@ -38,7 +38,7 @@ pub struct ExecConfig {
     /// What stands for their placeholders.
     pub values: Values,
     /// What the commands get beside their arguments, and how long they may take.
-    pub surroundings: Surroundings,
+    pub surroundings: ProcessEnv,
     /// How long routers may go on as before after a change, when that is known.
     pub visible_after: Option<Duration>,
     /// The release's Services: an entry that points elsewhere is another's.
@@ -117,7 +117,7 @@ impl ExecRegistry {
             "registry entry of {} from {}: status {}, endpoint {}",
             self.config.values,
             self.config.commands.read.program(),
-            entry.word(),
+            entry.as_str(),
             entry.endpoint.as_deref().unwrap_or("(none)")
         )
     }
@@ -169,7 +169,7 @@ impl ExecRegistry {
     }
 
     /// Waits until no router can still hold the state before the change.
-    async fn outlast_caches(&self, end: Instant) -> Result<String, Failure> {
+    async fn wait_for_cache_ttl(&self, end: Instant) -> Result<String, Failure> {
         let no_router = self.config.router.is_none();
         let Some(time) = self.config.visible_after.or(no_router.then_some(Self::RUNBOOK_TTL)) else {
             return Ok("routers are asked, so no time is waited for their caches".to_owned());
@@ -217,12 +217,12 @@ impl Registry for ExecRegistry {
             .found(self.driver(), entry.status, entry.endpoint, evidence))
     }
 
-    async fn assert_provable(&self) -> Result<(), Failure> {
-        router::assert_provable(self.config.router.as_deref(), self.model()).await
+    async fn preflight(&self) -> Result<(), Failure> {
+        router::preflight(self.config.router.as_deref(), self.model()).await
     }
 
     async fn stop(&self, prior: &TrafficState) -> Result<(), WriteError> {
-        let token: Token = recall(self.driver(), prior).map_err(WriteError::Rejected)?;
+        let token: DriverState = decode(self.driver(), prior).map_err(WriteError::Rejected)?;
         let now = self.entry().await.map_err(WriteError::Rejected)?;
         if now.status.as_deref() == Some(DISABLED) {
             return Ok(());
@@ -238,13 +238,13 @@ impl Registry for ExecRegistry {
     async fn confirm_stopped(&self, deadline: Duration) -> Result<Vec<String>, Failure> {
         let end = Instant::now() + deadline;
         let entry = self.settle(end, |entry| entry.status.as_deref() != Some(READY)).await?;
-        let mut lines = vec![self.evidence(&entry), self.outlast_caches(end).await?];
-        lines.extend(router::confirm(self.config.router.as_deref(), self.model(), Follows::Stop, end).await?);
+        let mut lines = vec![self.evidence(&entry), self.wait_for_cache_ttl(end).await?];
+        lines.extend(router::confirm(self.config.router.as_deref(), self.model(), Expected::Refuse, end).await?);
         Ok(lines)
     }
 
-    async fn resume_to(&self, prior: &TrafficState) -> Result<(), WriteError> {
-        let token: Token = recall(self.driver(), prior).map_err(WriteError::Rejected)?;
+    async fn restore(&self, prior: &TrafficState) -> Result<(), WriteError> {
+        let token: DriverState = decode(self.driver(), prior).map_err(WriteError::Rejected)?;
         let now = self.entry().await.map_err(WriteError::Rejected)?;
         if now.status == token.status {
             return Ok(());
@@ -257,11 +257,11 @@ impl Registry for ExecRegistry {
 
     async fn confirm_resumed(&self, prior: &TrafficState, deadline: Duration) -> Result<Vec<String>, Failure> {
         let end = Instant::now() + deadline;
-        let token: Token = recall(self.driver(), prior)?;
+        let token: DriverState = decode(self.driver(), prior)?;
         let wanted = |entry: &Entry| entry.status == token.status && entry.endpoint == token.endpoint;
         let mut lines = vec![self.evidence(&self.settle(end, wanted).await?)];
         if prior.status == TrafficStatus::Enabled {
-            lines.extend(router::confirm(self.config.router.as_deref(), self.model(), Follows::Resume, end).await?);
+            lines.extend(router::confirm(self.config.router.as_deref(), self.model(), Expected::Serve, end).await?);
         }
         Ok(lines)
     }

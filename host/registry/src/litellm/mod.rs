@@ -23,11 +23,11 @@ use vllm_rollback_engine::traffic::{TrafficState, TrafficStatus};
 use vllm_rollback_engine::workload::ServingPod;
 use vllm_rollback_objects::service::Service;
 
-use crate::owner::{Behind, leads_to};
+use crate::driver_state::{decode, encode};
+use crate::release_endpoints::{BackendKind, leads_to};
+use crate::retained_pods::{RetainedPods, cannot_tell_apart, knows_none};
 use crate::router::PAUSE;
-use crate::spared::{Spared, cannot_tell_apart, knows_none};
-use crate::token::{recall, remember};
-use proxy::{Answerer, Deployment};
+use proxy::{Deployment, Responder};
 
 /// What the driver is told.
 pub struct LiteLlmConfig {
@@ -44,23 +44,23 @@ pub struct LiteLlm {
     link: Arc<dyn RouterClient>,
     owner: Arc<dyn ReleaseEndpoints>,
     marks: Arc<dyn PodLabels>,
-    spared: Spared,
+    retained: RetainedPods,
 }
 
 /// What is remembered: which deployments of the release were blocked, by their id.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-struct Token {
+struct DriverState {
     blocked: BTreeMap<String, bool>,
 }
 
 /// One replica's deployments of now.
-struct Seen {
+struct ReplicaState {
     replica: String,
     own: Vec<Deployment>,
     others: Vec<Deployment>,
 }
 
-impl Seen {
+impl ReplicaState {
     fn line(&self) -> String {
         let own: Vec<String> = self.own.iter().map(ToString::to_string).collect();
         let own = if own.is_empty() {
@@ -93,7 +93,7 @@ impl Seen {
 
     /// What is in traffic leads to pods, which can be told apart.
     fn assert_pods(&self) -> Result<(), Failure> {
-        let is_service = |own: &&Deployment| own.behind == Some(Behind::Service) && !own.blocked;
+        let is_service = |own: &&Deployment| own.behind == Some(BackendKind::Service) && !own.blocked;
         self.own.iter().find(is_service).map_or(Ok(()), |own| {
             let what = format!("LiteLLM deployment {}", own.id);
             Err(cannot_tell_apart(&what, &own.api_base))
@@ -107,7 +107,7 @@ impl Seen {
 }
 
 /// Of the release, only pods with the mark are in traffic.
-fn are_alone(seen: &[Seen]) -> bool {
+fn are_alone(seen: &[ReplicaState]) -> bool {
     let mut open = seen
         .iter()
         .flat_map(|seen| &seen.own)
@@ -124,11 +124,11 @@ impl LiteLlm {
             link,
             owner,
             marks,
-            spared: Spared::default(),
+            retained: RetainedPods::default(),
         }
     }
 
-    async fn look(&self) -> Result<Vec<Seen>, Failure> {
+    async fn inspect(&self) -> Result<Vec<ReplicaState>, Failure> {
         let (replicas, services, pods) =
             tokio::try_join!(self.link.replicas(), self.owner.services(), self.owner.pods())?;
         let listing = replicas.into_iter().map(|replica| {
@@ -139,20 +139,20 @@ impl LiteLlm {
                     deployment.attribute(services, pods);
                 }
                 let (own, others) = all.into_iter().partition(|deployment| deployment.behind.is_some());
-                Ok::<_, Failure>(Seen { replica, own, others })
+                Ok::<_, Failure>(ReplicaState { replica, own, others })
             }
         });
         try_join_all(listing).await
     }
 
     /// What one replica shows; the database is the same for all.
-    fn first<'s>(&self, seen: &'s [Seen]) -> Result<&'s Seen, Failure> {
+    fn first<'s>(&self, seen: &'s [ReplicaState]) -> Result<&'s ReplicaState, Failure> {
         seen.first()
             .ok_or_else(|| Failure::new(FailureKind::NotFound, "no LiteLLM proxy is known"))
     }
 
     /// A blocked deployment stays listed, so none means that this is another's proxy, or that somebody took it away.
-    async fn not_ours(&self, place: &Seen) -> Failure {
+    async fn not_ours(&self, place: &ReplicaState) -> Failure {
         let services = self.owner.services().await.unwrap_or_default();
         let own: Vec<String> = services.iter().flat_map(Service::endpoints).collect();
         let others: Vec<&str> = place.others.iter().map(|other| other.api_base.as_str()).collect();
@@ -167,7 +167,7 @@ impl LiteLlm {
 
     /// Blocks or unblocks what differs, at one replica.
     async fn set(&self, wanted: &BTreeMap<String, bool>) -> Result<(), WriteError> {
-        let seen = self.look().await.map_err(WriteError::Rejected)?;
+        let seen = self.inspect().await.map_err(WriteError::Rejected)?;
         let place = self.first(&seen).map_err(WriteError::Rejected)?;
         let is_any_left = wanted.keys().any(|id| place.own(id).is_some());
         for (id, blocked) in wanted {
@@ -195,16 +195,16 @@ impl LiteLlm {
     }
 
     /// Waits until every replica shows its deployments as wanted.
-    async fn settle(&self, end: Instant, wanted: impl Fn(&Seen) -> bool) -> Result<Vec<Seen>, Failure> {
+    async fn settle(&self, end: Instant, wanted: impl Fn(&ReplicaState) -> bool) -> Result<Vec<ReplicaState>, Failure> {
         loop {
-            let seen = self.look().await?;
+            let seen = self.inspect().await?;
             if seen.iter().all(&wanted) {
                 return Ok(seen);
             }
             if Instant::now() + PAUSE > end {
                 return Err(
                     Failure::new(FailureKind::Timeout, "not every LiteLLM proxy follows its database")
-                        .because(seen.iter().map(Seen::line).collect::<Vec<_>>().join("; "))
+                        .because(seen.iter().map(ReplicaState::line).collect::<Vec<_>>().join("; "))
                         .next("they read it every proxy_config_reload_interval_seconds: give them more time"),
                 );
             }
@@ -213,11 +213,11 @@ impl LiteLlm {
     }
 
     /// For each name that clients ask for: no deployment of this release answers.
-    async fn prove_refused(&self, seen: &Seen) -> Result<Vec<String>, Failure> {
+    async fn prove_refused(&self, seen: &ReplicaState) -> Result<Vec<String>, Failure> {
         let mut lines = vec![seen.line()];
         for group in seen.groups() {
             let answer = proxy::ask(self.link.as_ref(), &seen.replica, &group).await?;
-            if let Answerer::Deployment(id) = &answer
+            if let Responder::Deployment(id) = &answer
                 && seen.own(id).is_some_and(|own| own.blocked)
             {
                 return Err(Failure::new(
@@ -234,13 +234,13 @@ impl LiteLlm {
     }
 
     /// For each name that clients ask for: a deployment of this release answers.
-    async fn prove_answered(&self, seen: &Seen, end: Instant) -> Result<Vec<String>, Failure> {
+    async fn prove_answered(&self, seen: &ReplicaState, end: Instant) -> Result<Vec<String>, Failure> {
         let mut lines = vec![seen.line()];
         for group in seen.groups() {
             loop {
                 let answer = proxy::ask(self.link.as_ref(), &seen.replica, &group).await?;
                 let line = format!("litellm {}: a completion for {group}: {answer}", seen.replica);
-                if let Answerer::Deployment(id) = &answer
+                if let Responder::Deployment(id) = &answer
                     && seen.own(id).is_some()
                 {
                     lines.push(line);
@@ -260,7 +260,7 @@ impl LiteLlm {
     }
 }
 
-impl Seen {
+impl ReplicaState {
     /// The names that clients ask for to reach this release.
     fn groups(&self) -> Vec<String> {
         let mut names: Vec<String> = self.own.iter().map(|own| own.group.clone()).collect();
@@ -281,7 +281,7 @@ impl Registry for LiteLlm {
     }
 
     async fn read(&self) -> Result<TrafficState, Failure> {
-        let seen = self.look().await?;
+        let seen = self.inspect().await?;
         let place = self.first(&seen)?;
         for deployment in &place.own {
             deployment.assert_can_be_blocked(&place.replica)?;
@@ -293,21 +293,21 @@ impl Registry for LiteLlm {
         let status = if seen.iter().flat_map(|seen| &seen.own).all(|own| own.blocked) {
             TrafficStatus::Disabled
         } else {
-            self.spared.status_where(are_alone(&seen))
+            self.retained.status_where(are_alone(&seen))
         };
         Ok(TrafficState {
             driver: self.driver().to_owned(),
             status,
-            evidence: seen.iter().map(Seen::line).collect(),
+            evidence: seen.iter().map(ReplicaState::line).collect(),
             endpoint: place.own.first().map(|own| own.api_base.clone()),
-            token: remember(&Token {
+            token: encode(&DriverState {
                 blocked: place.own.iter().map(|own| (own.id.clone(), own.blocked)).collect(),
             }),
         })
     }
 
-    async fn assert_provable(&self) -> Result<(), Failure> {
-        let seen = self.look().await?;
+    async fn preflight(&self) -> Result<(), Failure> {
+        let seen = self.inspect().await?;
         let place = self.first(&seen)?;
         if place.own.is_empty() {
             return Err(self.not_ours(place).await);
@@ -325,12 +325,12 @@ impl Registry for LiteLlm {
     }
 
     async fn assert_can_spare(&self) -> Result<(), Failure> {
-        let seen = self.look().await?;
+        let seen = self.inspect().await?;
         self.first(&seen)?.assert_pods()
     }
 
     async fn spare(&self, pods: &[ServingPod]) -> Result<Vec<String>, Failure> {
-        let seen = self.look().await?;
+        let seen = self.inspect().await?;
         let place = self.first(&seen)?;
         place.assert_pods()?;
         let is_spared = |own: &Deployment| pods.iter().any(|pod| leads_to(&own.api_base, pod));
@@ -344,34 +344,34 @@ impl Registry for LiteLlm {
                 return Err(knows_none(&format!("LiteLLM's model {group}"), pods));
             }
         }
-        self.spared.mark(self.marks.as_ref(), pods).await
+        self.retained.mark(self.marks.as_ref(), pods).await
     }
 
     async fn stop(&self, prior: &TrafficState) -> Result<(), WriteError> {
-        recall::<Token>(self.driver(), prior).map_err(WriteError::Rejected)?;
+        decode::<DriverState>(self.driver(), prior).map_err(WriteError::Rejected)?;
         // Those that exist now, too: somebody may have added one.
-        let seen = self.look().await.map_err(WriteError::Rejected)?;
-        let keeps = self.spared.begin_stop(&prior.status, are_alone(&seen));
+        let seen = self.inspect().await.map_err(WriteError::Rejected)?;
+        let keeps = self.retained.begin_stop(&prior.status, are_alone(&seen));
         let stops = self.first(&seen).map_err(WriteError::Rejected)?.stops(keeps);
         self.set(&stops.map(|own| (own.id.clone(), true)).collect()).await?;
         if !keeps {
-            self.spared.try_forget(self.marks.as_ref()).await;
+            self.retained.try_forget(self.marks.as_ref()).await;
         }
         Ok(())
     }
 
-    async fn undo_stop(&self, found: &TrafficState) -> Result<bool, Failure> {
+    async fn revert_partial_stop(&self, found: &TrafficState) -> Result<bool, Failure> {
         if found.status != TrafficStatus::Enabled {
             return Ok(false);
         }
-        self.resume_to(found).await?;
-        self.spared.try_forget(self.marks.as_ref()).await;
+        self.restore(found).await?;
+        self.retained.try_forget(self.marks.as_ref()).await;
         Ok(true)
     }
 
     async fn confirm_stopped(&self, deadline: Duration) -> Result<Vec<String>, Failure> {
         let end = Instant::now() + deadline;
-        let keeps = self.spared.keeps(are_alone(&self.look().await?));
+        let keeps = self.retained.keeps(are_alone(&self.inspect().await?));
         let seen = self
             .settle(end, |seen| seen.stops(keeps).all(|own| own.blocked))
             .await?;
@@ -379,21 +379,21 @@ impl Registry for LiteLlm {
         Ok(lines.concat())
     }
 
-    async fn resume_to(&self, prior: &TrafficState) -> Result<(), WriteError> {
-        let token: Token = recall(self.driver(), prior).map_err(WriteError::Rejected)?;
+    async fn restore(&self, prior: &TrafficState) -> Result<(), WriteError> {
+        let token: DriverState = decode(self.driver(), prior).map_err(WriteError::Rejected)?;
         self.set(&token.blocked).await?;
         if prior.status == TrafficStatus::Enabled {
-            self.spared.gave_back();
+            self.retained.gave_back();
         }
         Ok(())
     }
 
     async fn confirm_resumed(&self, prior: &TrafficState, deadline: Duration) -> Result<Vec<String>, Failure> {
         let end = Instant::now() + deadline;
-        let token: Token = recall(self.driver(), prior)?;
+        let token: DriverState = decode(self.driver(), prior)?;
         let seen = self.settle(end, |seen| seen.is_as(&token.blocked)).await?;
         if prior.status != TrafficStatus::Enabled {
-            return Ok(seen.iter().map(Seen::line).collect());
+            return Ok(seen.iter().map(ReplicaState::line).collect());
         }
         let mut lines = try_join_all(seen.iter().map(|seen| self.prove_answered(seen, end)))
             .await?
@@ -405,7 +405,7 @@ impl Registry for LiteLlm {
     }
 
     fn enabled(&self, now: &TrafficState) -> Result<TrafficState, Failure> {
-        let token: Token = recall(self.driver(), now)?;
+        let token: DriverState = decode(self.driver(), now)?;
         if token.blocked.is_empty() {
             return Err(Failure::new(
                 FailureKind::Refused,
@@ -415,14 +415,14 @@ impl Registry for LiteLlm {
         }
         Ok(TrafficState {
             status: TrafficStatus::Enabled,
-            token: remember(&Token {
+            token: encode(&DriverState {
                 blocked: token.blocked.into_keys().map(|id| (id, false)).collect(),
             }),
             ..now.clone()
         })
     }
 
-    async fn afterwards(&self) -> Vec<String> {
-        Vec::from_iter(self.spared.afterwards(self.marks.as_ref()).await)
+    async fn post_run_notes(&self) -> Vec<String> {
+        Vec::from_iter(self.retained.post_run_notes(self.marks.as_ref()).await)
     }
 }

@@ -13,7 +13,7 @@ use vllm_rollback_objects::http::{Request, Response, host};
 use vllm_rollback_objects::pod::PodEndpoint;
 use vllm_rollback_objects::service::Service;
 
-use crate::owner::{Behind, is_retained};
+use crate::release_endpoints::{BackendKind, is_retained};
 use crate::router;
 
 /// For what a proxy answers out of its memory or its database.
@@ -33,7 +33,7 @@ pub(super) struct Deployment {
     /// It is in the database, and not in the proxy's configuration file.
     in_database: bool,
     /// What of this release it leads to, if it does.
-    pub(super) behind: Option<Behind>,
+    pub(super) behind: Option<BackendKind>,
     /// It leads to a pod with the mark.
     pub(super) checked: bool,
 }
@@ -53,7 +53,7 @@ impl fmt::Display for Deployment {
 impl Deployment {
     /// Says what of this release it leads to.
     pub(super) fn attribute(&mut self, services: &[Service], pods: &[PodEndpoint]) {
-        self.behind = Behind::of(&self.api_base, services, pods);
+        self.behind = BackendKind::of(&self.api_base, services, pods);
         self.checked = is_retained(&self.api_base, pods);
     }
 
@@ -160,7 +160,7 @@ pub(super) async fn set_blocked(
 
 /// Who answered a completion.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Answerer {
+pub(super) enum Responder {
     /// The deployment of this id.
     Deployment(String),
     /// Nobody: the proxy says that the model is blocked.
@@ -169,7 +169,7 @@ pub(super) enum Answerer {
     Failed(String),
 }
 
-impl fmt::Display for Answerer {
+impl fmt::Display for Responder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Deployment(id) => write!(f, "deployment {id} answers"),
@@ -180,17 +180,17 @@ impl fmt::Display for Answerer {
 }
 
 /// Asks for one token of a model group.
-pub(super) async fn ask(link: &dyn RouterClient, replica: &str, group: &str) -> Result<Answerer, Failure> {
+pub(super) async fn ask(link: &dyn RouterClient, replica: &str, group: &str) -> Result<Responder, Failure> {
     let body = json!({ "model": group, "prompt": "ping", "max_tokens": 1 });
     let request = Request::post_json("/v1/completions", &body, COMPLETION);
     let reply = link.send(replica, &request).await?;
-    judge(replica, &reply)
+    evaluate(replica, &reply)
 }
 
-fn judge(replica: &str, reply: &Response) -> Result<Answerer, Failure> {
+fn evaluate(replica: &str, reply: &Response) -> Result<Responder, Failure> {
     if reply.is_success() {
         return match reply.header("x-litellm-model-id") {
-            Some(id) => Ok(Answerer::Deployment(id.to_owned())),
+            Some(id) => Ok(Responder::Deployment(id.to_owned())),
             None => Err(Failure::new(
                 FailureKind::Invalid,
                 format!("LiteLLM {replica} does not say which deployment answered"),
@@ -202,10 +202,10 @@ fn judge(replica: &str, reply: &Response) -> Result<Answerer, Failure> {
         .iter()
         .any(|words| reply.text().contains(words));
     if is_blocked {
-        return Ok(Answerer::Blocked(format!("HTTP {}", reply.status)));
+        return Ok(Responder::Blocked(format!("HTTP {}", reply.status)));
     }
     assert_admin(replica, reply)?;
-    Ok(Answerer::Failed(reply.line()))
+    Ok(Responder::Failed(reply.line()))
 }
 
 fn assert_admin(replica: &str, reply: &Response) -> Result<(), Failure> {
@@ -239,13 +239,13 @@ mod tests {
 
     #[test]
     fn a_block_is_told_from_what_is_said_of_the_caller() {
-        let judged = |status, body| judge("r", &reply(status, body));
-        assert_eq!(judged(200, "{}").unwrap(), Answerer::Deployment("a1".to_owned()));
+        let judged = |status, body| evaluate("r", &reply(status, body));
+        assert_eq!(judged(200, "{}").unwrap(), Responder::Deployment("a1".to_owned()));
         let blocked = r#"{"error":{"message":"litellm.PermissionDeniedError: Model is blocked"}}"#;
-        assert!(matches!(judged(403, blocked), Ok(Answerer::Blocked(_))));
+        assert!(matches!(judged(403, blocked), Ok(Responder::Blocked(_))));
         assert_eq!(judged(403, "{}").unwrap_err().kind, FailureKind::Forbidden);
         assert_eq!(judged(401, "{}").unwrap_err().kind, FailureKind::Forbidden);
-        assert!(matches!(judged(500, "Connection error"), Ok(Answerer::Failed(_))));
+        assert!(matches!(judged(500, "Connection error"), Ok(Responder::Failed(_))));
     }
 
     #[test]
@@ -254,7 +254,7 @@ mod tests {
             headers: HeaderMap::new(),
             ..reply(200, "{}")
         };
-        assert_eq!(judge("r", &bare).unwrap_err().kind, FailureKind::Invalid);
+        assert_eq!(evaluate("r", &bare).unwrap_err().kind, FailureKind::Invalid);
     }
 
     #[test]
@@ -275,7 +275,7 @@ mod tests {
         }];
         all.iter_mut()
             .for_each(|deployment| deployment.attribute(&services, &[]));
-        assert_eq!((all[0].behind, all[1].behind), (Some(Behind::Service), None));
+        assert_eq!((all[0].behind, all[1].behind), (Some(BackendKind::Service), None));
         assert!(all[0].assert_can_be_blocked("r").is_ok() && all[1].assert_can_be_blocked("r").is_err());
     }
 }

@@ -15,7 +15,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// How long a deleted entry has to stay away. A router that read the row just before it was disabled may write the
 /// entry just after it was deleted; that gap is one round trip long.
 const SETTLE: Duration = Duration::from_millis(400);
-const LOOK: Duration = Duration::from_millis(50);
+const POLL: Duration = Duration::from_millis(50);
 
 /// What is done about an entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -121,7 +121,7 @@ async fn stay_gone(connection: &mut MultiplexedConnection, key: &str, end: Insta
             ))
             .next("look for a router that reads another database"));
         }
-        tokio::time::sleep(LOOK).await;
+        tokio::time::sleep(POLL).await;
     }
 }
 

@@ -7,10 +7,10 @@
 mod cache;
 mod columns;
 mod dsn;
+mod errors;
 mod row;
 mod target;
 mod tls;
-mod trouble;
 mod value;
 
 use std::sync::Arc;
@@ -28,10 +28,10 @@ pub use cache::{Cache, CacheMode};
 pub use columns::{Column, Columns, Table};
 pub use dsn::Dsn;
 
-use crate::owner::assert_own;
-use crate::router::{self, Follows};
-use crate::status::{Statuses, Token};
-use crate::token::recall;
+use crate::driver_state::decode;
+use crate::release_endpoints::assert_own;
+use crate::router::{self, Expected};
+use crate::status::{DriverState, Statuses};
 use row::{Change, Row, Rows, word};
 use target::Target;
 
@@ -66,7 +66,7 @@ pub struct PostgresRegistry {
     router: Option<Arc<dyn RouterClient>>,
 }
 
-impl Token {
+impl DriverState {
     fn row(&self, status: Option<&str>) -> Row {
         Row {
             status: status.map(str::to_owned),
@@ -176,9 +176,9 @@ impl Registry for PostgresRegistry {
         Ok(self.statuses.found(self.driver(), row.status, row.endpoint, evidence))
     }
 
-    async fn assert_provable(&self) -> Result<(), Failure> {
+    async fn preflight(&self) -> Result<(), Failure> {
         self.rows.rehearse(self.statuses.disabled()).await?;
-        router::assert_provable(self.router.as_deref(), &self.rows.model).await?;
+        router::preflight(self.router.as_deref(), &self.rows.model).await?;
         if let Some(cache) = &self.cache {
             cache.assert_reachable().await?;
         }
@@ -186,7 +186,7 @@ impl Registry for PostgresRegistry {
     }
 
     async fn stop(&self, prior: &TrafficState) -> Result<(), WriteError> {
-        let token: Token = recall(self.driver(), prior).map_err(WriteError::Rejected)?;
+        let token: DriverState = decode(self.driver(), prior).map_err(WriteError::Rejected)?;
         let expected = token.row(token.status.as_deref());
         if let Change::Unexpected(row) = self.rows.change(&expected, Some(self.statuses.disabled())).await? {
             return Err(WriteError::Rejected(self.changed(&row)));
@@ -209,12 +209,12 @@ impl Registry for PostgresRegistry {
         if self.router.is_none() {
             lines.push("no router is configured, so none was asked".to_owned());
         }
-        lines.extend(router::confirm(self.router.as_deref(), &self.rows.model, Follows::Stop, end).await?);
+        lines.extend(router::confirm(self.router.as_deref(), &self.rows.model, Expected::Refuse, end).await?);
         Ok(lines)
     }
 
-    async fn resume_to(&self, prior: &TrafficState) -> Result<(), WriteError> {
-        let token: Token = recall(self.driver(), prior).map_err(WriteError::Rejected)?;
+    async fn restore(&self, prior: &TrafficState) -> Result<(), WriteError> {
+        let token: DriverState = decode(self.driver(), prior).map_err(WriteError::Rejected)?;
         match self
             .rows
             .change(&token.row(Some(self.statuses.from(&token))), token.status.as_deref())
@@ -231,14 +231,14 @@ impl Registry for PostgresRegistry {
 
     async fn confirm_resumed(&self, prior: &TrafficState, deadline: Duration) -> Result<Vec<String>, Failure> {
         let end = Instant::now() + deadline;
-        let token: Token = recall(self.driver(), prior)?;
+        let token: DriverState = decode(self.driver(), prior)?;
         let row = self.rows.read().await?;
         if row.status != token.status || row.endpoint != token.endpoint {
             return Err(self.changed(&row));
         }
         let mut lines = vec![self.evidence(&row)];
         if prior.status == TrafficStatus::Enabled {
-            lines.extend(router::confirm(self.router.as_deref(), &self.rows.model, Follows::Resume, end).await?);
+            lines.extend(router::confirm(self.router.as_deref(), &self.rows.model, Expected::Serve, end).await?);
         }
         Ok(lines)
     }

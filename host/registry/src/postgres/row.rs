@@ -11,8 +11,8 @@ use vllm_rollback_engine::WriteError;
 use vllm_rollback_engine::failure::{Failure, FailureKind};
 
 use super::columns::{Columns, Table};
+use super::errors::{explain, too_slow};
 use super::target::Target;
-use super::trouble::{explain, too_slow};
 use super::value::{Parameter, typed};
 
 /// Longest wait for a connection, and for one transaction after that.

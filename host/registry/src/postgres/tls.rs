@@ -18,7 +18,7 @@ use super::target::{Target, TlsMode};
 pub(super) fn connector(target: &Target) -> Result<MakeRustlsConnect, Failure> {
     let provider = Arc::new(ring::default_provider());
     let algorithms = provider.signature_verification_algorithms;
-    let lenient = |chain| Arc::new(Lenient { chain, algorithms });
+    let lenient = |chain| Arc::new(LenientVerifier { chain, algorithms });
     let verifier: Arc<dyn ServerCertVerifier> = match target.tls {
         // As libpq: encrypted, but nobody knows with whom.
         TlsMode::Disable | TlsMode::Prefer | TlsMode::Require => lenient(None),
@@ -73,12 +73,12 @@ fn broken(what: &str) -> Failure {
 /// Asks less of a server's certificate than its whole meaning: nothing without a chain to check (`sslmode=require`), else
 /// only that a known authority signed it (`sslmode=verify-ca`). That the server holds the certificate's key is always checked.
 #[derive(Debug)]
-struct Lenient {
+struct LenientVerifier {
     chain: Option<Arc<WebPkiServerVerifier>>,
     algorithms: WebPkiSupportedAlgorithms,
 }
 
-impl ServerCertVerifier for Lenient {
+impl ServerCertVerifier for LenientVerifier {
     fn verify_server_cert(
         &self,
         end_entity: &CertificateDer<'_>,

@@ -5,9 +5,9 @@
 //! asked. A condition in a route's status holds for the generation that it names. A route of the release's own manifest
 //! cannot be held: Helm writes its weights back in the middle of the rollback.
 
-mod door;
-mod leading;
-mod proof;
+mod gateway_probe;
+mod release_route;
+mod verifier;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -24,10 +24,10 @@ use vllm_rollback_engine::traffic::{TrafficState, TrafficStatus};
 use vllm_rollback_objects::route::{Backend, LeadsTo, Observed, Route, RouteId, RouteKind, Weight, share};
 use vllm_rollback_objects::service::Service;
 
+use crate::driver_state::{decode, encode};
 use crate::router::PAUSE;
-use crate::token::{recall, remember};
-use leading::{Leading, Token};
-use proof::Proof;
+use release_route::{DriverState, ReleaseRoute};
+use verifier::GatewayVerifier;
 
 /// How often a write is tried again when somebody else writes the route at the same time.
 const TRIES: usize = 10;
@@ -60,12 +60,12 @@ impl RouteWeights {
     pub fn new(config: RouteConfig) -> Self {
         Self {
             config,
-            probes: AtomicUsize::new(proof::PROBES),
+            probes: AtomicUsize::new(verifier::MIN_PROBES),
         }
     }
 
     /// The routes that lead to the release, all of them such as can be held.
-    async fn leading(&self) -> Result<Vec<Leading>, Failure> {
+    async fn leading(&self) -> Result<Vec<ReleaseRoute>, Failure> {
         let (routes, services) = tokio::try_join!(
             self.config.routes.list(&self.config.named),
             self.config.owner.services()
@@ -97,7 +97,7 @@ impl RouteWeights {
             if is_named {
                 assert_is_routed(&route)?;
             }
-            found.push(Leading { route, own });
+            found.push(ReleaseRoute { route, own });
         }
         let is_missing = |named: &&RouteId| found.iter().all(|found| found.route.id != **named);
         match self.config.named.iter().find(is_missing) {
@@ -111,7 +111,7 @@ impl RouteWeights {
             }
             None => {
                 // One that works is enough.
-                if let Some(first) = found.first().filter(|_| found.iter().all(Leading::is_dead)) {
+                if let Some(first) = found.first().filter(|_| found.iter().all(ReleaseRoute::is_rejected)) {
                     assert_is_routed(&first.route)?;
                 }
                 Ok(found)
@@ -169,7 +169,7 @@ impl RouteWeights {
     /// Writes the weights that `wanted` asks for where they differ, and takes us out of the managed fields where `is_last`.
     async fn write<F>(&self, wanted: F, is_last: bool) -> Result<(), WriteError>
     where
-        F: Fn(&Leading) -> Vec<Weight> + Send + Sync,
+        F: Fn(&ReleaseRoute) -> Vec<Weight> + Send + Sync,
     {
         let mut conflict = None;
         for _ in 0..TRIES {
@@ -201,7 +201,7 @@ impl RouteWeights {
     }
 
     /// Waits until the routes are as wanted and every gateway has looked at them as they are.
-    async fn settle(&self, end: Instant, wanted: impl Fn(&Leading) -> bool) -> Result<Vec<Leading>, Failure> {
+    async fn settle(&self, end: Instant, wanted: impl Fn(&ReleaseRoute) -> bool) -> Result<Vec<ReleaseRoute>, Failure> {
         loop {
             let found = self.leading().await?;
             if let Some(changed) = found.iter().find(|leading| !wanted(leading)) {
@@ -230,11 +230,11 @@ impl RouteWeights {
         }
     }
 
-    fn proof(&self, found: &[Leading]) -> Proof<'_> {
-        Proof {
+    fn proof(&self, found: &[ReleaseRoute]) -> GatewayVerifier<'_> {
+        GatewayVerifier {
             link: self.config.link.as_ref(),
             routes: self.config.routes.as_ref(),
-            doors: door::doors(found, &self.config.model),
+            doors: gateway_probe::doors(found, &self.config.model),
             probes: self.probes.load(Ordering::Relaxed),
         }
     }
@@ -253,7 +253,7 @@ impl Registry for RouteWeights {
     async fn read(&self) -> Result<TrafficState, Failure> {
         let found = self.leading().await?;
         // One backend that still has a share lets traffic in: only all together keep it out.
-        let status = if found.iter().all(Leading::is_out) {
+        let status = if found.iter().all(ReleaseRoute::is_out) {
             TrafficStatus::Disabled
         } else {
             TrafficStatus::Enabled
@@ -261,27 +261,27 @@ impl Registry for RouteWeights {
         Ok(TrafficState {
             driver: self.driver().to_owned(),
             status,
-            evidence: found.iter().map(Leading::line).collect(),
+            evidence: found.iter().map(ReleaseRoute::line).collect(),
             endpoint: None,
-            token: remember(&Token {
-                weights: found.iter().flat_map(Leading::remembered).collect(),
+            token: encode(&DriverState {
+                weights: found.iter().flat_map(ReleaseRoute::remembered).collect(),
             }),
         })
     }
 
-    async fn assert_provable(&self) -> Result<(), Failure> {
+    async fn preflight(&self) -> Result<(), Failure> {
         let found = self.leading().await?;
         self.proof(&found).is_possible().await
     }
 
     async fn stop(&self, prior: &TrafficState) -> Result<(), WriteError> {
-        let token: Token = recall(self.driver(), prior).map_err(WriteError::Rejected)?;
+        let token: DriverState = decode(self.driver(), prior).map_err(WriteError::Rejected)?;
         let found = self.leading().await.map_err(WriteError::Rejected)?;
         let shares = found.iter().flat_map(|leading| leading.shares(&token));
         let smallest = shares.fold(1.0, f64::min);
-        self.probes.store(proof::probes(smallest), Ordering::Relaxed);
+        self.probes.store(verifier::probes(smallest), Ordering::Relaxed);
         // Those that exist now, too: somebody may have added one.
-        let zero = |leading: &Leading| {
+        let zero = |leading: &ReleaseRoute| {
             let own = leading.own.iter().filter(|own| own.share() > 0);
             own.map(|own| weight(own, Some(0))).collect()
         };
@@ -290,15 +290,15 @@ impl Registry for RouteWeights {
 
     async fn confirm_stopped(&self, deadline: Duration) -> Result<Vec<String>, Failure> {
         let end = Instant::now() + deadline;
-        let found = self.settle(end, Leading::is_out).await?;
-        let mut lines: Vec<String> = found.iter().map(Leading::line).collect();
+        let found = self.settle(end, ReleaseRoute::is_out).await?;
+        let mut lines: Vec<String> = found.iter().map(ReleaseRoute::line).collect();
         lines.extend(self.proof(&found).of_stop(end).await?);
         Ok(lines)
     }
 
-    async fn resume_to(&self, prior: &TrafficState) -> Result<(), WriteError> {
-        let token: Token = recall(self.driver(), prior).map_err(WriteError::Rejected)?;
-        let restore = |leading: &Leading| {
+    async fn restore(&self, prior: &TrafficState) -> Result<(), WriteError> {
+        let token: DriverState = decode(self.driver(), prior).map_err(WriteError::Rejected)?;
+        let restore = |leading: &ReleaseRoute| {
             let differing = leading
                 .wanted(&token)
                 .filter(|(own, wanted)| own.share() != share(*wanted));
@@ -309,10 +309,11 @@ impl Registry for RouteWeights {
 
     async fn confirm_resumed(&self, prior: &TrafficState, deadline: Duration) -> Result<Vec<String>, Failure> {
         let end = Instant::now() + deadline;
-        let token: Token = recall(self.driver(), prior)?;
-        let is_restored = |leading: &Leading| leading.wanted(&token).all(|(own, wanted)| own.share() == share(wanted));
+        let token: DriverState = decode(self.driver(), prior)?;
+        let is_restored =
+            |leading: &ReleaseRoute| leading.wanted(&token).all(|(own, wanted)| own.share() == share(wanted));
         let found = self.settle(end, is_restored).await?;
-        let mut lines: Vec<String> = found.iter().map(Leading::line).collect();
+        let mut lines: Vec<String> = found.iter().map(ReleaseRoute::line).collect();
         if prior.status == TrafficStatus::Enabled {
             lines.extend(self.proof(&found).of_answers(end).await?);
         }
@@ -320,7 +321,7 @@ impl Registry for RouteWeights {
     }
 
     fn enabled(&self, now: &TrafficState) -> Result<TrafficState, Failure> {
-        let mut token: Token = recall(self.driver(), now)?;
+        let mut token: DriverState = decode(self.driver(), now)?;
         for known in token.weights.iter_mut().filter(|known| share(known.weight) == 0) {
             if !known.alone {
                 return Err(Failure::new(
@@ -334,7 +335,7 @@ impl Registry for RouteWeights {
         }
         Ok(TrafficState {
             status: TrafficStatus::Enabled,
-            token: remember(&token),
+            token: encode(&token),
             ..now.clone()
         })
     }

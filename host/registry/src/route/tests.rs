@@ -224,7 +224,7 @@ async fn every_backend_of_the_release_is_stopped_and_put_back_as_it_was() {
     }
     driver.confirm_stopped(SOON).await.unwrap();
     for _ in 0..2 {
-        driver.resume_to(&prior).await.unwrap();
+        driver.restore(&prior).await.unwrap();
         assert_eq!(world.weights(), [Some(7), Some(3), None, Some(1)]);
     }
     driver.confirm_resumed(&prior, SOON).await.unwrap();
@@ -252,7 +252,7 @@ async fn an_answer_by_another_backend_is_no_proof_that_the_release_serves() {
     let prior = driver.read().await.unwrap();
     driver.stop(&prior).await.unwrap();
     *world.lags.lock().unwrap() = Some(world.routes.lock().unwrap().clone());
-    driver.resume_to(&prior).await.unwrap();
+    driver.restore(&prior).await.unwrap();
     let failure = driver.confirm_resumed(&prior, BRIEF).await.unwrap_err();
     assert_eq!(failure.kind, FailureKind::Timeout, "{failure}");
 }
@@ -294,7 +294,7 @@ async fn a_route_that_no_gateway_takes_is_held_beside_one_that_works() {
     driver_.stop(&prior).await.unwrap();
     assert_eq!(world.weights(), [Some(0), Some(0)]);
     driver_.confirm_stopped(SOON).await.unwrap();
-    driver_.resume_to(&prior).await.unwrap();
+    driver_.restore(&prior).await.unwrap();
     driver_.confirm_resumed(&prior, SOON).await.unwrap();
     assert_eq!(world.weights(), [Some(5), Some(2)]);
     let named = Arc::new(World {
@@ -323,7 +323,7 @@ async fn a_write_is_tried_again_when_somebody_else_was_quicker_but_not_for_ever(
     assert_eq!(world.weights(), [Some(0)]);
     *world.races.lock().unwrap() = usize::MAX;
     assert_eq!(
-        driver.resume_to(&prior).await.unwrap_err().failure().kind,
+        driver.restore(&prior).await.unwrap_err().failure().kind,
         FailureKind::Conflict
     );
 }
@@ -341,13 +341,13 @@ async fn a_gateway_that_does_not_know_what_it_is_asked_proves_nothing() {
     };
     let world = of(known);
     let known = driver(&world);
-    known.assert_provable().await.unwrap();
+    known.preflight().await.unwrap();
     known.stop(&known.read().await.unwrap()).await.unwrap();
     let lines = known.confirm_stopped(SOON).await.unwrap();
     assert!(lines[1].contains("models.example.com/v1/completions"), "{lines:?}");
 
     let unknown = driver(&of(route("a", &[(OWN, Some(0))])));
-    let failure = unknown.assert_provable().await.unwrap_err();
+    let failure = unknown.preflight().await.unwrap_err();
     assert!(failure.to_string().contains("has no rule"), "{failure}");
     let failure = unknown.confirm_stopped(BRIEF).await.unwrap_err();
     assert_eq!(failure.kind, FailureKind::Timeout, "{failure}");
@@ -364,13 +364,13 @@ async fn a_model_that_hangs_can_be_stopped_and_a_silent_gateway_cannot_be_asked(
         })
     };
     let hangs = driver(&of(true, false));
-    hangs.assert_provable().await.unwrap();
+    hangs.preflight().await.unwrap();
     let prior = hangs.read().await.unwrap();
     hangs.stop(&prior).await.unwrap();
     hangs.confirm_stopped(SOON).await.unwrap();
-    hangs.resume_to(&prior).await.unwrap();
+    hangs.restore(&prior).await.unwrap();
     assert!(hangs.confirm_resumed(&prior, BRIEF).await.is_err());
-    assert!(driver(&of(false, true)).assert_provable().await.is_err());
+    assert!(driver(&of(false, true)).preflight().await.is_err());
 }
 
 #[tokio::test]
@@ -446,7 +446,7 @@ async fn rules_that_moved_meanwhile_get_their_weights_back_by_name() {
             backend.rule = 1;
         }
     });
-    driver.resume_to(&prior).await.unwrap();
+    driver.restore(&prior).await.unwrap();
     assert_eq!(world.weights(), [Some(3), Some(7)]);
 }
 
@@ -454,7 +454,7 @@ async fn rules_that_moved_meanwhile_get_their_weights_back_by_name() {
 async fn without_memory_only_a_backend_alone_in_its_rule_is_enabled() {
     let alone = driver(&World::with(vec![route("a", &[(OWN, Some(0))])]));
     let wish = alone.enabled(&alone.read().await.unwrap()).unwrap();
-    alone.resume_to(&wish).await.unwrap();
+    alone.restore(&wish).await.unwrap();
     assert_eq!(alone.read().await.unwrap().status, TrafficStatus::Enabled);
     let shared = driver(&World::with(vec![route("a", &[(OWN, Some(0)), (OTHER, Some(1))])]));
     let failure = shared.enabled(&shared.read().await.unwrap()).unwrap_err();

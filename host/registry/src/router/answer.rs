@@ -31,7 +31,7 @@ impl fmt::Display for RouterAnswer {
 const BACKEND_HEADERS: [&str; 2] = ["x-routing-backend", "x-litellm-model-api-base"];
 
 /// None when the answer says something of the caller.
-pub(super) fn judge(reply: &Response) -> Option<RouterAnswer> {
+pub(super) fn evaluate(reply: &Response) -> Option<RouterAnswer> {
     let code = if reply.is_success() {
         String::new()
     } else {
@@ -73,7 +73,7 @@ mod tests {
     use http::header::{HeaderMap, HeaderName, HeaderValue};
 
     fn of(status: u16, body: &str) -> Option<RouterAnswer> {
-        judge(&Response {
+        evaluate(&Response {
             status,
             body: body.to_owned().into(),
             ..Response::default()
@@ -108,7 +108,7 @@ mod tests {
             ..Response::default()
         };
         assert_eq!(
-            judge(&reply).unwrap().to_string(),
+            evaluate(&reply).unwrap().to_string(),
             "answers (HTTP 200 from llama.ml:8000)"
         );
     }

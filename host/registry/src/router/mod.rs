@@ -22,11 +22,11 @@ const COMPLETION: Duration = Duration::from_secs(10);
 
 /// What a router is to do with the model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Follows {
+pub(crate) enum Expected {
     /// Refuse it.
-    Stop,
+    Refuse,
     /// Answer for it.
-    Resume,
+    Serve,
 }
 
 /// Outcome of a write that a router answered without success: what it says of the request is a no, what it says of itself is not.
@@ -63,7 +63,7 @@ pub(crate) async fn judged(
     request: &Request,
 ) -> Result<(Response, RouterAnswer), Failure> {
     let reply = router.send(replica, request).await?;
-    let answer = answer::judge(&reply).ok_or_else(|| {
+    let answer = answer::evaluate(&reply).ok_or_else(|| {
         Failure::new(
             FailureKind::Forbidden,
             format!(
@@ -98,7 +98,7 @@ pub(crate) async fn first_answer(
 }
 
 /// Each replica answers the caller about the model; what it answers does not matter yet.
-pub(crate) async fn assert_provable(router: Option<&dyn RouterClient>, model: &str) -> Result<(), Failure> {
+pub(crate) async fn preflight(router: Option<&dyn RouterClient>, model: &str) -> Result<(), Failure> {
     let Some(router) = router else { return Ok(()) };
     let replicas = router.replicas().await?;
     let asking = replicas.iter().map(|replica| async move {
@@ -112,7 +112,7 @@ pub(crate) async fn assert_provable(router: Option<&dyn RouterClient>, model: &s
 pub(crate) async fn confirm(
     router: Option<&dyn RouterClient>,
     model: &str,
-    wanted: Follows,
+    wanted: Expected,
     end: Instant,
 ) -> Result<Vec<String>, Failure> {
     let Some(router) = router else { return Ok(Vec::new()) };
@@ -129,7 +129,7 @@ async fn confirm_one(
     router: &dyn RouterClient,
     replica: &str,
     model: &str,
-    wanted: Follows,
+    wanted: Expected,
     end: Instant,
 ) -> Result<String, Failure> {
     loop {
@@ -141,8 +141,8 @@ async fn confirm_one(
             answered => answered?,
         };
         let follows = match wanted {
-            Follows::Stop => matches!(answer, RouterAnswer::Refused(_)),
-            Follows::Resume => matches!(answer, RouterAnswer::Answered(_)),
+            Expected::Refuse => matches!(answer, RouterAnswer::Refused(_)),
+            Expected::Serve => matches!(answer, RouterAnswer::Answered(_)),
         };
         let line = format!("router at {replica}: a completion for {model}: it {answer}");
         if follows {

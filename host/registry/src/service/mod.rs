@@ -24,8 +24,8 @@ use vllm_rollback_engine::workload::ServingPod;
 use vllm_rollback_objects::pod::RETAINED_LABEL;
 use vllm_rollback_objects::service::Gate;
 
-use crate::spared::Spared;
-use crate::token::{recall, remember};
+use crate::driver_state::{decode, encode};
+use crate::retained_pods::RetainedPods;
 
 /// Value of the gate's selector key while it is closed.
 pub const CLOSED: &str = "closed";
@@ -35,12 +35,12 @@ pub const CLOSED: &str = "closed";
 pub struct ServiceGate<S> {
     release: ReleaseRef,
     services: S,
-    spared: Spared,
+    retained: RetainedPods,
 }
 
 /// What is remembered of each Service.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct Token {
+struct DriverState {
     services: Vec<Remembered>,
 }
 
@@ -56,7 +56,7 @@ impl<S: ServiceSelectors> ServiceGate<S> {
         Self {
             release,
             services,
-            spared: Spared::default(),
+            retained: RetainedPods::default(),
         }
     }
 
@@ -108,7 +108,7 @@ impl<S: ServiceSelectors> ServiceGate<S> {
     /// What is to be restored: what was remembered, and the Services that came with another revision since. Those were
     /// closed by nobody but us, so they are opened where the model was enabled.
     async fn to_restore(&self, prior: &TrafficState) -> Result<Vec<Remembered>, Failure> {
-        let mut services = recall::<Token>(self.driver(), prior)?.services;
+        let mut services = decode::<DriverState>(self.driver(), prior)?.services;
         for (name, gate) in self.all().await? {
             if services.iter().all(|known| known.name != name) {
                 let gate = gate.value.filter(|_| prior.status != TrafficStatus::Enabled);
@@ -124,21 +124,21 @@ impl<S: ServiceSelectors> ServiceGate<S> {
             return Ok(());
         };
         match gate.value.as_deref() {
-            None if self.spared.are_marked() => self.services.close(name, RETAINED_LABEL).await,
+            None if self.retained.are_marked() => self.services.close(name, RETAINED_LABEL).await,
             None => self.services.close(name, CLOSED).await,
-            Some(RETAINED_LABEL) if *from == TrafficStatus::Narrowed => self.services.close(name, CLOSED).await,
+            Some(RETAINED_LABEL) if *from == TrafficStatus::Partial => self.services.close(name, CLOSED).await,
             Some(_) => Ok(()),
         }
     }
 
-    async fn restore(&self, service: &Remembered) -> Result<(), WriteError> {
+    async fn put_back(&self, service: &Remembered) -> Result<(), WriteError> {
         // A Service that only the bad revision had went away with it.
         let Some(now) = self.services.read(&service.name).await? else {
             return Ok(());
         };
         // What it narrows to is still marked, should the model have to go out again.
         if now.value.as_deref() == Some(RETAINED_LABEL) {
-            self.spared.found();
+            self.retained.found();
         }
         match &service.gate {
             gate if *gate == now.value => Ok(()),
@@ -222,7 +222,7 @@ impl<S: ServiceSelectors> Registry for ServiceGate<S> {
         let has = |value: Option<&str>| found.iter().any(|(_, gate)| gate.value.as_deref() == value);
         let status = match (has(None), has(Some(RETAINED_LABEL))) {
             (true, _) => TrafficStatus::Enabled,
-            (false, true) => TrafficStatus::Narrowed,
+            (false, true) => TrafficStatus::Partial,
             (false, false) => TrafficStatus::Disabled,
         };
         let evidence = found
@@ -233,7 +233,7 @@ impl<S: ServiceSelectors> Registry for ServiceGate<S> {
             status,
             evidence: evidence.collect(),
             endpoint: None,
-            token: remember(&Token {
+            token: encode(&DriverState {
                 services: found
                     .into_iter()
                     .map(|(name, gate)| Remembered { name, gate: gate.value })
@@ -247,7 +247,7 @@ impl<S: ServiceSelectors> Registry for ServiceGate<S> {
     }
 
     async fn spare(&self, pods: &[ServingPod]) -> Result<Vec<String>, Failure> {
-        self.spared.mark(&self.services, pods).await
+        self.retained.mark(&self.services, pods).await
     }
 
     async fn stop(&self, prior: &TrafficState) -> Result<(), WriteError> {
@@ -255,8 +255,8 @@ impl<S: ServiceSelectors> Registry for ServiceGate<S> {
         let restore = self.to_restore(prior).await.map_err(WriteError::Rejected)?;
         let closing = restore.iter().map(|service| self.close(&service.name, &prior.status));
         WriteError::of_all(join_all(closing).await)?;
-        if prior.status == TrafficStatus::Narrowed {
-            self.spared.forget(&self.services).await?;
+        if prior.status == TrafficStatus::Partial {
+            self.retained.forget(&self.services).await?;
         }
         Ok(())
     }
@@ -267,9 +267,9 @@ impl<S: ServiceSelectors> Registry for ServiceGate<S> {
         try_join_all(found.iter().map(|(name, gate)| self.confirm_closed(name, gate, end))).await
     }
 
-    async fn resume_to(&self, prior: &TrafficState) -> Result<(), WriteError> {
+    async fn restore(&self, prior: &TrafficState) -> Result<(), WriteError> {
         let restore = self.to_restore(prior).await.map_err(WriteError::Rejected)?;
-        WriteError::of_all(join_all(restore.iter().map(|service| self.restore(service))).await)
+        WriteError::of_all(join_all(restore.iter().map(|service| self.put_back(service))).await)
     }
 
     async fn confirm_resumed(&self, prior: &TrafficState, deadline: Duration) -> Result<Vec<String>, Failure> {
@@ -297,18 +297,18 @@ impl<S: ServiceSelectors> Registry for ServiceGate<S> {
     }
 
     fn enabled(&self, now: &TrafficState) -> Result<TrafficState, Failure> {
-        let mut token: Token = recall(self.driver(), now)?;
+        let mut token: DriverState = decode(self.driver(), now)?;
         for service in &mut token.services {
             service.gate = None;
         }
         Ok(TrafficState {
             status: TrafficStatus::Enabled,
-            token: remember(&token),
+            token: encode(&token),
             ..now.clone()
         })
     }
 
-    async fn afterwards(&self) -> Vec<String> {
+    async fn post_run_notes(&self) -> Vec<String> {
         let mut lines = match self.services.turned_client_side().await {
             Ok(false) => Vec::new(),
             Ok(true) => vec![format!(
@@ -321,7 +321,7 @@ impl<S: ServiceSelectors> Registry for ServiceGate<S> {
                 "whether Helm changed its apply method could not be read: {failure}"
             )],
         };
-        lines.extend(self.spared.afterwards(&self.services).await);
+        lines.extend(self.retained.post_run_notes(&self.services).await);
         lines
     }
 }

@@ -115,7 +115,7 @@ async fn an_enabled_model_is_closed_proved_and_opened_again() {
     gate.stop(&prior).await.unwrap();
     assert_eq!(gate.confirm_stopped(SOON).await.unwrap().len(), 2);
     assert_eq!(gate.read().await.unwrap().status, TrafficStatus::Disabled);
-    gate.resume_to(&prior).await.unwrap();
+    gate.restore(&prior).await.unwrap();
     let lines = gate.confirm_resumed(&prior, SOON).await.unwrap();
     assert!(
         lines[0].contains("1 ready endpoints (10.0.0.1:8000); managers helm/Apply"),
@@ -129,11 +129,11 @@ async fn a_model_that_was_closed_stays_closed() {
     let gate = driver(&[("a", Some("closed"))]);
     let prior = gate.read().await.unwrap();
     assert_eq!(prior.status, TrafficStatus::Disabled);
-    gate.resume_to(&prior).await.unwrap();
+    gate.restore(&prior).await.unwrap();
     gate.confirm_resumed(&prior, SOON).await.unwrap();
     assert_eq!(gate.services.gates(), [Some("closed".to_owned())]);
     let enabled = gate.enabled(&prior).unwrap();
-    gate.resume_to(&enabled).await.unwrap();
+    gate.restore(&enabled).await.unwrap();
     assert_eq!(gate.services.gates(), [None]);
 }
 
@@ -162,7 +162,7 @@ async fn a_service_that_a_revision_brought_is_closed_and_opened_with_the_others(
     );
     gate.stop(&prior).await.unwrap();
     gate.confirm_stopped(SOON).await.unwrap();
-    gate.resume_to(&prior).await.unwrap();
+    gate.restore(&prior).await.unwrap();
     assert_eq!(gate.confirm_resumed(&prior, SOON).await.unwrap().len(), 2);
     assert_eq!(gate.services.gates(), [None, None]);
 }
@@ -200,10 +200,10 @@ async fn a_service_that_went_with_the_bad_revision_is_passed_over_unless_it_was_
     let gate = driver(&[("a", None), ("b", None)]);
     let prior = gate.read().await.unwrap();
     gate.services.services.lock().unwrap().remove("b");
-    gate.resume_to(&prior).await.unwrap();
+    gate.restore(&prior).await.unwrap();
     assert_eq!(gate.confirm_resumed(&prior, SOON).await.unwrap().len(), 2);
     gate.services.services.lock().unwrap().clear();
-    gate.resume_to(&prior).await.unwrap();
+    gate.restore(&prior).await.unwrap();
     assert_eq!(
         gate.confirm_resumed(&prior, SOON).await.unwrap_err().kind,
         FailureKind::Invalid
@@ -222,7 +222,7 @@ async fn what_another_driver_remembered_is_refused() {
     prior.driver = "service".into();
     prior.token = serde_json::json!({"services": 7});
     assert_eq!(
-        gate.resume_to(&prior).await.unwrap_err().failure().kind,
+        gate.restore(&prior).await.unwrap_err().failure().kind,
         FailureKind::Invalid
     );
 }
@@ -230,9 +230,9 @@ async fn what_another_driver_remembered_is_refused() {
 #[tokio::test]
 async fn a_change_of_the_apply_method_is_told_with_the_flag_that_reverts_it() {
     let mut gate = driver(&[("a", None)]);
-    assert!(gate.afterwards().await.is_empty());
+    assert!(gate.post_run_notes().await.is_empty());
     gate.services.turned = true;
-    assert!(gate.afterwards().await[0].contains("--server-side=true"));
+    assert!(gate.post_run_notes().await[0].contains("--server-side=true"));
 }
 
 proptest! {
@@ -247,7 +247,7 @@ proptest! {
             let prior = gate.read().await.unwrap();
             gate.stop(&prior).await.unwrap();
             gate.confirm_stopped(SOON).await.unwrap();
-            gate.resume_to(&prior).await.unwrap();
+            gate.restore(&prior).await.unwrap();
             gate.confirm_resumed(&prior, SOON).await.unwrap();
             assert_eq!(gate.read().await.unwrap(), prior);
         });
@@ -279,17 +279,13 @@ async fn pods_that_are_spared_stay_until_they_too_are_taken_out() {
         assert_eq!(gates, [Some(RETAINED_LABEL.to_owned()), Some("maintenance".to_owned())]);
     }
     let narrowed = driver.read().await.unwrap();
-    assert_eq!(narrowed.status, TrafficStatus::Narrowed);
+    assert_eq!(narrowed.status, TrafficStatus::Partial);
     let lines = driver.confirm_stopped(SOON).await.unwrap();
     assert!(lines[0].contains("pod-1, pod-2"), "{lines:?}");
-    driver.resume_to(&prior).await.unwrap();
+    driver.restore(&prior).await.unwrap();
     driver.confirm_resumed(&prior, SOON).await.unwrap();
     driver.stop(&prior).await.unwrap();
-    assert_eq!(
-        driver.read().await.unwrap().status,
-        TrafficStatus::Narrowed,
-        "once more"
-    );
+    assert_eq!(driver.read().await.unwrap().status, TrafficStatus::Partial, "once more");
     driver.stop(&narrowed).await.unwrap();
     assert_eq!(driver.services.gates()[0].as_deref(), Some(CLOSED));
     assert_eq!(driver.services.marked.lock().unwrap().len(), 0);
@@ -301,7 +297,7 @@ async fn the_marks_go_once_the_model_is_back_whoever_made_them() {
     *driver.services.marked.lock().unwrap() = vec!["1".to_owned()];
     let found = driver.read().await.unwrap();
     let wish = driver.enabled(&found).unwrap();
-    driver.resume_to(&wish).await.unwrap();
-    driver.afterwards().await;
+    driver.restore(&wish).await.unwrap();
+    driver.post_run_notes().await;
     assert_eq!(driver.services.marked.lock().unwrap().len(), 0);
 }

@@ -25,10 +25,10 @@ use vllm_rollback_engine::workload::ServingPod;
 use vllm_rollback_objects::pod::PodEndpoint;
 use vllm_rollback_objects::service::Service;
 
-use crate::owner::{Behind, is_retained, leads_to};
+use crate::driver_state::{decode, encode};
+use crate::release_endpoints::{BackendKind, is_retained, leads_to};
+use crate::retained_pods::{RetainedPods, cannot_tell_apart, knows_none};
 use crate::router::{PAUSE, RouterAnswer, probe};
-use crate::spared::{Spared, cannot_tell_apart, knows_none};
-use crate::token::{recall, remember};
 use workers::Worker;
 
 /// With this, a router adds pods to its list by itself.
@@ -52,16 +52,16 @@ pub struct VllmRouter {
     owner: Arc<dyn ReleaseEndpoints>,
     marks: Arc<dyn PodLabels>,
     model: String,
-    spared: Spared,
+    retained: RetainedPods,
 }
 
 /// What is remembered: which workers of the release each replica had.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-struct Token {
+struct DriverState {
     replicas: BTreeMap<String, BTreeSet<Worker>>,
 }
 
-impl Token {
+impl DriverState {
     /// What a replica is to have. All answer for the same models, so one that had nothing, or that nobody remembers, lost it
     /// when it was restarted: it gets what any other had.
     fn of(&self, replica: &str) -> BTreeSet<Worker> {
@@ -87,7 +87,7 @@ impl Token {
 }
 
 /// One replica's worker list of now.
-struct Seen {
+struct ReplicaState {
     replica: String,
     own: BTreeSet<Worker>,
     /// Those of them that are pods with the mark.
@@ -95,7 +95,7 @@ struct Seen {
     others: Vec<String>,
 }
 
-impl Seen {
+impl ReplicaState {
     fn line(&self) -> String {
         let list = |urls: Vec<String>| match urls.as_slice() {
             [] => "none".to_owned(),
@@ -115,7 +115,7 @@ impl Seen {
 
     /// Its workers are pods, which can be told apart.
     fn assert_pods(&self) -> Result<(), Failure> {
-        let service = self.own.iter().find(|worker| worker.behind == Behind::Service);
+        let service = self.own.iter().find(|worker| worker.behind == BackendKind::Service);
         service.map_or(Ok(()), |worker| {
             Err(cannot_tell_apart(&format!("vllm-router {}", self.replica), &worker.url))
         })
@@ -129,7 +129,7 @@ impl Seen {
 }
 
 /// The pods with the mark, and no others of the release, are listed.
-fn are_alone(seen: &[Seen]) -> bool {
+fn are_alone(seen: &[ReplicaState]) -> bool {
     seen.iter().any(|seen| !seen.own.is_empty()) && seen.iter().all(|seen| seen.own == seen.checked)
 }
 
@@ -147,12 +147,12 @@ impl VllmRouter {
             owner,
             marks,
             model,
-            spared: Spared::default(),
+            retained: RetainedPods::default(),
         }
     }
 
     /// Every replica's list.
-    async fn look(&self) -> Result<Vec<Seen>, Failure> {
+    async fn inspect(&self) -> Result<Vec<ReplicaState>, Failure> {
         let (services, pods) = self.ours().await?;
         self.look_for(&services, &pods).await
     }
@@ -162,12 +162,12 @@ impl VllmRouter {
         tokio::try_join!(self.owner.services(), self.owner.pods())
     }
 
-    async fn look_for(&self, services: &[Service], pods: &[PodEndpoint]) -> Result<Vec<Seen>, Failure> {
+    async fn look_for(&self, services: &[Service], pods: &[PodEndpoint]) -> Result<Vec<ReplicaState>, Failure> {
         let replicas = self.link.replicas().await?;
         let listing = replicas.into_iter().map(|replica| async move {
             self.assert_no_discovery(&replica).await?;
             let urls = workers::list(self.link.as_ref(), &replica).await?;
-            let mut seen = Seen {
+            let mut seen = ReplicaState {
                 replica,
                 own: BTreeSet::new(),
                 checked: BTreeSet::new(),
@@ -204,28 +204,28 @@ impl VllmRouter {
     }
 
     /// Each replica with the workers that it still lacks.
-    async fn lacking(&self, token: &Token) -> Result<Vec<(String, Vec<String>)>, Failure> {
+    async fn missing_workers(&self, token: &DriverState) -> Result<Vec<(String, Vec<String>)>, Failure> {
         let (services, pods) = self.ours().await?;
-        let mut lacking = Vec::new();
+        let mut missing = Vec::new();
         for seen in self.look_for(&services, &pods).await? {
             let mut wanted = wanted(token, &seen.replica, &services, &pods);
             wanted.retain(|url| seen.own.iter().all(|worker| !worker.is_at(url)));
             if !wanted.is_empty() {
-                lacking.push((seen.replica, wanted));
+                missing.push((seen.replica, wanted));
             }
         }
-        Ok(lacking)
+        Ok(missing)
     }
 
-    async fn add(&self, lacking: &[(String, Vec<String>)]) -> Result<(), WriteError> {
-        let each = lacking
+    async fn add(&self, missing: &[(String, Vec<String>)]) -> Result<(), WriteError> {
+        let each = missing
             .iter()
             .flat_map(|(replica, urls)| urls.iter().map(move |url| (replica, url)));
         let adding = each.map(|(replica, url)| workers::add(self.link.as_ref(), replica, url));
         WriteError::of_all(join_all(adding).await)
     }
 
-    async fn remove(&self, seen: &[Seen], keeps: bool) -> Result<(), WriteError> {
+    async fn remove(&self, seen: &[ReplicaState], keeps: bool) -> Result<(), WriteError> {
         let each = seen
             .iter()
             .flat_map(|seen| seen.stops(keeps).into_iter().map(|worker| (&seen.replica, &worker.url)));
@@ -234,7 +234,7 @@ impl VllmRouter {
     }
 
     /// A replica that has no worker at all must not answer; one that has others, or pods that are spared, answers by them.
-    async fn prove_refused(&self, seen: &Seen) -> Result<String, Failure> {
+    async fn prove_refused(&self, seen: &ReplicaState) -> Result<String, Failure> {
         let line = seen.line();
         if !seen.others.is_empty() || !seen.own.is_empty() {
             return Ok(line);
@@ -279,72 +279,72 @@ impl Registry for VllmRouter {
     }
 
     async fn read(&self) -> Result<TrafficState, Failure> {
-        let seen = self.look().await?;
+        let seen = self.inspect().await?;
         // One replica that still has it lets traffic in: only all together keep it out.
         let status = if seen.iter().all(|seen| seen.own.is_empty()) {
             TrafficStatus::Disabled
         } else {
-            self.spared.status_where(are_alone(&seen))
+            self.retained.status_where(are_alone(&seen))
         };
         Ok(TrafficState {
             driver: self.driver().to_owned(),
             status,
-            evidence: seen.iter().map(Seen::line).collect(),
+            evidence: seen.iter().map(ReplicaState::line).collect(),
             endpoint: seen
                 .iter()
                 .flat_map(|seen| &seen.own)
                 .next()
                 .map(|worker| worker.url.clone()),
-            token: remember(&Token {
+            token: encode(&DriverState {
                 replicas: seen.into_iter().map(|seen| (seen.replica, seen.own)).collect(),
             }),
         })
     }
 
-    async fn assert_provable(&self) -> Result<(), Failure> {
-        crate::router::assert_provable(Some(self.link.as_ref()), &self.model).await
+    async fn preflight(&self) -> Result<(), Failure> {
+        crate::router::preflight(Some(self.link.as_ref()), &self.model).await
     }
 
     async fn assert_can_spare(&self) -> Result<(), Failure> {
-        self.look().await?.iter().try_for_each(Seen::assert_pods)
+        self.inspect().await?.iter().try_for_each(ReplicaState::assert_pods)
     }
 
     async fn spare(&self, pods: &[ServingPod]) -> Result<Vec<String>, Failure> {
         let is_spared = |worker: &Worker| pods.iter().any(|pod| leads_to(&worker.url, pod));
-        for seen in self.look().await? {
+        for seen in self.inspect().await? {
             seen.assert_pods()?;
             if !seen.own.is_empty() && !seen.own.iter().any(is_spared) {
                 return Err(knows_none(&format!("vllm-router {}", seen.replica), pods));
             }
         }
-        self.spared.mark(self.marks.as_ref(), pods).await
+        self.retained.mark(self.marks.as_ref(), pods).await
     }
 
     async fn stop(&self, prior: &TrafficState) -> Result<(), WriteError> {
-        recall::<Token>(self.driver(), prior).map_err(WriteError::Rejected)?;
-        let seen = self.look().await.map_err(WriteError::Rejected)?;
-        let keeps = self.spared.begin_stop(&prior.status, are_alone(&seen));
+        decode::<DriverState>(self.driver(), prior).map_err(WriteError::Rejected)?;
+        let seen = self.inspect().await.map_err(WriteError::Rejected)?;
+        let keeps = self.retained.begin_stop(&prior.status, are_alone(&seen));
         self.remove(&seen, keeps).await?;
         if !keeps {
-            self.spared.try_forget(self.marks.as_ref()).await;
+            self.retained.try_forget(self.marks.as_ref()).await;
         }
         Ok(())
     }
 
-    async fn undo_stop(&self, found: &TrafficState) -> Result<bool, Failure> {
+    async fn revert_partial_stop(&self, found: &TrafficState) -> Result<bool, Failure> {
         if found.status != TrafficStatus::Enabled {
             return Ok(false);
         }
         // No pod was touched yet, so the same workers come back, and no others.
-        let token: Token = recall(self.driver(), found)?;
-        let mut lacking = Vec::new();
-        for seen in self.look().await? {
+        let token: DriverState = decode(self.driver(), found)?;
+        let mut missing = Vec::new();
+        for seen in self.inspect().await? {
             let had = token.replicas.get(&seen.replica).into_iter().flatten();
             let lost = had.filter(|worker| !seen.own.contains(*worker));
-            lacking.push((seen.replica.clone(), lost.map(|worker| worker.url.clone()).collect()));
+            missing.push((seen.replica.clone(), lost.map(|worker| worker.url.clone()).collect()));
         }
-        self.add(&lacking).await?;
-        self.spared.try_forget(self.marks.as_ref()).await;
+        self.add(&missing).await?;
+        self.retained.try_forget(self.marks.as_ref()).await;
         Ok(true)
     }
 
@@ -352,9 +352,9 @@ impl Registry for VllmRouter {
         let end = Instant::now() + deadline;
         let mut lines = Vec::new();
         loop {
-            let seen = self.look().await?;
-            let keeps = self.spared.keeps(are_alone(&seen));
-            let is_out = |seen: &Seen| seen.stops(keeps).is_empty();
+            let seen = self.inspect().await?;
+            let keeps = self.retained.keeps(are_alone(&seen));
+            let is_out = |seen: &ReplicaState| seen.stops(keeps).is_empty();
             if seen.iter().all(is_out) {
                 lines.extend(try_join_all(seen.iter().map(|seen| self.prove_refused(seen))).await?);
                 return Ok(lines);
@@ -364,7 +364,7 @@ impl Registry for VllmRouter {
                     FailureKind::Timeout,
                     "a vllm-router still has workers of this release, or gets them again and again",
                 )
-                .because(seen.iter().map(Seen::line).collect::<Vec<_>>().join("; "))
+                .because(seen.iter().map(ReplicaState::line).collect::<Vec<_>>().join("; "))
                 .next("look who adds them: a script, or --service-discovery of the router"));
             }
             // A replica that was restarted has what it was started with.
@@ -380,31 +380,31 @@ impl Registry for VllmRouter {
         }
     }
 
-    async fn resume_to(&self, prior: &TrafficState) -> Result<(), WriteError> {
-        let token: Token = recall(self.driver(), prior).map_err(WriteError::Rejected)?;
+    async fn restore(&self, prior: &TrafficState) -> Result<(), WriteError> {
+        let token: DriverState = decode(self.driver(), prior).map_err(WriteError::Rejected)?;
         if prior.status != TrafficStatus::Enabled {
             return self.stop(prior).await;
         }
-        self.add(&self.lacking(&token).await.map_err(WriteError::Rejected)?)
+        self.add(&self.missing_workers(&token).await.map_err(WriteError::Rejected)?)
             .await?;
-        self.spared.gave_back();
+        self.retained.gave_back();
         Ok(())
     }
 
     async fn confirm_resumed(&self, prior: &TrafficState, deadline: Duration) -> Result<Vec<String>, Failure> {
         let end = Instant::now() + deadline;
-        let token: Token = recall(self.driver(), prior)?;
+        let token: DriverState = decode(self.driver(), prior)?;
         if prior.status != TrafficStatus::Enabled {
             return self.confirm_stopped(deadline).await;
         }
         let mended = |replica: &String| format!("mended: {replica} had none of the workers that the others have");
         let mut lines: Vec<String> = token.bare().map(mended).collect();
         loop {
-            let lacking = self.lacking(&token).await?;
-            if lacking.is_empty() {
+            let missing = self.missing_workers(&token).await?;
+            if missing.is_empty() {
                 break;
             }
-            let which: Vec<String> = lacking
+            let which: Vec<String> = missing
                 .iter()
                 .map(|(replica, urls)| format!("{replica} lacks {}", urls.join(", ")))
                 .collect();
@@ -415,23 +415,23 @@ impl Registry for VllmRouter {
                 );
             }
             // A replica that was restarted lost what it had.
-            self.add(&lacking).await?;
+            self.add(&missing).await?;
             lines.push(format!("mended: {}", which.join("; ")));
         }
-        let seen = self.look().await?;
-        lines.extend(seen.iter().map(Seen::line));
+        let seen = self.inspect().await?;
+        lines.extend(seen.iter().map(ReplicaState::line));
         let proving = seen.iter().map(|seen| self.prove_answered(&seen.replica, end));
         lines.extend(try_join_all(proving).await?);
         Ok(lines)
     }
 
-    async fn afterwards(&self) -> Vec<String> {
-        Vec::from_iter(self.spared.afterwards(self.marks.as_ref()).await)
+    async fn post_run_notes(&self) -> Vec<String> {
+        Vec::from_iter(self.retained.post_run_notes(self.marks.as_ref()).await)
     }
 }
 
 /// The workers that a replica is to have again: those of before, and where one of their pods is gone every pod that serves now.
-fn wanted(token: &Token, replica: &str, services: &[Service], pods: &[PodEndpoint]) -> Vec<String> {
+fn wanted(token: &DriverState, replica: &str, services: &[Service], pods: &[PodEndpoint]) -> Vec<String> {
     let remembered = token.of(replica);
     if remembered.is_empty() && token.all().is_empty() {
         // An operator enables a model that nobody remembers: the way that other clients take.
@@ -439,7 +439,7 @@ fn wanted(token: &Token, replica: &str, services: &[Service], pods: &[PodEndpoin
         return urls.map(|endpoint| format!("http://{endpoint}")).collect();
     }
     let is_there = |worker: &Worker| {
-        worker.behind == Behind::Service || pods.iter().any(|pod| pod.ready && pod.is_at(&worker.url))
+        worker.behind == BackendKind::Service || pods.iter().any(|pod| pod.ready && pod.is_at(&worker.url))
     };
     let (there, gone): (Vec<&Worker>, Vec<&Worker>) = remembered.iter().partition(|worker| is_there(worker));
     let mut urls: Vec<String> = there.iter().map(|worker| worker.url.clone()).collect();

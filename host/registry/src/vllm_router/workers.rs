@@ -11,7 +11,7 @@ use vllm_rollback_objects::http::{Request, Response, host};
 use vllm_rollback_objects::pod::PodEndpoint;
 use vllm_rollback_objects::service::Service;
 
-use crate::owner::Behind;
+use crate::release_endpoints::BackendKind;
 use crate::router;
 
 /// For what a replica answers out of its memory.
@@ -26,7 +26,7 @@ pub(super) struct Worker {
     /// As the router lists it.
     pub(super) url: String,
     /// What it leads to.
-    pub(super) behind: Behind,
+    pub(super) behind: BackendKind,
 }
 
 impl Worker {
@@ -34,7 +34,7 @@ impl Worker {
     pub(super) fn of(url: &str, services: &[Service], pods: &[PodEndpoint]) -> Option<Self> {
         Some(Self {
             url: url.to_owned(),
-            behind: Behind::of(url, services, pods)?,
+            behind: BackendKind::of(url, services, pods)?,
         })
     }
 
@@ -117,7 +117,7 @@ fn refused(replica: &str, what: &str, url: &str, reply: &Response) -> WriteError
 mod tests {
     use super::*;
 
-    fn of(url: &str) -> Option<Behind> {
+    fn of(url: &str) -> Option<BackendKind> {
         let services = [Service {
             name: "llama".into(),
             namespace: "ml".into(),
@@ -136,10 +136,10 @@ mod tests {
     #[test]
     fn a_worker_is_the_releases_by_its_service_or_by_a_pods_address() {
         for url in ["http://llama.ml.svc.cluster.local:8000", "http://llama.ml:8000/"] {
-            assert_eq!(of(url), Some(Behind::Service), "{url}");
+            assert_eq!(of(url), Some(BackendKind::Service), "{url}");
         }
         for url in ["http://10.0.0.7:8000", "http://10.0.0.7", "http://[fd00::7]:8000"] {
-            assert_eq!(of(url), Some(Behind::Pod), "{url}");
+            assert_eq!(of(url), Some(BackendKind::Pod), "{url}");
         }
         for url in [
             "http://10.0.0.71:8000",
@@ -156,7 +156,7 @@ mod tests {
     fn another_pods_worker_has_the_same_scheme_and_port() {
         let worker = Worker {
             url: "https://10.0.0.7:8443".into(),
-            behind: Behind::Pod,
+            behind: BackendKind::Pod,
         };
         assert_eq!(worker.at("10.0.0.8").unwrap(), "https://10.0.0.8:8443");
         assert!(worker.is_at("https://10.0.0.7:8443/"));

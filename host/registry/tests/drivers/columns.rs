@@ -81,12 +81,12 @@ async fn a_table_without_environment_namespace_and_time_works_with_its_own_words
     let driver = site.driver();
     let prior = driver.read().await.unwrap();
     assert_eq!(prior.status, TrafficStatus::Enabled);
-    driver.assert_provable().await.unwrap();
+    driver.preflight().await.unwrap();
     driver.stop(&prior).await.unwrap();
     assert_eq!(site.states(), "inactive active");
     assert_eq!(driver.read().await.unwrap().status, TrafficStatus::Disabled);
     driver.confirm_stopped(SOON).await.unwrap();
-    driver.resume_to(&prior).await.unwrap();
+    driver.restore(&prior).await.unwrap();
     driver.confirm_resumed(&prior, SOON).await.unwrap();
     assert_eq!(site.states(), "active active");
     assert_eq!(driver.read().await.unwrap(), prior);
@@ -123,10 +123,10 @@ async fn a_status_may_be_a_boolean_or_an_enum_and_so_may_the_environment() {
             let change = format!("update {schema}.models set state = '{word}' where place = 'prod'");
             site.servers.postgres.sql(&change);
             let prior = driver.read().await.unwrap();
-            driver.assert_provable().await.unwrap();
+            driver.preflight().await.unwrap();
             driver.stop(&prior).await.unwrap();
             assert_eq!(states(), format!("{disabled} {ready}"));
-            driver.resume_to(&prior).await.unwrap();
+            driver.restore(&prior).await.unwrap();
             assert_eq!(states(), format!("{word} {ready}"));
         }
         let stamped = format!("select count(changed) from {schema}.models");
@@ -208,7 +208,7 @@ async fn a_column_that_is_missing_is_named_with_its_setting_before_anything_chan
         })
         .unwrap();
         let failure = match driver.read().await {
-            Ok(_) => driver.assert_provable().await.unwrap_err(),
+            Ok(_) => driver.preflight().await.unwrap_err(),
             Err(failure) => failure,
         };
         assert_eq!(failure.kind, FailureKind::Invalid, "{key}: {failure}");
@@ -280,7 +280,7 @@ async fn what_cannot_take_the_change_is_told_before_it_is_made() {
     );
     let view = site.driver();
     view.read().await.unwrap();
-    let failure = view.assert_provable().await.unwrap_err();
+    let failure = view.preflight().await.unwrap_err();
     assert_eq!(failure.kind, FailureKind::Invalid, "{failure}");
     assert!(failure.next[0].contains("registry.postgres.table"), "{failure:?}");
 
@@ -293,7 +293,7 @@ async fn what_cannot_take_the_change_is_told_before_it_is_made() {
         dsn: Dsn::new(&url, "$DSN").unwrap(),
         ..site.config()
     }));
-    let failure = reader.unwrap().assert_provable().await.unwrap_err();
+    let failure = reader.unwrap().preflight().await.unwrap_err();
     assert_eq!(failure.kind, FailureKind::Forbidden, "{failure}");
 
     let own_words = PostgresRegistry::new(base(site.config())).unwrap();
@@ -304,7 +304,7 @@ async fn what_cannot_take_the_change_is_told_before_it_is_made() {
 
     site.columns.updated_at = Some(column("stamp"));
     let failure = PostgresRegistry::new(base(site.config())).unwrap();
-    let failure = failure.assert_provable().await.unwrap_err();
+    let failure = failure.preflight().await.unwrap_err();
     assert_eq!(failure.kind, FailureKind::Invalid, "{failure}");
     assert!(failure.to_string().contains("stamp"), "{failure}");
     assert_eq!(site.states(), "ready");

@@ -9,7 +9,7 @@ use vllm_rollback_engine::failure::{Failure, FailureKind};
 use vllm_rollback_engine::ports::Registry as _;
 use vllm_rollback_engine::traffic::TrafficStatus;
 use vllm_rollback_registry::ExecRegistry;
-use vllm_rollback_registry::exec::{Commands, ExecConfig, Surroundings, Template, Values};
+use vllm_rollback_registry::exec::{Commands, ExecConfig, ProcessEnv, Template, Values};
 
 const ENDPOINT: &str = "llama.ml.svc.cluster.local:8000";
 
@@ -57,7 +57,7 @@ impl Site {
                 release: "llama".into(),
                 namespace: "ml".into(),
             },
-            surroundings: Surroundings {
+            surroundings: ProcessEnv {
                 env: [("PATH".into(), path), ("REGISTRY_FILE".into(), file)].into(),
                 secret: Vec::new(),
                 timeout: SOON,
@@ -82,7 +82,7 @@ async fn what_was_found_is_put_back() {
     }
     driver.confirm_stopped(SOON).await.unwrap();
     for _ in 0..2 {
-        driver.resume_to(&prior).await.unwrap();
+        driver.restore(&prior).await.unwrap();
         assert_eq!(site.status(), "ready");
     }
     driver.confirm_resumed(&prior, SOON).await.unwrap();
@@ -94,12 +94,12 @@ async fn another_status_is_put_back_where_the_tool_can_set_it() {
     let prior = site.driver(true).read().await.unwrap();
     assert_eq!(prior.status, TrafficStatus::Other("degraded".into()));
     site.driver(true).stop(&prior).await.unwrap();
-    let failure = Failure::from(site.driver(false).resume_to(&prior).await.unwrap_err());
+    let failure = Failure::from(site.driver(false).restore(&prior).await.unwrap_err());
     assert_eq!(
         (failure.kind, site.status().as_str()),
         (FailureKind::Refused, "disabled")
     );
-    site.driver(true).resume_to(&prior).await.unwrap();
+    site.driver(true).restore(&prior).await.unwrap();
     assert_eq!(site.status(), "degraded");
 }
 
@@ -112,7 +112,7 @@ async fn what_somebody_else_changed_is_left_alone() {
     std::fs::copy(&other.file, &site.file).unwrap();
     for failure in [
         Failure::from(driver.stop(&prior).await.unwrap_err()),
-        Failure::from(driver.resume_to(&prior).await.unwrap_err()),
+        Failure::from(driver.restore(&prior).await.unwrap_err()),
     ] {
         assert_eq!(failure.kind, FailureKind::Conflict);
     }

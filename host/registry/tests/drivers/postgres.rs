@@ -26,8 +26,8 @@ async fn every_prior_status_is_restored_exactly() {
         driver.stop(&prior).await.unwrap();
         assert_eq!(model.status(), "disabled");
         driver.confirm_stopped(SOON).await.unwrap();
-        driver.resume_to(&prior).await.unwrap();
-        driver.resume_to(&prior).await.unwrap();
+        driver.restore(&prior).await.unwrap();
+        driver.restore(&prior).await.unwrap();
         assert_eq!(model.status(), status);
         driver.confirm_resumed(&prior, SOON).await.unwrap();
         assert_eq!(driver.read().await.unwrap(), prior);
@@ -44,7 +44,7 @@ async fn a_null_status_is_restored_to_null() {
     assert_eq!(prior.status, TrafficStatus::Other("unset".to_owned()));
     driver.stop(&prior).await.unwrap();
     assert_eq!(model.status(), "disabled");
-    driver.resume_to(&prior).await.unwrap();
+    driver.restore(&prior).await.unwrap();
     driver.confirm_resumed(&prior, SOON).await.unwrap();
     assert_eq!(
         model.sql(
@@ -67,7 +67,7 @@ async fn a_row_that_changed_meanwhile_is_left_alone() {
     );
     assert_eq!(model.status(), "degraded");
     assert_eq!(
-        driver.resume_to(&prior).await.unwrap_err().failure().kind,
+        driver.restore(&prior).await.unwrap_err().failure().kind,
         FailureKind::Conflict
     );
     assert_eq!(model.status(), "degraded");
@@ -147,7 +147,7 @@ async fn an_operator_can_enable_a_row_of_any_status() {
         let model = Model::register(&servers, &format!("enable-{status}"), status);
         let driver = model.driver();
         let wanted = driver.enabled(&driver.read().await.unwrap()).unwrap();
-        driver.resume_to(&wanted).await.unwrap();
+        driver.restore(&wanted).await.unwrap();
         driver.confirm_resumed(&wanted, SOON).await.unwrap();
         assert_eq!(model.status(), "ready");
     }
@@ -298,7 +298,7 @@ async fn a_cache_that_is_down_leaves_the_stop_unproved() {
     let failure = driver.confirm_stopped(SOON).await.unwrap_err();
     assert_eq!(failure.kind, FailureKind::Unreachable);
     assert!(!format!("{failure:?}").contains("s3cret-pw"));
-    driver.resume_to(&prior).await.unwrap();
+    driver.restore(&prior).await.unwrap();
     assert_eq!(model.status(), "ready");
 }
 
@@ -327,7 +327,7 @@ async fn the_router_has_the_last_word() {
     let never = model.driver_with_router(vec![answered()]);
     let failure = never.confirm_stopped(Duration::from_millis(500)).await.unwrap_err();
     assert_eq!(failure.kind, FailureKind::Timeout);
-    never.resume_to(&prior).await.unwrap();
+    never.restore(&prior).await.unwrap();
     let broken = model.driver_with_router(vec![failed()]);
     assert!(
         broken

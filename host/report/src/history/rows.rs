@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 use vllm_rollback_engine::failure::Failure;
-use vllm_rollback_engine::journal::Memory;
+use vllm_rollback_engine::journal::RunState;
 use vllm_rollback_engine::release::{ReleaseRecord, ReleaseStatus, Revision, RevisionSummary};
 
 /// One revision.
@@ -42,7 +42,7 @@ pub enum RevisionTag {
 
 impl RevisionTag {
     /// The word for people.
-    pub(super) fn word(self) -> &'static str {
+    pub(super) fn as_str(self) -> &'static str {
         match self {
             Self::Current => "current",
             Self::LastGood => "last good",
@@ -57,14 +57,14 @@ impl RevisionTag {
 type ReadRecord = Result<ReleaseRecord, Failure>;
 
 /// Builds the rows of revisions, ascending. `last_good` is where a rollback without a number goes.
-pub fn rows(revisions: &[(RevisionSummary, ReadRecord)], memory: &Memory, last_good: Option<Revision>) -> Vec<Row> {
+pub fn rows(revisions: &[(RevisionSummary, ReadRecord)], memory: &RunState, last_good: Option<Revision>) -> Vec<Row> {
     let rows = revisions.iter().map(|(summary, record)| row(summary, record, memory));
     let mut rows: Vec<Row> = rows.collect();
     mark_the_ends(&mut rows, last_good);
     rows
 }
 
-fn row(summary: &RevisionSummary, record: &ReadRecord, memory: &Memory) -> Row {
+fn row(summary: &RevisionSummary, record: &ReadRecord, memory: &RunState) -> Row {
     let mut marks = Vec::new();
     let readable = record.as_ref().ok();
     let digest = readable.map(|record| record.manifest_sha256.as_str());
@@ -149,13 +149,13 @@ mod tests {
 
     #[test]
     fn a_revision_that_was_rolled_back_from_is_marked_unless_its_number_was_given_to_another_manifest() {
-        let rejected = |sha: &str| Memory {
+        let rejected = |sha: &str| RunState {
             rejected: vec![Rejected {
                 revision: 2,
                 manifest_sha256: sha.into(),
                 reason: "crash loop".into(),
             }],
-            ..Memory::default()
+            ..RunState::default()
         };
         let same = row(&summary(2), &Ok(record(2)), &rejected("ab"));
         assert_eq!(same.marks, [RevisionTag::Rejected]);
@@ -166,7 +166,7 @@ mod tests {
     #[test]
     fn an_unreadable_record_is_shown_with_the_reason() {
         let broken = Err(Failure::new(FailureKind::Invalid, "not gzip"));
-        let row = row(&summary(1), &broken, &Memory::default());
+        let row = row(&summary(1), &broken, &RunState::default());
         assert_eq!(row.marks, [RevisionTag::Unreadable]);
         assert_eq!(row.description, "not gzip");
     }
@@ -182,7 +182,7 @@ mod tests {
 
     #[test]
     fn the_newest_is_current_and_the_target_is_last_good() {
-        let memory = Memory::default();
+        let memory = RunState::default();
         let mut rows = [1, 2].map(|n| row(&summary(n), &Ok(record(n)), &memory));
         mark_the_ends(&mut rows, Some(Revision(1)));
         assert_eq!(rows[0].marks, [RevisionTag::LastGood]);

@@ -1,12 +1,12 @@
 //! What a status says beyond what was read: gates that nobody remembers, and the command that helps most.
 
-use vllm_rollback_engine::journal::{Held, Memory};
+use vllm_rollback_engine::journal::{RunState, TrafficHold};
 use vllm_rollback_engine::traffic::TrafficStatus;
 
 use super::Status;
 
 /// Lists what to type next, the command that helps most first. `command` puts a verb into the operator's words.
-pub fn next_steps(status: &Status, memory: &Memory, command: impl Fn(&str) -> String) -> Vec<String> {
+pub fn next_steps(status: &Status, memory: &RunState, command: impl Fn(&str) -> String) -> Vec<String> {
     if status.unfinished.is_some() {
         return vec![
             format!("{}    # finishes the run that was cut off", command("resume")),
@@ -18,7 +18,7 @@ pub fn next_steps(status: &Status, memory: &Memory, command: impl Fn(&str) -> St
     let all_ready = !status.pods.is_empty() && status.pods.iter().all(|pod| pod.ready);
     let mut next = Vec::new();
     // A rollback gives back what a run took away, and not what an operator's hand did.
-    let held_by_a_run = |held: &Held| memory.runs.iter().any(|run| run.run_id == held.run_id);
+    let held_by_a_run = |held: &TrafficHold| memory.runs.iter().any(|run| run.run_id == held.run_id);
     if is_out && memory.held.as_ref().is_some_and(held_by_a_run) {
         next.push(format!(
             "{}    # brings the model back once it answers",
@@ -46,8 +46,8 @@ pub fn next_steps(status: &Status, memory: &Memory, command: impl Fn(&str) -> St
 }
 
 /// Warns of gates that no run and no operator is remembered to hold: somebody closed them by hand, or what was remembered is gone.
-pub fn forgotten_gates(gates: &[(String, String)], memory: &Memory) -> Vec<String> {
-    let is_held = |held: &Held| held.prior.driver.split(',').any(|driver| driver == "service");
+pub fn forgotten_gates(gates: &[(String, String)], memory: &RunState) -> Vec<String> {
+    let is_held = |held: &TrafficHold| held.prior.driver.split(',').any(|driver| driver == "service");
     if memory.held.as_ref().is_some_and(is_held) {
         return Vec::new();
     }
@@ -67,7 +67,7 @@ mod tests {
     use super::*;
     use crate::fixtures;
 
-    fn steps(status: &Status, memory: &Memory) -> Vec<String> {
+    fn steps(status: &Status, memory: &RunState) -> Vec<String> {
         let typed = next_steps(status, memory, str::to_owned);
         typed
             .iter()
@@ -75,8 +75,8 @@ mod tests {
             .collect()
     }
 
-    fn held() -> Held {
-        Held {
+    fn held() -> TrafficHold {
+        TrafficHold {
             run_id: "run-1".into(),
             since: String::new(),
             reason: String::new(),
@@ -88,19 +88,19 @@ mod tests {
     fn a_run_that_was_cut_off_is_finished_or_ended_before_anything_else() {
         let mut status = fixtures::status();
         status.unfinished = Some("run-1 did not end".into());
-        assert_eq!(steps(&status, &Memory::default()), ["resume", "abort"]);
+        assert_eq!(steps(&status, &RunState::default()), ["resume", "abort"]);
     }
 
     #[test]
     fn a_model_out_of_traffic_is_validated_or_let_in_and_rolled_back_only_where_a_run_took_it_out() {
         let mut status = fixtures::status();
         status.traffic = Some(fixtures::traffic(TrafficStatus::Disabled));
-        let by_hand = Memory {
+        let by_hand = RunState {
             held: Some(held()),
-            ..Memory::default()
+            ..RunState::default()
         };
         assert_eq!(steps(&status, &by_hand), ["validate", "registry enable"]);
-        let by_run = Memory {
+        let by_run = RunState {
             runs: vec![fixtures::run_summary("run-1")],
             ..by_hand
         };
@@ -112,11 +112,11 @@ mod tests {
         let mut status = fixtures::status();
         status.traffic = Some(fixtures::traffic(TrafficStatus::Enabled));
         status.last_good = Some(Revision(1));
-        assert_eq!(steps(&status, &Memory::default()), ["plan"]);
+        assert_eq!(steps(&status, &RunState::default()), ["plan"]);
         status.last_good = None;
         status.warnings = vec!["the gate of Service/llama is closed".into()];
         assert_eq!(
-            steps(&status, &Memory::default()),
+            steps(&status, &RunState::default()),
             ["registry enable --registry service", "validate"]
         );
     }
@@ -124,8 +124,8 @@ mod tests {
     #[test]
     fn a_closed_gate_that_nobody_remembers_is_told() {
         let gates = [("llama".to_owned(), "closed".to_owned())];
-        let held = |driver: &str| Memory {
-            held: Some(Held {
+        let held = |driver: &str| RunState {
+            held: Some(TrafficHold {
                 run_id: "run-1".into(),
                 since: String::new(),
                 reason: String::new(),
@@ -137,11 +137,11 @@ mod tests {
                     evidence: Vec::new(),
                 },
             }),
-            ..Memory::default()
+            ..RunState::default()
         };
-        assert_eq!(forgotten_gates(&gates, &Memory::default()).len(), 1);
+        assert_eq!(forgotten_gates(&gates, &RunState::default()).len(), 1);
         assert_eq!(forgotten_gates(&gates, &held("postgres")).len(), 1);
         assert_eq!(forgotten_gates(&gates, &held("postgres,service")).len(), 0);
-        assert_eq!(forgotten_gates(&[], &Memory::default()).len(), 0);
+        assert_eq!(forgotten_gates(&[], &RunState::default()).len(), 0);
     }
 }

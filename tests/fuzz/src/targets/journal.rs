@@ -1,9 +1,9 @@
 //! The journal, after a crash, a bad disk or an editor.
 
-use vllm_rollback_engine::journal::{Edge, Entry};
+use vllm_rollback_engine::journal::{Entry, RecordKind};
 use vllm_rollback_engine::report::StateName;
 
-use crate::line::{line, read};
+use crate::record::{line, read};
 
 /// A journal as it is found, and as [`damaged`] by what the bytes say.
 ///
@@ -62,14 +62,14 @@ pub fn damaged(texts: &[String], changes: &[(i64, u8, u8)]) {
 
 fn entry(seq: u64, text: &str) -> Entry {
     let edge = match seq % 3 {
-        0 => Edge::Observed {
+        0 => RecordKind::Observed {
             evidence: vec![text.to_owned(), String::new()],
         },
-        1 => Edge::Intent {
+        1 => RecordKind::Intent {
             key: text.to_owned(),
             data: serde_json::json!({ "prior": text }),
         },
-        _ => Edge::Finished {
+        _ => RecordKind::Finished {
             exit_code: 10,
             summary: text.to_owned(),
         },

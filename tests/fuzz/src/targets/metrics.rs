@@ -1,6 +1,6 @@
 //! `/metrics` of a pod that may be broken or hostile.
 
-use vllm_rollback_criteria::{Exposition, Sample, VllmMetrics};
+use vllm_rollback_metrics::{Exposition, Sample, VllmMetrics};
 
 use super::assert_is_a_line;
 

@@ -11,7 +11,7 @@ use vllm_rollback_engine::failure::Failure;
 use vllm_rollback_engine::ports::drivers::RouterClient;
 use vllm_rollback_plugins::{Bearer, Endpoint, RouterEndpoint};
 
-use crate::config::router::Place;
+use crate::config::router::RouterAddress;
 use crate::config::settings::Settings;
 use pods::PodLink;
 use urls::UrlLink;
@@ -26,8 +26,8 @@ pub(crate) fn link(settings: &Settings, cluster: &Cluster) -> Result<Option<Arc<
     };
     let key = router.key.clone();
     Ok(Some(match &router.place {
-        Place::Urls(urls) => Arc::new(UrlLink::new(urls, key)?),
-        Place::Service(service) => Arc::new(PodLink::new(cluster, service, key)),
+        RouterAddress::Urls(urls) => Arc::new(UrlLink::new(urls, key)?),
+        RouterAddress::Service(service) => Arc::new(PodLink::new(cluster, service, key)),
     }))
 }
 
@@ -41,11 +41,11 @@ pub(crate) fn endpoint(settings: &Settings, cluster: &Cluster) -> Result<Option<
     };
     let url = match (&router.url, &router.place) {
         (Some(url), _) => url,
-        (None, Place::Urls(urls)) => match urls.first() {
+        (None, RouterAddress::Urls(urls)) => match urls.first() {
             Some(url) => url,
             None => return Ok(None),
         },
-        (None, Place::Service(service)) => {
+        (None, RouterAddress::Service(service)) => {
             let link = PodLink::new(cluster, service, router.key.clone());
             return Ok(Some(RouterEndpoint::Target(Arc::new(link))));
         }

@@ -54,7 +54,7 @@ pub(crate) fn traffic(status: TrafficStatus, is_half_out: bool) -> TrafficState 
     TrafficState {
         driver: "sim".into(),
         token: serde_json::json!({ "half": is_half_out }),
-        evidence: vec![format!("row says {}", status.word())],
+        evidence: vec![format!("row says {}", status.as_str())],
         endpoint: Some("llama.prod:8000".into()),
         status,
     }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use vllm_rollback_engine::event::{Event, Observer};
 use vllm_rollback_engine::failure::{Failure, FailureKind};
-use vllm_rollback_engine::ports::{Clock, Interrupt, World};
+use vllm_rollback_engine::ports::{Clock, Interrupt, Ports};
 use vllm_rollback_engine::release::ReleaseRef;
 use vllm_rollback_engine::report::RunReport;
 use vllm_rollback_engine::request::Request;
@@ -93,8 +93,8 @@ impl Client {
         self
     }
 
-    pub(crate) fn world(&self) -> World<'_> {
-        World {
+    pub(crate) fn world(&self) -> Ports<'_> {
+        Ports {
             releases: self,
             workloads: self,
             registry: self,
@@ -248,13 +248,13 @@ impl Clock for Client {
 
 #[async_trait]
 impl Interrupt for Client {
-    async fn asked(&self) {
-        while !self.is_asked() {
+    async fn requested(&self) {
+        while !self.is_requested() {
             give_way().await;
         }
     }
 
-    fn is_asked(&self) -> bool {
+    fn is_requested(&self) -> bool {
         self.interrupt_at.is_some_and(|at| self.calls_made() >= at)
     }
 }

@@ -3,10 +3,10 @@
 pub(crate) mod build;
 mod client;
 mod executor;
-mod kube;
-mod quiet;
+mod lock_and_journal;
 pub(crate) mod state;
 mod traffic;
+mod workloads;
 
 pub(crate) use client::{Client, Fault, Trouble};
 pub(crate) use executor::{finish, interleave};

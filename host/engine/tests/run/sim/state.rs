@@ -5,11 +5,11 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use vllm_rollback_engine::check::{CheckContext, Outcome, Phase};
 use vllm_rollback_engine::failure::FailureKind;
-use vllm_rollback_engine::journal::{Edge, Entry, Memory};
+use vllm_rollback_engine::journal::{Entry, RecordKind, RunState};
 use vllm_rollback_engine::release::{ReleaseRecord, RollbackOrder};
 use vllm_rollback_engine::report::StateName;
 use vllm_rollback_engine::traffic::TrafficStatus;
-use vllm_rollback_engine::workload::{Cause, Finding, GitOpsOwner, ServingPod, Standing};
+use vllm_rollback_engine::workload::{Cause, Finding, GitOpsOwner, PodSplit, ServingPod};
 
 use super::build;
 
@@ -93,7 +93,7 @@ pub(crate) struct World {
     pub(crate) drained_beside: BTreeSet<String>,
     pub(crate) lock: Option<(String, String)>,
     pub(crate) dead: BTreeSet<String>,
-    pub(crate) memory: Memory,
+    pub(crate) memory: RunState,
     pub(crate) journal: Vec<Entry>,
     /// The line of the journal's file that somebody changed.
     pub(crate) damaged_line: Option<usize>,
@@ -205,11 +205,11 @@ impl World {
             .collect();
     }
 
-    pub(crate) fn standing(&self, manifest: &str) -> Standing {
+    pub(crate) fn split_pods(&self, manifest: &str) -> PodSplit {
         let hash = format!("hash-{manifest}");
         let all = self.old.iter().chain(&self.pods).cloned();
         let (good, others) = all.partition(|pod| pod.ready && pod.revision_hash == hash);
-        Standing { good, others }
+        PodSplit { good, others }
     }
 
     /// The registry keeps only these pods in traffic: each must have passed the checks before (invariant I1).
@@ -218,7 +218,7 @@ impl World {
             self.violations
                 .push("I1: a pod is spared that did not pass the direct check".to_owned());
         }
-        self.traffic = Some(TrafficStatus::Narrowed);
+        self.traffic = Some(TrafficStatus::Partial);
     }
 
     /// Only the holder of the lock may change the world (invariant I3).
@@ -232,8 +232,9 @@ impl World {
 
     /// What a run does, it wrote down before, so that another can finish it (invariant I2).
     pub(crate) fn is_written_down(&mut self, run_id: &str, state: StateName) {
-        let intent =
-            |entry: &Entry| entry.run_id == run_id && entry.state == state && matches!(entry.edge, Edge::Intent { .. });
+        let intent = |entry: &Entry| {
+            entry.run_id == run_id && entry.state == state && matches!(entry.edge, RecordKind::Intent { .. })
+        };
         if !self.journal.iter().any(intent) {
             self.violations
                 .push(format!("I2: {run_id} acts towards {state} without an intent"));

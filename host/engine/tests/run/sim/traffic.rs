@@ -56,7 +56,7 @@ impl Registry for Client {
     async fn stop(&self, prior: &TrafficState) -> Result<(), WriteError> {
         let run_id = self.request.run_id.clone();
         let spares = self.spares.load(Ordering::Relaxed);
-        let ends_narrow = prior.status == TrafficStatus::Narrowed;
+        let ends_narrow = prior.status == TrafficStatus::Partial;
         self.call("stop", |world| {
             world.changes(&run_id, "stop");
             world.is_written_down(&run_id, StateName::Fenced);
@@ -71,7 +71,7 @@ impl Registry for Client {
                 } else {
                     world.traffic = Some(TrafficStatus::Disabled);
                 }
-            } else if world.traffic() == TrafficStatus::Narrowed && ends_narrow {
+            } else if world.traffic() == TrafficStatus::Partial && ends_narrow {
                 world.traffic = Some(TrafficStatus::Disabled);
             }
             Ok(())
@@ -80,7 +80,7 @@ impl Registry for Client {
         .map_err(outcome)
     }
 
-    async fn undo_stop(&self, found: &TrafficState) -> Result<bool, Failure> {
+    async fn revert_partial_stop(&self, found: &TrafficState) -> Result<bool, Failure> {
         let run_id = self.request.run_id.clone();
         self.call("undo_stop", |world| {
             if !world.undoes {
@@ -103,7 +103,7 @@ impl Registry for Client {
         .await
     }
 
-    async fn resume_to(&self, prior: &TrafficState) -> Result<(), WriteError> {
+    async fn restore(&self, prior: &TrafficState) -> Result<(), WriteError> {
         let run_id = self.request.run_id.clone();
         let is_by_operator = self.is_by_operator;
         self.call("resume_to", |world| {
@@ -132,7 +132,7 @@ impl Registry for Client {
     async fn confirm_resumed(&self, prior: &TrafficState, _deadline: Duration) -> Result<Vec<String>, Failure> {
         self.call("confirm_resumed", |world| {
             if world.traffic() == prior.status {
-                Ok(vec![format!("as before: {}", prior.status.word())])
+                Ok(vec![format!("as before: {}", prior.status.as_str())])
             } else {
                 Err(Failure::new(FailureKind::Timeout, "the registry does not follow"))
             }

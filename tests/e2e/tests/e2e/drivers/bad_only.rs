@@ -285,7 +285,7 @@ fn a_run_that_fails_leaves_the_good_pods_serving_until_an_operator_says_otherwis
     let report = held.report();
     assert_eq!(report.outcome, StateName::Held);
     let traffic = report.traffic_after.expect("it was read");
-    assert_eq!(traffic.status, TrafficStatus::Narrowed);
+    assert_eq!(traffic.status, TrafficStatus::Partial);
     model.assert_serves(1);
     let by_hand = |verb: &str| model.tool().run(&["registry", verb, RELEASE, "--yes"]).expect_code(0);
     by_hand("disable");

@@ -23,7 +23,7 @@ use super::bad_only::{
 use super::door::{Clients, Door};
 use super::litellm::{Proxies, deployment};
 use super::vllm_router::{Routers, pod_urls};
-use super::{Place as _, row, run, start};
+use super::{TrafficBackend as _, row, run, start};
 use crate::fixture::{MODEL, Model, until_said};
 use crate::on_both_helms;
 
@@ -110,7 +110,7 @@ fn workers_that_were_kept_serve_on_when_a_run_fails_and_go_when_an_operator_says
         .expect_code(11)
         .report();
     assert_eq!(held.outcome, StateName::Held);
-    assert_eq!(held.traffic_after.expect("it was read").status, TrafficStatus::Narrowed);
+    assert_eq!(held.traffic_after.expect("it was read").status, TrafficStatus::Partial);
     let kept = half.lists();
     assert_eq!((kept[0].len(), &kept[0]), (1, &kept[1]));
     let status = half.run(&["registry", "status"], &[]).expect_code(0);

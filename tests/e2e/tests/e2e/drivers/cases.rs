@@ -8,7 +8,7 @@ use vllm_rollback_harness::wait;
 
 use super::door::{Clients, Door, Laggard};
 use super::line::Line;
-use super::{Place, Trouble, run, start};
+use super::{TrafficBackend, Trouble, run, start};
 use crate::fixture::{assert_restored, until_said};
 
 /// Requests that must stay without an answer once the stop is confirmed.
@@ -18,14 +18,14 @@ const REQUESTS: usize = 1_000;
 const GUARD: Duration = Duration::from_secs(180);
 
 /// In traffic, whatever an earlier case left.
-pub(super) fn begin<P: Place>(place: &P) {
+pub(super) fn begin<P: TrafficBackend>(place: &P) {
     place.line(Line::Whole);
     place.set(P::IN);
     assert_served(place);
 }
 
 /// Neither `disable` nor a rollback changes a model that gets no traffic.
-pub(super) fn without_traffic<P: Place>(place: &P) {
+pub(super) fn without_traffic<P: TrafficBackend>(place: &P) {
     begin(place);
     for (number, word) in P::OTHERS.iter().enumerate() {
         place.set(word);
@@ -44,7 +44,7 @@ pub(super) fn without_traffic<P: Place>(place: &P) {
 }
 
 /// Safe to repeat, and the prior state comes back.
-pub(super) fn out_and_back<P: Place>(place: &P) {
+pub(super) fn out_and_back<P: TrafficBackend>(place: &P) {
     begin(place);
     for _ in 0..2 {
         place.run(&["registry", "disable"], &["--yes"]).expect_code(0);
@@ -59,7 +59,7 @@ pub(super) fn out_and_back<P: Place>(place: &P) {
 }
 
 /// A client that keeps sending gets nothing once the tool has ended. How many answers it got nevertheless.
-pub(super) fn stop_is_final<P: Place>(place: &P) -> usize {
+pub(super) fn stop_is_final<P: TrafficBackend>(place: &P) -> usize {
     begin(place);
     let clients = Clients::at(place.doors());
     place.run(&["registry", "disable"], &["--yes"]).expect_code(0);
@@ -100,7 +100,7 @@ fn ask_often(doors: &[Door]) -> usize {
 }
 
 /// A verb that is killed before it changes anything is done by the next one.
-pub(super) fn killed<P: Place>(place: &P, verb: &str) {
+pub(super) fn killed<P: TrafficBackend>(place: &P, verb: &str) {
     let after = before(place, verb);
     let mut running = place.start_verb(&["registry", verb], &["--yes"]);
     let said = if verb == "disable" {
@@ -115,7 +115,7 @@ pub(super) fn killed<P: Place>(place: &P, verb: &str) {
 }
 
 /// A verb that is killed when its change was made, and before it heard so.
-pub(super) fn killed_unanswered<P: Place>(place: &P, verb: &str) {
+pub(super) fn killed_unanswered<P: TrafficBackend>(place: &P, verb: &str) {
     let after = before(place, verb);
     place.line(Line::Deaf);
     let mut running = place.start_verb(&["registry", verb], &["--yes"]);
@@ -127,7 +127,7 @@ pub(super) fn killed_unanswered<P: Place>(place: &P, verb: &str) {
 }
 
 /// As it is before the verb; the place's word after it.
-fn before<P: Place>(place: &P, verb: &str) -> &'static str {
+fn before<P: TrafficBackend>(place: &P, verb: &str) -> &'static str {
     begin(place);
     let (before, after) = if verb == "disable" {
         (P::IN, P::OUT)
@@ -141,7 +141,7 @@ fn before<P: Place>(place: &P, verb: &str) -> &'static str {
     after
 }
 
-fn done_by_the_next<P: Place>(place: &P, verb: &str, after: &str) {
+fn done_by_the_next<P: TrafficBackend>(place: &P, verb: &str, after: &str) {
     place.run(&["registry", verb], &["--yes"]).expect_code(0);
     assert_eq!(place.state(), after);
     place.run(&["registry", "enable"], &["--yes"]).expect_code(0);
@@ -150,7 +150,7 @@ fn done_by_the_next<P: Place>(place: &P, verb: &str, after: &str) {
 }
 
 /// Late answers are waited for.
-pub(super) fn slow<P: Place>(place: &P) {
+pub(super) fn slow<P: TrafficBackend>(place: &P) {
     begin(place);
     place.line(Line::Slow);
     place.run(&["registry", "disable"], &["--yes"]).expect_code(0);
@@ -164,7 +164,7 @@ pub(super) fn slow<P: Place>(place: &P) {
 
 /// The tool does not say that the model is out of traffic while a replica still lets clients in, although another one
 /// does not any more.
-pub(super) fn lagging<P: Place>(place: &P, laggard: &Laggard) {
+pub(super) fn lagging<P: TrafficBackend>(place: &P, laggard: &Laggard) {
     let verb = |verb: &str| start(&place.tool(), &["registry", verb], &laggard.arguments, &["--yes"]);
     let is_open = |door: &Door| door.ask().is_served();
     wait::until("a replica that lags behind another", GUARD, || {
@@ -188,7 +188,7 @@ pub(super) fn lagging<P: Place>(place: &P, laggard: &Laggard) {
 }
 
 /// What refuses the change leaves everything as it was, the replicas that did not refuse it too.
-pub(super) fn refused<P: Place>(place: &P, relay: &Relay, words: &'static str) {
+pub(super) fn refused<P: TrafficBackend>(place: &P, relay: &Relay, words: &'static str) {
     const ANSWER: &str =
         "HTTP/1.1 500 Internal Server Error\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{}";
     begin(place);
@@ -204,7 +204,7 @@ pub(super) fn refused<P: Place>(place: &P, relay: &Relay, words: &'static str) {
 }
 
 /// Nothing of another release is touched.
-pub(super) fn not_ours<P: Place>(place: &P) {
+pub(super) fn not_ours<P: TrafficBackend>(place: &P) {
     begin(place);
     place.give_away(true);
     let revisions = place.model().statuses().len();
@@ -231,7 +231,7 @@ pub(super) fn not_ours<P: Place>(place: &P) {
 }
 
 /// Where something does not work, nothing is claimed and nothing is changed.
-pub(super) fn trouble<P: Place>(place: &P, trouble: &Trouble) {
+pub(super) fn trouble<P: TrafficBackend>(place: &P, trouble: &Trouble) {
     begin(place);
     let revisions = place.model().statuses().len();
     let tool = trouble
@@ -252,14 +252,14 @@ pub(super) fn trouble<P: Place>(place: &P, trouble: &Trouble) {
 }
 
 /// Each door serves; a router may take a moment to see that a backend is well.
-pub(super) fn assert_served<P: Place>(place: &P) {
+pub(super) fn assert_served<P: TrafficBackend>(place: &P) {
     for door in place.doors() {
         wait::until("an answer", GUARD, || door.ask().is_served().then_some(()));
     }
 }
 
 /// The revision, of the two, that does not serve now.
-pub(super) fn other_revision<P: Place>(place: &P) -> u32 {
+pub(super) fn other_revision<P: TrafficBackend>(place: &P) -> u32 {
     if place.model().ask().text.contains("revision 1.") {
         2
     } else {
@@ -268,7 +268,7 @@ pub(super) fn other_revision<P: Place>(place: &P) -> u32 {
 }
 
 /// Restored to this revision.
-pub(super) fn rolled_back<P: Place>(place: &P, to: u32, more: &[&str]) {
+pub(super) fn rolled_back<P: TrafficBackend>(place: &P, to: u32, more: &[&str]) {
     let to_text = to.to_string();
     let arguments = [&[to_text.as_str(), "--yes", "-o", "json"], more].concat();
     let report = place.run(&["rollback"], &arguments).expect_code(0).report();
@@ -276,7 +276,7 @@ pub(super) fn rolled_back<P: Place>(place: &P, to: u32, more: &[&str]) {
 }
 
 /// The next run knows what to give back, though nothing of the place says it any more.
-pub(super) fn killed_behind_the_fence<P: Place>(place: &P) {
+pub(super) fn killed_behind_the_fence<P: TrafficBackend>(place: &P) {
     begin(place);
     let to = other_revision(place);
     let mut running = place.start_verb(&["rollback"], &[&to.to_string(), "--to-rejected", "--yes"]);
@@ -291,7 +291,7 @@ pub(super) fn killed_behind_the_fence<P: Place>(place: &P) {
 }
 
 /// Behind a Service nobody can tell good pods from bad ones, so only that Service itself can be narrowed.
-pub(super) fn cannot_be_narrowed<P: Place>(place: &P) {
+pub(super) fn cannot_be_narrowed<P: TrafficBackend>(place: &P) {
     begin(place);
     let to = other_revision(place).to_string();
     let narrowed = [to.as_str(), "--to-rejected", "--fence", "bad-only"];

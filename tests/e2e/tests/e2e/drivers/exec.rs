@@ -12,7 +12,7 @@ use vllm_rollback_harness::tool::Tool;
 use super::door::{Door, Laggard};
 use super::line::{self, Line};
 use super::postgres::{ENVIRONMENT, Runbook};
-use super::{Place, Trouble, owned};
+use super::{TrafficBackend, Trouble, owned};
 use crate::fixture::{MODEL, Model};
 
 /// The site's tool cannot delete what the routers cache, so they keep it for a moment only.
@@ -81,7 +81,7 @@ fn script(directory: &Path) {
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).expect("our own file");
 }
 
-impl Place for SiteTool {
+impl TrafficBackend for SiteTool {
     const DRIVER: &'static str = "exec";
     const IN: &'static str = Runbook::IN;
     const OUT: &'static str = Runbook::OUT;

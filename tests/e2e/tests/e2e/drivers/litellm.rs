@@ -18,7 +18,7 @@ use super::cases::{self, assert_served, begin, other_revision};
 use super::door::{Door, Laggard};
 use super::line::{self, Line};
 use super::vllm_router::{answers, pod_urls};
-use super::{OwnCase, Place, Trouble, owned, run, two_revisions};
+use super::{OwnCase, TrafficBackend, Trouble, owned, run, two_revisions};
 use crate::fixture::{MODEL, Model, SERVICE};
 
 /// The release's deployment.
@@ -92,7 +92,7 @@ impl Proxies {
     }
 }
 
-impl Place for Proxies {
+impl TrafficBackend for Proxies {
     const DRIVER: &'static str = "litellm";
     const IN: &'static str = "open";
     const OUT: &'static str = "blocked";

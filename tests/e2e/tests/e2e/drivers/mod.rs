@@ -28,7 +28,7 @@ use row::Row;
 pub(crate) use row::skip;
 
 /// A place that routes, with two good revisions of a model behind it.
-trait Place: Sized {
+trait TrafficBackend: Sized {
     /// As `--registry` names it.
     const DRIVER: &'static str;
     /// The place's own word for a model in traffic.
@@ -139,7 +139,7 @@ fn owned(words: &[&str]) -> Vec<String> {
 }
 
 /// Everything that a driver must do, told as a row of `target/drivers/result.json`.
-fn conforms<P: Place>() {
+fn conforms<P: TrafficBackend>() {
     let Some(place) = P::start(P::DRIVER, Major::Four) else {
         row::skip(P::DRIVER);
         return;

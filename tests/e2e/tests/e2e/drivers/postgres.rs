@@ -16,7 +16,7 @@ use vllm_rollback_harness::wait;
 use super::cases::{assert_served, begin};
 use super::door::{Door, Laggard};
 use super::line::{self, Line};
-use super::{OwnCase, Place, Trouble, owned, two_revisions};
+use super::{OwnCase, TrafficBackend, Trouble, owned, two_revisions};
 use crate::fixture::{MODEL, Model, SERVICE};
 
 pub(super) const ENVIRONMENT: &str = "production";
@@ -153,7 +153,7 @@ fn endpoint(model: &Model) -> String {
     format!("{SERVICE}.{}.svc.cluster.local:8000", model.namespace.name)
 }
 
-impl Place for Runbook {
+impl TrafficBackend for Runbook {
     const DRIVER: &'static str = "postgres";
     const IN: &'static str = "ready";
     const OUT: &'static str = "disabled";

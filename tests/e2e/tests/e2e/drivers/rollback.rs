@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::Place;
+use super::TrafficBackend;
 use super::cases::{assert_served, rolled_back};
 use super::door::{Clients, Knock};
 use crate::fixture::{RELEASE, SERVICE};
@@ -13,7 +13,7 @@ const SCRIPT_SLEEP: Duration = Duration::from_secs(10);
 /// The tool takes revision 2 back to revision 1. Seconds without an answer.
 ///
 /// Once the model is out of traffic, revision 2 never answers again; nobody answers until revision 1 was validated.
-pub(super) fn ours<P: Place>(place: &P) -> f64 {
+pub(super) fn ours<P: TrafficBackend>(place: &P) -> f64 {
     assert_served(place);
     let clients = Clients::at(place.doors());
     rolled_back(place, 1, &[]);
@@ -23,7 +23,7 @@ pub(super) fn ours<P: Place>(place: &P) -> f64 {
 
 /// The runbook's own steps on its own Helm, to revision 2 and after the tool: out, Helm, a sleep, a second wait, in. Seconds
 /// without an answer.
-pub(super) fn script<P: Place>(place: &P) -> f64 {
+pub(super) fn script<P: TrafficBackend>(place: &P) -> f64 {
     let model = place.model();
     place.set(P::IN);
     assert_served(place);

@@ -14,7 +14,7 @@ use super::door::Door;
 use super::line::Line;
 use super::service::proxy;
 use super::vllm_router::answers;
-use super::{Place, Trouble, owned, two_revisions};
+use super::{TrafficBackend, Trouble, owned, two_revisions};
 use crate::fixture::{MODEL, Model, SERVICE};
 use crate::gateway::{ROUTE, Routed, http_route, service};
 
@@ -55,7 +55,7 @@ impl Gateway {
     }
 }
 
-impl Place for Gateway {
+impl TrafficBackend for Gateway {
     const DRIVER: &'static str = "route";
     const IN: &'static str = "weight 1";
     const OUT: &'static str = "weight 0";

@@ -11,7 +11,7 @@ use vllm_rollback_harness::tool::Tool;
 
 use super::door::Door;
 use super::line::Line;
-use super::{Place, Trouble, owned, two_revisions};
+use super::{TrafficBackend, Trouble, owned, two_revisions};
 use crate::fixture::{Model, RELEASE, SERVICE};
 
 const GATE: &str = "rollback.vllm/gate";
@@ -32,7 +32,7 @@ impl Gate {
     }
 }
 
-impl Place for Gate {
+impl TrafficBackend for Gate {
     const DRIVER: &'static str = "service";
     const IN: &'static str = "open";
     const OUT: &'static str = "closed";

@@ -22,7 +22,7 @@ use super::cases::{self, assert_served, begin, other_revision, rolled_back};
 use super::door::{Clients, Door};
 use super::line::{self, Line};
 use super::rollback::outage;
-use super::{OwnCase, Place, Trouble, owned, start, two_revisions};
+use super::{OwnCase, TrafficBackend, Trouble, owned, start, two_revisions};
 use crate::fixture::{MODEL, Model, SERVICE, assert_restored, until_said};
 
 /// How late a router is when it is slow.
@@ -84,7 +84,7 @@ fn change(router: &VllmRouter, call: &str, worker: &str) {
     http::post(&url, None, &serde_json::Value::Null, HANG).expect("the router answers");
 }
 
-impl Place for Routers {
+impl TrafficBackend for Routers {
     const DRIVER: &'static str = "vllm-router";
     const IN: &'static str = "listed";
     const OUT: &'static str = "absent";

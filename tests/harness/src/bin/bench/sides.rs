@@ -65,7 +65,7 @@ impl Bench {
         let fenced = report
             .states
             .iter()
-            .find(|state| state.name.word() == "fenced")
+            .find(|state| state.name.as_str() == "fenced")
             .expect("a run is fenced");
         OurRun {
             seconds,

@@ -1,0 +1,375 @@
+//! Whether the nodes have room for the pods that a rollout adds before it may remove others.
+//!
+//! A Deployment that may not be short of a pod (`maxUnavailable` 0, which 25 % of 1 replica rounds to) must start a new pod
+//! beside the old ones. Pods of the bad revision keep their GPUs until then, crash loop or not, so the rollout can wait for
+//! ever.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+use vllm_rollback_engine::workload::{Finding, Severity};
+use vllm_rollback_objects::comparison::is_live;
+use vllm_rollback_objects::fields::Fields;
+use vllm_rollback_objects::quantity::Quantity;
+
+use crate::api::{ApiError, Listed};
+use crate::connect::Cluster;
+use crate::manifest::{Manifest, Workload, WorkloadKind};
+use crate::pods;
+use crate::view::LiveWorkload;
+
+/// Extended resources, in whole units.
+type Units = BTreeMap<String, i128>;
+
+/// A node's free extended resources.
+#[derive(Debug, Clone)]
+struct Node {
+    free: Units,
+    labels: Value,
+    taints: Value,
+    /// Nodes of this pool come and go by an autoscaler.
+    elastic: bool,
+}
+
+pub(super) async fn inspect(
+    cluster: &Cluster,
+    target: &Manifest,
+    live: &[LiveWorkload],
+    nodes: &Result<Listed, ApiError>,
+) -> Vec<Finding> {
+    let workloads = target.workloads();
+    let asking: Vec<&Workload<'_>> = workloads
+        .iter()
+        .filter(|w| !requests(w.pod_spec()).is_empty())
+        .collect();
+    if asking.is_empty() {
+        return vec![Finding::new(
+            Severity::Ok,
+            "gpu-room",
+            "the target's pods ask for no GPU",
+        )];
+    }
+    let query = [("fieldSelector", "status.phase!=Succeeded,status.phase!=Failed")];
+    let running = cluster.api().list("/api/v1/pods", &query).await;
+    let (nodes, running) = match (nodes, &running) {
+        (Ok(nodes), Ok(running)) => (&nodes.items, &running.items),
+        (Err(error), _) | (_, Err(error)) => {
+            let text = format!("cannot see what is free on the nodes: {}", error.text());
+            return vec![Finding::new(Severity::Unknown, "gpu-room", text)];
+        }
+    };
+    let nodes = free_nodes(nodes, running);
+    asking
+        .into_iter()
+        .map(|w| {
+            let label = w.object.label();
+            evaluate(w, live.iter().find(|l| l.label == label), &nodes)
+        })
+        .collect()
+}
+
+/// Amounts that a pod needs of resources whose names have a domain; cpu and memory can be had by waiting, GPUs cannot.
+fn requests(spec: &Value) -> Units {
+    let mut sum = Units::new();
+    for container in spec["containers"].as_array().into_iter().flatten() {
+        let resources = &container["resources"];
+        // For extended resources limits and requests are equal; either alone is enough.
+        let asked = if resources["limits"].is_object() {
+            &resources["limits"]
+        } else {
+            &resources["requests"]
+        };
+        for (name, amount) in asked.as_object().into_iter().flatten().filter(|(n, _)| n.contains('/')) {
+            *sum.entry(name.clone()).or_default() += units(amount);
+        }
+    }
+    sum.retain(|_, amount| *amount > 0);
+    sum
+}
+
+fn units(amount: &Value) -> i128 {
+    Quantity::read(amount).map_or(0, Quantity::units)
+}
+
+fn free_nodes(nodes: &[Value], running: &[Value]) -> Vec<Node> {
+    let free = |node: &Value| {
+        let name = pods::name(node);
+        let mut free: Units = node["status"]["allocatable"]
+            .as_object()
+            .into_iter()
+            .flatten()
+            .filter(|(resource, _)| resource.contains('/'))
+            .map(|(resource, amount)| (resource.clone(), units(amount)))
+            .collect();
+        for pod in running.iter().filter(|p| p["spec"]["nodeName"] == name) {
+            for (resource, amount) in requests(&pod["spec"]) {
+                *free.entry(resource).or_default() -= amount;
+            }
+        }
+        free
+    };
+    nodes
+        .iter()
+        .filter(|node| node["spec"]["unschedulable"] != true && pods::is_ready(node))
+        .map(|node| Node {
+            free: free(node),
+            labels: node["metadata"]["labels"].clone(),
+            taints: node["spec"]["taints"].clone(),
+            elastic: is_elastic(node),
+        })
+        .collect()
+}
+
+fn is_elastic(node: &Value) -> bool {
+    let labels = node["metadata"]["labels"].as_object();
+    let pools = [
+        "karpenter.sh/",
+        "eks.amazonaws.com/nodegroup",
+        "cloud.google.com/gke-nodepool",
+        "kubernetes.azure.com/agentpool",
+    ];
+    labels.is_some_and(|l| l.keys().any(|key| pools.iter().any(|pool| key.starts_with(pool))))
+}
+
+/// The node takes the pod as far as its selector and taints go.
+fn admits(node: &Node, spec: &Value) -> bool {
+    let selected = spec["nodeSelector"]
+        .as_object()
+        .into_iter()
+        .flatten()
+        .all(|(key, value)| node.labels.get(key) == Some(value));
+    let tolerates = |taint: &Value| {
+        spec["tolerations"].as_array().into_iter().flatten().any(|t| {
+            let key = t["key"].as_str().unwrap_or_default();
+            let same_key = key.is_empty() || taint["key"] == key;
+            let effect = t["effect"].as_str().unwrap_or_default();
+            same_key && (effect.is_empty() || taint["effect"] == effect)
+        })
+    };
+    let tainted = node.taints.as_array().into_iter().flatten();
+    selected && tainted.filter(|t| t["effect"] != "PreferNoSchedule").all(tolerates)
+}
+
+/// Number of such pods that fit beside what runs now.
+fn fits(nodes: &[Node], spec: &Value) -> i128 {
+    let asked = requests(spec);
+    let on = |node: &Node| {
+        let room = asked
+            .iter()
+            .map(|(name, amount)| node.free.get(name).copied().unwrap_or(0).max(0) / amount);
+        room.min().unwrap_or(0)
+    };
+    nodes.iter().filter(|node| admits(node, spec)).map(on).sum()
+}
+
+fn evaluate(workload: &Workload<'_>, live: Option<&LiveWorkload>, nodes: &[Node]) -> Finding {
+    let spec = workload.pod_spec();
+    let label = workload.object.label();
+    let asked = requests(spec)
+        .iter()
+        .map(|(name, n)| format!("{n} {name}"))
+        .collect::<Vec<_>>()
+        .join(" and ");
+    let free = fits(nodes, spec);
+    let own = live.map_or(0, |l| replaceable(l, workload));
+    let replicas = i128::from(workload.replicas());
+    let standing = live.map_or(0, |l| standing(l, workload));
+    let lacking = (replicas - standing).max(0);
+    let room = format!("{label}: each pod asks for {asked}; {free} more fit beside what runs now");
+    if lacking == 0 {
+        return Finding::new(
+            Severity::Ok,
+            "gpu-room",
+            format!("{label}: {standing} pods of the target's revision run already, none needs room"),
+        );
+    }
+    let elastic = nodes.iter().any(|n| n.elastic);
+    if must_surge(workload) && free == 0 {
+        let severity = if elastic { Severity::Warning } else { Severity::Refuse };
+        let why = if own > 0 {
+            "its rollout may not stop an old pod before a new one is ready (maxUnavailable 0): it would wait for ever"
+        } else {
+            "none of its own pods holds any that the rollout could free"
+        };
+        let mut found = Finding::new(severity, "gpu-room", format!("{room}, but {why}"));
+        if own > 0 {
+            found.next.push(format!(
+                "make room by stopping the bad pods: kubectl scale {} --replicas=0 -n {}, then run this again",
+                label.to_lowercase(),
+                workload.object.namespace
+            ));
+        }
+        found.next.push(format!("free {asked} on a node, or add one"));
+        if own > 0 {
+            found
+                .next
+                .push("for the next time: give the chart the strategy Recreate, or maxUnavailable 1".to_owned());
+        }
+        return found;
+    }
+    if free + own < lacking {
+        let mut found = Finding::new(
+            Severity::Warning,
+            "gpu-room",
+            format!("{room}, {own} once the bad pods are gone, but {lacking} are needed"),
+        );
+        found.next.push(format!("free {asked} on a node, or add one"));
+        return found;
+    }
+    Finding::new(
+        Severity::Ok,
+        "gpu-room",
+        format!("{room}, {own} once the bad pods are gone; {lacking} needed"),
+    )
+}
+
+/// The rollout must start a pod before it may stop one.
+fn must_surge(workload: &Workload<'_>) -> bool {
+    if workload.kind != WorkloadKind::Deployment {
+        return false;
+    }
+    let strategy = &workload.object.json["spec"]["strategy"];
+    if strategy["type"] == "Recreate" {
+        return false;
+    }
+    let replicas = workload.replicas();
+    let unavailable = match &strategy["rollingUpdate"]["maxUnavailable"] {
+        Value::Number(number) => number.as_u64().unwrap_or(0),
+        // Percentages are rounded down.
+        Value::String(text) => percent(text).map_or(0, |p| replicas * p / 100),
+        _ => replicas * 25 / 100,
+    };
+    unavailable == 0
+}
+
+fn percent(text: &str) -> Option<u64> {
+    text.strip_suffix('%').unwrap_or(text).trim().parse().ok()
+}
+
+/// Pods of the target's own template that are ready: an old ReplicaSet that a rollback takes up again.
+fn standing(live: &LiveWorkload, workload: &Workload<'_>) -> i128 {
+    let of_target = |revision: &&Value| covers(workload, revision);
+    let hashes: Vec<&str> = live
+        .revisions
+        .iter()
+        .filter(of_target)
+        .filter_map(|r| r["metadata"]["labels"]["pod-template-hash"].as_str())
+        .collect();
+    let ready = live
+        .pods
+        .iter()
+        .filter(|p| pods::is_ready(p) && hashes.contains(&pods::revision_hash(p)))
+        .count();
+    i128::try_from(ready).unwrap_or(0)
+}
+
+/// Scheduled pods of other revisions, whose room the rollout gets back.
+fn replaceable(live: &LiveWorkload, workload: &Workload<'_>) -> i128 {
+    let others = live
+        .pods
+        .iter()
+        .filter(|p| p["spec"]["nodeName"].is_string() && !requests(&p["spec"]).is_empty())
+        .count();
+    i128::try_from(others).unwrap_or(0) - standing(live, workload)
+}
+
+/// The ReplicaSet's template says what the target's says.
+fn covers(workload: &Workload<'_>, replica_set: &Value) -> bool {
+    let wanted = &workload.object.json["spec"]["template"]["spec"];
+    let fields = Fields::of_kind("apps/v1", "Deployment");
+    is_live(
+        &fields,
+        &["spec", "template", "spec"],
+        wanted,
+        &replica_set["spec"]["template"]["spec"],
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::view::LiveWorkload;
+    use serde_json::json;
+
+    fn target(strategy: &str) -> Manifest {
+        let text = format!(
+            "
+apiVersion: apps/v1
+kind: Deployment
+metadata: {{name: d}}
+spec:
+  replicas: 1
+  strategy: {strategy}
+  template: {{spec: {{containers: [{{name: vllm, image: 'v:1', resources: {{limits: {{nvidia.com/gpu: 2}}}}}}]}}}}
+"
+        );
+        Manifest::parse(&text, "ml").unwrap()
+    }
+
+    fn nodes(gpus: u32, used: u32) -> Vec<Node> {
+        let node = json!({"metadata": {"name": "n"}, "status": {"allocatable": {"nvidia.com/gpu": gpus.to_string()},
+            "conditions": [{"type": "Ready", "status": "True"}]}});
+        let pod = json!({"spec": {"nodeName": "n", "containers": [
+            {"resources": {"requests": {"nvidia.com/gpu": used}}}]}});
+        free_nodes(&[node], &[pod])
+    }
+
+    fn live(image: &str, ready: bool) -> LiveWorkload {
+        let spec = json!({"nodeName": "n", "containers": [
+            {"name": "vllm", "image": image, "resources": {"limits": {"nvidia.com/gpu": "2"}}}]});
+        let revision = json!({"metadata": {"uid": "rs", "labels": {"pod-template-hash": "h"},
+            "ownerReferences": [{"controller": true, "uid": "d"}]}, "spec": {"template": {"spec": spec}}});
+        let pod = json!({"metadata": {"labels": {"pod-template-hash": "h"},
+            "ownerReferences": [{"controller": true, "uid": "rs"}]}, "spec": spec,
+            "status": {"conditions": [{"type": "Ready", "status": if ready { "True" } else { "False" }}]}});
+        LiveWorkload::assemble(
+            WorkloadKind::Deployment,
+            "Deployment/d".into(),
+            json!({"metadata": {"uid": "d"}}),
+            vec![revision],
+            vec![pod],
+        )
+    }
+
+    fn severity(strategy: &str, gpus: u32, live: &LiveWorkload) -> Severity {
+        let manifest = target(strategy);
+        evaluate(&manifest.workloads()[0], Some(live), &nodes(gpus, 2)).severity
+    }
+
+    #[test]
+    fn a_surge_without_room_is_refused_since_it_would_wait_for_ever() {
+        assert_eq!(severity("{}", 2, &live("v:2", false)), Severity::Refuse);
+        assert_eq!(severity("{}", 4, &live("v:2", false)), Severity::Ok);
+    }
+
+    #[test]
+    fn a_strategy_that_stops_the_old_pod_first_needs_no_room() {
+        assert_eq!(severity("{type: Recreate}", 2, &live("v:2", false)), Severity::Ok);
+        let unavailable = "{rollingUpdate: {maxUnavailable: 1}}";
+        assert_eq!(severity(unavailable, 2, &live("v:2", false)), Severity::Ok);
+    }
+
+    #[test]
+    fn pods_of_the_target_that_still_run_need_no_room() {
+        assert_eq!(severity("{}", 2, &live("v:1", true)), Severity::Ok);
+    }
+
+    #[test]
+    fn a_percentage_of_few_replicas_rounds_to_none() {
+        let surges = |strategy: &str| must_surge(&target(strategy).workloads()[0]);
+        assert!(surges("{}"));
+        assert!(surges("{rollingUpdate: {maxUnavailable: 99%}}"));
+        assert!(!surges("{rollingUpdate: {maxUnavailable: 100%}}"));
+    }
+
+    #[test]
+    fn a_node_with_a_taint_that_is_not_tolerated_does_not_count() {
+        let mut all = nodes(8, 0);
+        all[0].taints = json!([{"key": "gpu", "effect": "NoSchedule"}]);
+        let spec = json!({"containers": [{"resources": {"limits": {"nvidia.com/gpu": 1}}}]});
+        assert_eq!(fits(&all, &spec), 0);
+        let mut tolerant = spec.clone();
+        tolerant["tolerations"] = json!([{"key": "gpu", "operator": "Exists"}]);
+        assert_eq!(fits(&all, &tolerant), 8);
+    }
+}

@@ -1,0 +1,184 @@
+//! `registry enable` and `registry disable`: an operator's own hand on the model's traffic, under the same lock and
+//! with the same proof as a run.
+
+use serde_json::json;
+
+use crate::context::RunContext;
+use crate::failure::Failure;
+use crate::ports::Ports;
+use crate::progress::Progress;
+use crate::report::{ExitCode, RunReport, StateName};
+use crate::request::Request;
+use crate::states::fenced::undo;
+use crate::states::locked::{assert_held, lock};
+use crate::step_error::StepError;
+use crate::traffic::{TrafficState, TrafficStatus};
+use crate::wait::or_interrupted;
+
+/// What the operator wants.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TrafficAction {
+    /// The model gets traffic, as it had it before somebody took it away.
+    Enable,
+    /// The model gets none, until `registry enable`: a rollback does not give it back.
+    Disable,
+}
+
+/// Puts the model into or out of traffic and waits for the proof. Ends `done` (exit 0), `unchanged` (1, 12 when
+/// another run holds the lock), or `unknown` (13) when what is true now could not be observed.
+pub async fn set_traffic(ports: &Ports<'_>, request: &Request, action: TrafficAction) -> RunReport {
+    let mut run = RunContext::new(*ports, request);
+    match change(&mut run, action).await {
+        Ok(line) => run.close(StateName::Done, ExitCode::Success, line).await,
+        Err(error) => give_up(run, error).await,
+    }
+}
+
+async fn change(run: &mut RunContext<'_>, action: TrafficAction) -> Result<String, StepError> {
+    let ports = run.ports;
+    if ports.interrupt.is_requested() {
+        return Err(StepError::Interrupted);
+    }
+    let step = run.begin(StateName::Locked, "taking the lock on the release", None);
+    let evidence = lock(run).await?;
+    run.mark(step, evidence);
+    let found = ports.registry.read().await?;
+    run.found_traffic(&found);
+    match action {
+        TrafficAction::Disable => disable(run, found).await,
+        TrafficAction::Enable => enable(run, found).await,
+    }
+}
+
+async fn disable(run: &mut RunContext<'_>, found: TrafficState) -> Result<String, StepError> {
+    let deadline = run.request.deadlines.registry;
+    let held = run.ledger.run_state.held.as_ref().map(|held| held.prior.clone());
+    if !found.status.serves_traffic() && !held.as_ref().is_some_and(|held| is_way_back(held, &found)) {
+        // A driver that cannot enable a model has not disabled it either, and must not seem to have.
+        run.ports.registry.enabled(&found)?;
+    }
+    let step = run.begin(StateName::Fenced, "taking the model out of traffic", Some(deadline));
+    // What a run took away is given back as it was before that run, not as the run left it.
+    let prior = match held {
+        Some(prior) if found.status != TrafficStatus::Enabled => prior,
+        _ => found.clone(),
+    };
+    assert_held(run).await?;
+    run.intend(
+        &step,
+        format!("disable {}", run.request.run_id),
+        json!({ "prior": prior }),
+    )
+    .await?;
+    let reason = run
+        .request
+        .reason
+        .clone()
+        .unwrap_or_else(|| format!("disabled by {}", run.request.by));
+    run.ledger.run_state.held = Some(run.held(&reason, prior.clone()));
+    run.save_state().await?;
+    if found.status.serves_traffic() {
+        run.progress = Progress::Fenced {
+            restore: found.clone(),
+            is_proved: false,
+        };
+        if let Err(failure) = run.ports.registry.stop(&found).await {
+            undo(run, &found).await;
+            return Err(failure.into());
+        }
+    } else {
+        run.note(format!("the model was {} already", found.status.as_str()));
+    }
+    let confirming = run.ports.registry.confirm_stopped(deadline);
+    let evidence = or_interrupted(run.ports.interrupt, confirming).await??;
+    run.reached(step, evidence).await;
+    let now = run.ports.registry.read().await?;
+    run.saw_traffic(Some(&now));
+    run.next.push(run.request.release.command("registry enable", ""));
+    Ok("the model is out of traffic".to_owned())
+}
+
+async fn enable(run: &mut RunContext<'_>, found: TrafficState) -> Result<String, StepError> {
+    let deadline = run.request.deadlines.registry;
+    let step = run.begin(StateName::Unfenced, "putting the model into traffic", Some(deadline));
+    let wanted = match &run.ledger.run_state.held {
+        _ if found.status == TrafficStatus::Enabled => found.clone(),
+        Some(held) if is_way_back(&held.prior, &found) => held.prior.clone(),
+        _ => run.ports.registry.enabled(&found)?,
+    };
+    if let Some(held) = &run.ledger.run_state.held {
+        let line = format!(
+            "run {} held the model since {}: {}",
+            held.run_id, held.since, held.reason
+        );
+        run.note(line);
+    }
+    assert_held(run).await?;
+    run.intend(
+        &step,
+        format!("enable {}", run.request.run_id),
+        json!({ "wanted": wanted }),
+    )
+    .await?;
+    if found.status == TrafficStatus::Enabled {
+        run.note("the model was enabled already");
+    } else {
+        run.progress = Progress::Unfenced { restore: found };
+        run.ports.registry.restore(&wanted).await?;
+    }
+    let confirming = run.ports.registry.confirm_resumed(&wanted, deadline);
+    let evidence = or_interrupted(run.ports.interrupt, confirming).await??;
+    run.reached(step, evidence).await;
+    run.ledger.run_state.held = None;
+    run.ledger.end_is_due();
+    let now = run.ports.registry.read().await?;
+    run.saw_traffic(Some(&now));
+    for line in run.ports.registry.post_run_notes().await {
+        run.note(line);
+    }
+    let validate = run.request.release.command("validate", "");
+    run.next
+        .push(format!("no check ran; to check what serves now: {validate}"));
+    Ok("the model is in traffic".to_owned())
+}
+
+/// What is remembered says how this driver had the model in traffic.
+fn is_way_back(prior: &TrafficState, found: &TrafficState) -> bool {
+    prior.status == TrafficStatus::Enabled && prior.driver == found.driver
+}
+
+/// Nothing was changed, or it is looked up what was.
+async fn give_up(mut run: RunContext<'_>, error: StepError) -> RunReport {
+    run.say_failed(&error);
+    let mut exit_code = error.exit_unchanged();
+    let mut outcome = StateName::Unchanged;
+    let is_interrupted = matches!(error, StepError::Interrupted);
+    let mut failure = error.into_failure("interrupted");
+    if run.progress.has_changed_something() {
+        let found = run.found.clone();
+        let is_as_found = |now: &TrafficState| found.as_ref().is_some_and(|found| found.is_same(now));
+        match run.ports.registry.read().await {
+            // The registry is as it was found, but a wait was cut short or a write may still come.
+            Ok(now) if is_as_found(&now) && !is_interrupted => run.saw_traffic(Some(&now)),
+            Ok(now) => {
+                failure = failure.because(format!("the registry says {} now", now.status.as_str()));
+                run.saw_traffic(Some(&now));
+                (outcome, exit_code) = (StateName::Unknown, ExitCode::Unknown);
+            }
+            Err(unread) => {
+                failure = failure.because(format!("what the registry says now is unknown: {unread}"));
+                run.saw_traffic(None);
+                (outcome, exit_code) = (StateName::Unknown, ExitCode::Unknown);
+            }
+        }
+    } else {
+        run.ledger.take_back();
+    }
+    end(run, outcome, exit_code, failure).await
+}
+
+async fn end(mut run: RunContext<'_>, outcome: StateName, exit_code: ExitCode, mut failure: Failure) -> RunReport {
+    run.next = std::mem::take(&mut failure.next);
+    run.next.push(run.request.release.command("registry status", ""));
+    run.close_failed(outcome, exit_code, failure).await
+}
