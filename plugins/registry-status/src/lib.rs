@@ -88,7 +88,10 @@ mod tests {
 
     #[test]
     fn a_model_that_is_meant_to_stay_disabled_passes_while_it_is() {
-        assert_eq!(evaluate(&state("service", "disabled", "disabled")).outcome, Outcome::Pass);
+        assert_eq!(
+            evaluate(&state("service", "disabled", "disabled")).outcome,
+            Outcome::Pass
+        );
     }
 
     #[test]
