@@ -87,27 +87,21 @@ fn compare_metadata(object: &Object, live: &Value) -> Vec<Difference> {
 /// Objects of other kinds: what the manifest says is so, and maps of data and a Service's selector hold nothing more.
 fn compare_other(object: &Object, live: &Value) -> Vec<Drift> {
     let wanted = as_stored(&object.json);
+    let whole_maps: &[&str] = if is_data(object) { &["data", "binaryData"] } else { &[] };
     let mut found = Vec::new();
+    for key in whole_maps {
+        found.extend(compare(
+            &object.fields(),
+            &[key],
+            &or_empty(&wanted[key]),
+            &or_empty(&live[key]),
+        ));
+    }
     for (key, value) in wanted.as_object().into_iter().flatten() {
-        if !matches!(key.as_str(), "apiVersion" | "kind" | "metadata" | "status" | "data") {
+        let is_compared_elsewhere = matches!(key.as_str(), "apiVersion" | "kind" | "metadata" | "status");
+        if !is_compared_elsewhere && !whole_maps.contains(&key.as_str()) {
             found.extend(declared(object, &[key], value, &live[key]));
         }
-    }
-    if is_data(object) {
-        found.extend(compare(
-            &object.fields(),
-            &["data"],
-            &or_empty(&wanted["data"]),
-            &or_empty(&live["data"]),
-        ));
-        found.extend(compare(
-            &object.fields(),
-            &["binaryData"],
-            &or_empty(&wanted["binaryData"]),
-            &or_empty(&live["binaryData"]),
-        ));
-    } else {
-        found.extend(declared(object, &["data"], &wanted["data"], &live["data"]));
     }
     if object.kind == "Service" {
         let mut selector = live["spec"]["selector"].clone();
@@ -154,6 +148,17 @@ mod tests {
     }
 
     const DEPLOYMENT: &str = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: d, labels: {a: b}}\nspec: {replicas: 1, paused: false}\n";
+
+    #[test]
+    fn each_difference_of_binary_data_is_told_once() {
+        let object = object("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\nbinaryData: {a: eA==}\n");
+        let live = json!({"binaryData": {"a": "eQ==", "more": "eQ=="}});
+        let paths: Vec<_> = compare_other(&object, &live)
+            .into_iter()
+            .map(|drift| drift.path)
+            .collect();
+        assert_eq!(paths, ["binaryData.a", "binaryData.more"]);
+    }
 
     #[test]
     fn replicas_under_an_autoscaler_are_not_compared() {
