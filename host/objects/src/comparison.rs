@@ -41,11 +41,6 @@ pub struct Difference {
 /// Compares a part of two objects of one kind. `path` leads to it, as `["spec", "template"]`; empty for the whole object.
 pub fn compare(fields: &Fields, path: &[&str], wanted: &Value, live: &Value) -> Vec<Difference> {
     let shown = [wanted, live].map(|side| redaction::part(fields, path, side));
-    let mut walk = Walk {
-        fields,
-        keys: path.iter().map(|key| (*key).to_owned()).collect(),
-        found: Vec::new(),
-    };
     let sides = Sides {
         wanted: Side {
             raw: wanted,
@@ -56,14 +51,25 @@ pub fn compare(fields: &Fields, path: &[&str], wanted: &Value, live: &Value) -> 
             shown: &shown[1],
         },
     };
-    walk.values(&path.join("."), sides);
-    walk.found
+    differences(fields, path, sides)
 }
 
 /// All that the manifest says is live; more may be there, as after defaulting.
 pub fn is_live(fields: &Fields, path: &[&str], wanted: &Value, live: &Value) -> bool {
-    let found = compare(fields, path, wanted, live);
+    // Nothing of it is shown, so nothing needs to be redacted.
+    let [wanted, live] = [wanted, live].map(|side| Side { raw: side, shown: side });
+    let found = differences(fields, path, Sides { wanted, live });
     found.iter().all(|one| one.against == Against::Undeclared)
+}
+
+fn differences(fields: &Fields, path: &[&str], sides: Sides<'_>) -> Vec<Difference> {
+    let mut walk = Walk {
+        fields,
+        keys: path.iter().map(|key| (*key).to_owned()).collect(),
+        found: Vec::new(),
+    };
+    walk.values(&path.join("."), sides);
+    walk.found
 }
 
 /// The object as the API server stores it: a Secret's `stringData` becomes `data`.
