@@ -9,10 +9,12 @@ mod plan;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use vllm_rollback_cluster::endpoints::ReleaseServices;
 use vllm_rollback_cluster::journal_mirror::SharedConfigMap;
 use vllm_rollback_cluster::{Cluster, ReleaseLock};
 use vllm_rollback_engine::CurrentRecord;
 use vllm_rollback_engine::failure::Failure;
+use vllm_rollback_engine::ports::drivers::ReleaseEndpoints as _;
 use vllm_rollback_engine::ports::{Clock, Interrupt, Journal, Ports, Registry, Releases, Workloads};
 use vllm_rollback_engine::release::{ReleaseRef, Revision};
 use vllm_rollback_engine::request::{Deadlines, Override, Request, RollbackTarget};
@@ -53,8 +55,8 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    /// The engine's world.
-    pub(crate) fn world(&self) -> Ports<'_> {
+    /// The engine's ports.
+    pub(crate) fn ports(&self) -> Ports<'_> {
         Ports {
             releases: self.releases.as_ref(),
             workloads: self.workloads.as_ref(),
@@ -122,8 +124,8 @@ impl Session {
     /// # Errors
     /// Forbidden, Unreachable; as reading release records.
     pub(crate) async fn closed_gates(&self) -> Result<Vec<(String, String)>, Failure> {
-        let (record, services) = tokio::try_join!(self.current.record(), self.cluster.services())?;
-        let own = services.of(&record)?.into_iter();
+        let own = ReleaseServices::new(self.cluster.clone(), self.current.clone());
+        let own = own.services().await?.into_iter();
         Ok(own.filter_map(|service| Some((service.name, service.gate?))).collect())
     }
 

@@ -1,7 +1,7 @@
 //! Compares what a run that was cut off meant to do with what the cluster shows now.
 
 use crate::failure::{Failure, FailureKind};
-use crate::journal::{HttpTarget, JournalState, TrafficHold};
+use crate::journal::{JournalState, StepReach, TrafficHold};
 use crate::release::{ReleaseRecord, ReleaseStatus};
 use crate::report::StateName;
 use crate::resume::earlier::{Unfinished, is_step_back_of, made_by};
@@ -28,7 +28,7 @@ pub(crate) fn resumption(
         state,
         decision: Decision::Redo,
         why: match journal.reach(state) {
-            HttpTarget::NotBegun if journal.is_whole => "that run did not come so far".to_owned(),
+            StepReach::NotBegun if journal.is_whole => "that run did not come so far".to_owned(),
             _ => why.to_owned(),
         },
     };
@@ -62,7 +62,7 @@ fn traffic_step(held: &TrafficHold, journal: &JournalState, found: &TrafficState
                 held.prior.status.as_str()
             ),
         ),
-        TrafficStatus::Enabled if journal.reach(StateName::Fenced) == HttpTarget::Reached && !has_helm_run => (
+        TrafficStatus::Enabled if journal.reach(StateName::Fenced) == StepReach::Reached && !has_helm_run => (
             Decision::Compensate,
             "that run saw the model out of traffic, and it is in traffic again: it is taken out first".to_owned(),
         ),
@@ -103,7 +103,7 @@ fn helm_step(
         && current.manifest_sha256 == choice.target.manifest_sha256
         && (status == ReleaseStatus::Failed || status.is_pending());
     let reach = journal.reach(StateName::RolledBack);
-    let (decision, why) = if choice.continued.is_some() && journal.is_whole && reach == HttpTarget::NotBegun {
+    let (decision, why) = if choice.continued.is_some() && journal.is_whole && reach == StepReach::NotBegun {
         (
             Decision::Done,
             format!(
@@ -117,9 +117,9 @@ fn helm_step(
         )
     } else if number.0 == run.from {
         let more = match reach {
-            HttpTarget::Reached => ", although that run saw one: it was removed",
-            HttpTarget::Begun => ", although that run was about to let it",
-            HttpTarget::NotBegun => "",
+            StepReach::Reached => ", although that run saw one: it was removed",
+            StepReach::Begun => ", although that run was about to let it",
+            StepReach::NotBegun => "",
         };
         (Decision::Redo, format!("Helm made no revision after {number}{more}"))
     } else if is_step_back_of(run, current, choice.returned_to) {

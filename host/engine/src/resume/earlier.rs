@@ -98,7 +98,7 @@ pub(super) fn made_by(run: &RunSummary) -> u32 {
 
 /// Traffic that a rollback holds, and that rollback. An operator's `registry disable` is remembered the same way, but
 /// it is no run, and what it disabled stays so.
-fn held_by_a_run(run_state: &RunState) -> Option<(&TrafficHold, &RunSummary)> {
+pub fn held_by_a_run(run_state: &RunState) -> Option<(&TrafficHold, &RunSummary)> {
     let held = run_state.held.as_ref()?;
     let run = run_state.runs.iter().rev().find(|run| run.run_id == held.run_id)?;
     Some((held, run))

@@ -4,5 +4,5 @@ pub(crate) mod decide;
 pub(crate) mod earlier;
 mod steps;
 
-pub use earlier::{Unfinished, unfinished};
+pub use earlier::{Unfinished, held_by_a_run, unfinished};
 pub use steps::{Decision, ResumedStep, Resumption};

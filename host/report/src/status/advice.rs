@@ -1,6 +1,7 @@
 //! What a status says beyond what was read: gates that nobody remembers, and the command that helps most.
 
 use vllm_rollback_engine::journal::{RunState, TrafficHold};
+use vllm_rollback_engine::resume::held_by_a_run;
 use vllm_rollback_engine::traffic::TrafficStatus;
 
 use super::Status;
@@ -18,8 +19,7 @@ pub fn next_steps(status: &Status, memory: &RunState, command: impl Fn(&str) -> 
     let all_ready = !status.pods.is_empty() && status.pods.iter().all(|pod| pod.ready);
     let mut next = Vec::new();
     // A rollback gives back what a run took away, and not what an operator's hand did.
-    let held_by_a_run = |held: &TrafficHold| memory.runs.iter().any(|run| run.run_id == held.run_id);
-    if is_out && memory.held.as_ref().is_some_and(held_by_a_run) {
+    if is_out && held_by_a_run(memory).is_some() {
         next.push(format!(
             "{}    # brings the model back once it answers",
             command("rollback")
