@@ -19,7 +19,7 @@ pub(crate) async fn split_pods(cluster: &Cluster, target: &Manifest) -> Result<P
     Ok(among(target, &live))
 }
 
-/// As [`standing`], among workloads that were read already.
+/// As [`split_pods`], among workloads that were read already.
 pub(crate) fn among(target: &Manifest, live: &[LiveWorkload]) -> PodSplit {
     let mut found = PodSplit::default();
     for workload in target.serving_workloads() {

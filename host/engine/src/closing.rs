@@ -23,7 +23,7 @@ impl RunContext<'_> {
         if let Some(step) = after_run.filter(|step| !self.next.contains(step)) {
             self.next.push(step);
         }
-        if self.ledger.standing != WriteAccess::Unlocked {
+        if self.ledger.access != WriteAccess::Unlocked {
             self.journal_end(outcome, exit_code, &line).await;
             if let Err(failure) = self.ports.lock.release().await {
                 self.warn(format!(
@@ -65,7 +65,7 @@ impl RunContext<'_> {
             && let Err(failure) = self.save_state().await
         {
             self.warn(format!("later runs cannot see how this one ended: {failure}"));
-            if self.ledger.standing == WriteAccess::Announced {
+            if self.ledger.access == WriteAccess::Announced {
                 self.add_unfinished_hints();
             }
         }

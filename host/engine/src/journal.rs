@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::report::StateName;
 use crate::traffic::TrafficState;
 
-pub use fold::{Gap, HttpTarget, JournalState, WrittenAhead, fold};
+pub use fold::{Gap, JournalState, StepReach, WrittenAhead, fold};
 
 /// One record of the journal. Every edge is written twice: before it acts and after it looked.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

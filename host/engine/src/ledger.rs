@@ -26,7 +26,7 @@ pub(crate) enum WriteAccess {
 #[derive(Debug)]
 pub(crate) struct Ledger {
     /// Whether it may be written.
-    pub(crate) standing: WriteAccess,
+    pub(crate) access: WriteAccess,
     /// What earlier runs left, and this one adds.
     pub(crate) run_state: RunState,
     /// This run's line in it, for runs that roll back.
@@ -39,7 +39,7 @@ impl Ledger {
     /// Nothing is known before the lock is held.
     pub(crate) fn unlocked() -> Self {
         Self {
-            standing: WriteAccess::Unlocked,
+            access: WriteAccess::Unlocked,
             run_state: RunState::default(),
             summary: None,
             found: RunState::default(),
@@ -48,7 +48,7 @@ impl Ledger {
 
     /// The lock is ours.
     pub(crate) fn lock(&mut self) {
-        self.standing = WriteAccess::Locked;
+        self.access = WriteAccess::Locked;
     }
 
     /// Takes over what earlier runs left.
@@ -64,14 +64,14 @@ impl Ledger {
 
     /// Later runs must read how this one ends.
     pub(crate) fn end_is_due(&mut self) {
-        if self.standing == WriteAccess::Locked {
-            self.standing = WriteAccess::Due;
+        if self.access == WriteAccess::Locked {
+            self.access = WriteAccess::Due;
         }
     }
 
     /// How this run ends must be written, and may be.
     pub(crate) fn must_tell_the_end(&self) -> bool {
-        matches!(self.standing, WriteAccess::Due | WriteAccess::Announced)
+        matches!(self.access, WriteAccess::Due | WriteAccess::Announced)
     }
 
     /// The text to write, with this run's line in it and cut to what is kept.
@@ -91,7 +91,7 @@ impl Ledger {
     /// That text was written.
     pub(crate) fn written(&mut self, run_state: RunState) {
         self.run_state = run_state;
-        self.standing = WriteAccess::Announced;
+        self.access = WriteAccess::Announced;
     }
 
     /// Adds a rejected revision, or renews its reason.

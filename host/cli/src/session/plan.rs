@@ -17,10 +17,10 @@ impl Session {
     /// # Errors
     /// When there is no plan.
     pub(crate) async fn show_plan(&self, request: &Request) -> Result<ExitCode, Failure> {
-        let world = self.world();
+        let ports = self.ports();
         let planning = async {
-            let mut plan = vllm_rollback_engine::plan(&world, request).await?;
-            vllm_rollback_engine::validate_retained(&world, request, &mut plan).await?;
+            let mut plan = vllm_rollback_engine::plan(&ports, request).await?;
+            vllm_rollback_engine::validate_retained(&ports, request, &mut plan).await?;
             Ok::<_, Failure>(plan)
         };
         let looking = async { tokio::join!(planning, self.routing()) };
@@ -44,8 +44,8 @@ impl Session {
         mut request: Request,
         confirmation: Confirmation,
     ) -> Result<ExitCode, Failure> {
-        let world = self.world();
-        let planning = or_interrupted(self.interrupt.as_ref(), vllm_rollback_engine::plan(&world, &request));
+        let ports = self.ports();
+        let planning = or_interrupted(self.interrupt.as_ref(), vllm_rollback_engine::plan(&ports, &request));
         let plan = with_ticker(&self.terminal, planning).await?;
         request.planning = self.ui.age();
         // A plan that is refused needs no answer: the report says why.
@@ -56,7 +56,7 @@ impl Session {
             let question = format!("Roll {release} back from revision {current} to {target}?");
             self.confirm(&question, confirmation).await?;
         }
-        let work = vllm_rollback_engine::rollback(&world, &request, plan);
+        let work = vllm_rollback_engine::rollback(&ports, &request, plan);
         self.carry_out(ReportKind::Rollback, work).await
     }
 }

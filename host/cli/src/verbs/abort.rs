@@ -27,8 +27,8 @@ pub(crate) async fn run(args: ChangeArgs, ui: &Ui) -> Result<ExitCode, Failure> 
         session.release
     );
     session.confirm(&question, confirmation).await?;
-    let world = session.world();
+    let ports = session.ports();
     session
-        .carry_out(ReportKind::Abort, vllm_rollback_engine::abort(&world, &request))
+        .carry_out(ReportKind::Abort, vllm_rollback_engine::abort(&ports, &request))
         .await
 }

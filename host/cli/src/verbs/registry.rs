@@ -101,10 +101,10 @@ async fn inspect(args: LookArgs, ui: &Ui) -> Result<ExitCode, Failure> {
     })
 }
 
-async fn change(args: ChangeArgs, wish: TrafficAction, ui: &Ui) -> Result<ExitCode, Failure> {
+async fn change(args: ChangeArgs, action: TrafficAction, ui: &Ui) -> Result<ExitCode, Failure> {
     let session = Session::change(ui, &args.site, &args.release, HelmUse::Never).await?;
     let release = &session.release;
-    let (verb, question) = match wish {
+    let (verb, question) = match action {
         TrafficAction::Disable => (
             "registry disable",
             format!("Take the model of {release} out of traffic?"),
@@ -116,7 +116,7 @@ async fn change(args: ChangeArgs, wish: TrafficAction, ui: &Ui) -> Result<ExitCo
     };
     session.confirm(&question, args.confirmation(verb)).await?;
     let request = session.request(args.reason);
-    let world = session.world();
-    let work = vllm_rollback_engine::set_traffic(&world, &request, wish);
+    let ports = session.ports();
+    let work = vllm_rollback_engine::set_traffic(&ports, &request, action);
     session.carry_out(ReportKind::Traffic, work).await
 }

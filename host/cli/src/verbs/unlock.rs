@@ -40,7 +40,7 @@ pub(crate) struct UnlockArgs {
 pub(crate) async fn run(args: UnlockArgs, ui: &Ui) -> Result<ExitCode, Failure> {
     let session = Session::inspect(ui, &args.site, &args.release, HelmUse::Never).await?;
     let request = session.request(args.reason);
-    let world = session.world();
-    let work = vllm_rollback_engine::unlock(&world, &request, args.force);
+    let ports = session.ports();
+    let work = vllm_rollback_engine::unlock(&ports, &request, args.force);
     session.report(ReportKind::Unlock, work).await
 }

@@ -40,7 +40,7 @@ pub(crate) async fn run(args: ValidateArgs, ui: &Ui) -> Result<ExitCode, Failure
     let session = Session::inspect(ui, &args.site, &args.release, HelmUse::Never).await?;
     let mut request = session.request(None);
     request.deadlines.readiness = args.timeout.or(request.deadlines.readiness);
-    let world = session.world();
-    let work = vllm_rollback_engine::validate(&world, &request);
+    let ports = session.ports();
+    let work = vllm_rollback_engine::validate(&ports, &request);
     session.report(ReportKind::Validation, work).await
 }

@@ -7,7 +7,7 @@ use crate::report::StateName;
 
 /// How far a run came on the way to a state, as its journal says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum HttpTarget {
+pub enum StepReach {
     /// Nothing of it is written.
     NotBegun,
     /// It was written ahead. Whether it was done is not written.
@@ -129,13 +129,13 @@ impl JournalState {
     }
 
     /// How far the run came on the way to a state.
-    pub fn reach(&self, state: StateName) -> HttpTarget {
+    pub fn reach(&self, state: StateName) -> StepReach {
         if self.open.iter().any(|step| step.state == state) {
-            HttpTarget::Begun
+            StepReach::Begun
         } else if self.reached.contains(&state) {
-            HttpTarget::Reached
+            StepReach::Reached
         } else {
-            HttpTarget::NotBegun
+            StepReach::NotBegun
         }
     }
 }

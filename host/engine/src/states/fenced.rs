@@ -44,7 +44,7 @@ async fn fence(run: &mut RunContext<'_>, plan: &Plan, baseline: &Baseline) -> Re
     let deadlines = run.request.deadlines;
     let was_in_traffic = baseline.prior.status == TrafficStatus::Enabled;
     let retained = if was_in_traffic {
-        retain::validate_target(run, plan, baseline).await?
+        retain::validated_pods(run, plan, baseline).await?
     } else {
         Vec::new()
     };

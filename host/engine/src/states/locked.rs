@@ -94,7 +94,7 @@ pub(crate) async fn lock(run: &mut RunContext<'_>) -> Result<Vec<String>, Failur
 pub(crate) async fn assert_held(run: &mut RunContext<'_>) -> Result<(), StepError> {
     match run.ports.lock.assert_held().await {
         Err(failure) if failure.kind == FailureKind::Locked => {
-            run.ledger.standing = WriteAccess::Lost;
+            run.ledger.access = WriteAccess::Lost;
             Err(StepError::LockLost(failure))
         }
         other => Ok(other?),

@@ -71,7 +71,7 @@ pub async fn validate_retained(ports: &Ports<'_>, request: &Request, plan: &mut 
 /// # Errors
 /// When there is none any more, or a check does not pass: nothing was changed yet. Pods that an earlier run spared and that do
 /// not pass any more are no error: they are taken out with the rest.
-pub(super) async fn validate_target(
+pub(super) async fn validated_pods(
     run: &mut RunContext<'_>,
     plan: &Plan,
     baseline: &Baseline,

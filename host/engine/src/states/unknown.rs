@@ -17,7 +17,7 @@ pub(crate) async fn enter(mut run: RunContext<'_>, mut failure: Failure) -> RunR
         Progress::Fenced { is_proved: true, .. } => "the model was last proved to be out of traffic",
         _ => "whether the model is in traffic is not known",
     };
-    let line = if run.ledger.standing == WriteAccess::Lost {
+    let line = if run.ledger.access == WriteAccess::Lost {
         format!("the lock was lost, so this run stopped changing things; {known}")
     } else {
         known.to_owned()

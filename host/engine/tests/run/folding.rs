@@ -1,7 +1,7 @@
 //! What a journal comes to.
 
 use proptest::prelude::*;
-use vllm_rollback_engine::journal::{Entry, Gap, HttpTarget, JournalState, Journalled, RecordKind, fold};
+use vllm_rollback_engine::journal::{Entry, Gap, JournalState, Journalled, RecordKind, StepReach, fold};
 use vllm_rollback_engine::report::StateName;
 
 use crate::sim::build::crashed;
@@ -60,8 +60,8 @@ fn a_step_that_is_tried_twice_under_one_key_is_one_step() {
     let state = fold(&Journalled { entries, damaged: None });
     let keys: Vec<_> = state.open.iter().map(|step| step.key.as_str()).collect();
     assert_eq!(keys, ["helm-rollback 2→1 as 3", "helm-rollback 3→1 as 4"]);
-    assert_eq!(state.reach(StateName::RolledBack), HttpTarget::Begun);
-    assert_eq!(state.reach(StateName::Fenced), HttpTarget::NotBegun);
+    assert_eq!(state.reach(StateName::RolledBack), StepReach::Begun);
+    assert_eq!(state.reach(StateName::Fenced), StepReach::NotBegun);
 }
 
 #[test]
