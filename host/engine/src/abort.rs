@@ -15,7 +15,7 @@ use crate::resume;
 use crate::states::locked::{assert_held, lock};
 use crate::states::{retain, unchanged, unknown};
 use crate::step_error::StepError;
-use crate::traffic::{TrafficState, TrafficStatus};
+use crate::traffic::{Keep, Stop, TrafficState, TrafficStatus};
 use crate::wait::or_interrupted;
 use crate::write_ahead::one_line;
 
@@ -58,7 +58,7 @@ async fn end_safely(run: &mut RunContext<'_>) -> Result<(StateName, String), Ste
     if held.prior.status != TrafficStatus::Enabled || (found.is_same(&held.prior) && !has_helm_run) {
         end_unchanged(run, &cut, &found).await
     } else {
-        take_out(run, &cut, held).await
+        take_out(run, &cut, &found, held).await
     }
 }
 
@@ -119,6 +119,7 @@ async fn end_unchanged(
 async fn take_out(
     run: &mut RunContext<'_>,
     cut: &RunSummary,
+    found: &TrafficState,
     held: TrafficHold,
 ) -> Result<(StateName, String), StepError> {
     let deadline = run.request.deadlines.registry;
@@ -129,10 +130,12 @@ async fn take_out(
     let restore = held.prior.clone();
     run.progress = Progress::Fenced {
         restore,
+        retained: Vec::new(),
         is_proved: false,
     };
-    let stopped = run.ports.registry.stop(&held.prior).await;
-    let confirming = run.ports.registry.confirm_stopped(deadline);
+    let stop = Stop::new(&held.prior, Keep::as_in(found));
+    let stopped = run.ports.registry.stop(&stop).await;
+    let confirming = run.ports.registry.confirm_stopped(&stop, deadline);
     let evidence = match (or_interrupted(run.ports.interrupt, confirming).await?, stopped) {
         (Ok(evidence), _) => evidence,
         (Err(failure), Ok(())) => return Err(failure.into()),

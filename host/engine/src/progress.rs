@@ -1,6 +1,7 @@
 //! How far a run has gone into the world, and so how it may end.
 
 use crate::traffic::TrafficState;
+use crate::workload::ServingPod;
 
 /// What a run changed so far, with what it takes to get out of it again.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,6 +14,8 @@ pub(crate) enum Progress {
     Fenced {
         /// Traffic to restore in the end.
         restore: TrafficState,
+        /// Pods that stay in traffic meanwhile.
+        retained: Vec<ServingPod>,
         /// That the model is out was seen, and nothing was seen since that speaks against it.
         is_proved: bool,
     },
@@ -20,6 +23,8 @@ pub(crate) enum Progress {
     Unfenced {
         /// Traffic to restore in the end.
         restore: TrafficState,
+        /// Pods that had stayed in traffic.
+        retained: Vec<ServingPod>,
     },
 }
 
@@ -27,6 +32,14 @@ impl Progress {
     /// Something was changed, or may have been.
     pub(crate) fn has_changed_something(&self) -> bool {
         matches!(self, Self::Fenced { .. } | Self::Unfenced { .. })
+    }
+
+    /// Pods that the run left in traffic when it took the model out.
+    pub(crate) fn retained(&self) -> &[ServingPod] {
+        match self {
+            Self::Fenced { retained, .. } | Self::Unfenced { retained, .. } => retained,
+            Self::Unchanged | Self::Requested => &[],
+        }
     }
 
     /// The model was seen to be out of traffic, or seen not to be. Nothing to note where the run took nothing out.

@@ -41,7 +41,7 @@ async fn execute(run: &mut RunContext<'_>, plan: &Plan) -> Result<Baseline, Step
         Ok(validated) => validated,
         Err(error) => return Err(ready::attribute_to_concurrent_helm(run, &record, error).await),
     };
-    unfenced::enter(run, &baseline, &validated).await?;
+    unfenced::enter(run, &baseline, &fenced, &validated).await?;
     confirmed::enter(run, plan, &baseline, &validated).await?;
     Ok(baseline)
 }
@@ -53,7 +53,7 @@ async fn validate_target(
     fenced: &Fenced,
     record: &ReleaseRecord,
 ) -> Result<Validated, StepError> {
-    let serving = ready::enter(run, plan, record).await?;
+    let serving = ready::enter(run, plan, baseline, fenced, record).await?;
     validated::enter(run, plan, baseline, fenced, record, serving).await
 }
 
@@ -62,7 +62,7 @@ async fn finish_failed(run: RunContext<'_>, error: StepError) -> RunReport {
     match (run.progress.clone(), error) {
         (Progress::Unchanged | Progress::Requested, error) => unchanged::enter(run, error).await,
         (_, StepError::LockLost(failure)) => unknown::enter(run, failure).await,
-        (Progress::Fenced { restore, .. } | Progress::Unfenced { restore }, error) => {
+        (Progress::Fenced { restore, .. } | Progress::Unfenced { restore, .. }, error) => {
             held::enter(run, restore, error).await
         }
     }

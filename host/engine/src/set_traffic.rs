@@ -12,7 +12,7 @@ use crate::request::Request;
 use crate::states::fenced::undo;
 use crate::states::locked::{assert_held, lock};
 use crate::step_error::StepError;
-use crate::traffic::{TrafficState, TrafficStatus};
+use crate::traffic::{Keep, Stop, TrafficState, TrafficStatus};
 use crate::wait::or_interrupted;
 
 /// What the operator wants.
@@ -80,16 +80,18 @@ async fn disable(run: &mut RunContext<'_>, found: TrafficState) -> Result<String
     if found.status.serves_traffic() {
         run.progress = Progress::Fenced {
             restore: found.clone(),
+            retained: Vec::new(),
             is_proved: false,
         };
-        if let Err(failure) = run.ports.registry.stop(&found).await {
+        if let Err(failure) = run.ports.registry.stop(&Stop::new(&found, Keep::Nothing)).await {
             undo(run, &found).await;
             return Err(failure.into());
         }
     } else {
         run.note(format!("the model was {} already", found.status.as_str()));
     }
-    let confirming = run.ports.registry.confirm_stopped(deadline);
+    let stop = Stop::new(&prior, Keep::Nothing);
+    let confirming = run.ports.registry.confirm_stopped(&stop, deadline);
     let evidence = or_interrupted(run.ports.interrupt, confirming).await??;
     run.reached(step, evidence).await;
     let now = run.ports.registry.read().await?;
@@ -123,7 +125,10 @@ async fn enable(run: &mut RunContext<'_>, found: TrafficState) -> Result<String,
     if found.status == TrafficStatus::Enabled {
         run.note("the model was enabled already");
     } else {
-        run.progress = Progress::Unfenced { restore: found };
+        run.progress = Progress::Unfenced {
+            restore: found,
+            retained: Vec::new(),
+        };
         run.ports.registry.restore(&wanted).await?;
     }
     let confirming = run.ports.registry.confirm_resumed(&wanted, deadline);

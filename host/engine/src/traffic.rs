@@ -1,6 +1,10 @@
 //! The model's place in traffic, as a registry driver reads and sets it.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
+
+use crate::workload::ServingPod;
 
 /// Whether clients can reach the model.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -56,5 +60,55 @@ impl TrafficState {
     /// traffic in.
     pub(crate) fn is_same(&self, other: &Self) -> bool {
         (&self.status, &self.token) == (&other.status, &other.token)
+    }
+}
+
+/// Pods that a stop leaves in traffic.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Keep {
+    /// None: the whole model is taken out.
+    Nothing,
+    /// Those that carry the label of [`crate::ports::Registry::retain`].
+    RetainedPods,
+}
+
+impl Keep {
+    /// Retained pods, where there are some.
+    pub(crate) fn those(retained: &[ServingPod]) -> Self {
+        if retained.is_empty() {
+            Self::Nothing
+        } else {
+            Self::RetainedPods
+        }
+    }
+
+    /// Retained pods, where they are what is in traffic now.
+    pub(crate) fn as_in(now: &TrafficState) -> Self {
+        match now.status {
+            TrafficStatus::Partial => Self::RetainedPods,
+            _ => Self::Nothing,
+        }
+    }
+}
+
+/// A stop, as a driver is told of it: drivers remember nothing between two calls.
+#[derive(Debug, Clone, Copy)]
+pub struct Stop<'a> {
+    /// The state to which the model is put back in the end.
+    pub prior: &'a TrafficState,
+    /// Pods that stay in traffic.
+    pub keep: Keep,
+    /// Time since the model was told out of traffic; zero before that, and where nobody knows.
+    pub age: Duration,
+}
+
+impl<'a> Stop<'a> {
+    /// Begins now.
+    pub fn new(prior: &'a TrafficState, keep: Keep) -> Self {
+        Self {
+            prior,
+            keep,
+            age: Duration::ZERO,
+        }
     }
 }

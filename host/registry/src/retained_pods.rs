@@ -1,96 +1,45 @@
-//! Good pods that stay in traffic while the rest is taken out. They carry a mark in the cluster, so that any machine knows them.
-
-use std::sync::atomic::{AtomicBool, Ordering};
+//! Good pods that stay in traffic while the rest is taken out. They carry a label in the cluster, so that any machine knows them.
 
 use vllm_rollback_engine::failure::{Failure, FailureKind};
 use vllm_rollback_engine::ports::drivers::PodLabels;
 use vllm_rollback_engine::traffic::TrafficStatus;
 use vllm_rollback_engine::workload::ServingPod;
 
-/// What a driver knows of the pods that it spares.
-#[derive(Debug, Default)]
-pub(crate) struct RetainedPods {
-    /// They are marked by this run, or are known to be: a stop keeps them.
-    are_marked: AtomicBool,
-    /// A stop took them out, too: what still carries a mark is kept no more.
-    are_out: AtomicBool,
-    /// The whole model was given back, so that good pods alone in traffic are all that there are.
-    is_given_back: AtomicBool,
+/// Labels them. Evidence lines.
+pub(crate) async fn label(labels: &dyn PodLabels, pods: &[ServingPod]) -> Result<Vec<String>, Failure> {
+    labels.retain(pods).await?;
+    let line = |pod: &ServingPod| format!("Pod/{}: passed the direct checks, stays in traffic", pod.name);
+    Ok(pods.iter().map(line).collect())
 }
 
-impl RetainedPods {
-    /// Marks them: the next stop keeps them. Evidence lines.
-    pub(crate) async fn mark(&self, labels: &dyn PodLabels, pods: &[ServingPod]) -> Result<Vec<String>, Failure> {
-        labels.retain(pods).await?;
-        self.found();
-        let line = |pod: &ServingPod| format!("Pod/{}: passed the direct checks, stays in traffic", pod.name);
-        Ok(pods.iter().map(line).collect())
+/// The state of a place that lets the model in, where labelled pods are `alone` in traffic or are not.
+pub(crate) fn status_where(alone: bool) -> TrafficStatus {
+    if alone {
+        TrafficStatus::Partial
+    } else {
+        TrafficStatus::Enabled
     }
+}
 
-    /// An earlier run marked them.
-    pub(crate) fn found(&self) {
-        self.are_marked.store(true, Ordering::Relaxed);
-        self.are_out.store(false, Ordering::Relaxed);
+/// Takes the labels off once no single pod is kept any more. They do no harm where that fails: whoever finds them checks those
+/// pods again.
+pub(crate) async fn try_unlabel(labels: &dyn PodLabels) {
+    if let Err(failure) = labels.retain(&[]).await {
+        tracing::debug!("pods keep a label: {failure}");
     }
+}
 
-    /// A stop keeps them, whatever is in traffic now.
-    pub(crate) fn are_marked(&self) -> bool {
-        self.are_marked.load(Ordering::Relaxed)
-    }
-
-    /// A stop begins, from this state, at a place where marked pods are `alone` in traffic or are not. Whether it keeps them.
-    pub(crate) fn begin_stop(&self, from: &TrafficStatus, alone: bool) -> bool {
-        let keeps = *from != TrafficStatus::Partial && (self.are_marked() || alone);
-        self.is_given_back.store(false, Ordering::Relaxed);
-        self.are_out.store(!keeps, Ordering::Relaxed);
-        keeps
-    }
-
-    /// Whether the stop that was begun keeps them; where none was, whether an earlier run's did.
-    pub(crate) fn keeps(&self, alone: bool) -> bool {
-        !self.are_out.load(Ordering::Relaxed) && (self.are_marked() || alone)
-    }
-
-    /// The whole model was given back.
-    pub(crate) fn gave_back(&self) {
-        self.is_given_back.store(true, Ordering::Relaxed);
-        self.are_out.store(false, Ordering::Relaxed);
-    }
-
-    /// The state of a place that lets the model in, where marked pods are `alone` in traffic or are not.
-    pub(crate) fn status_where(&self, alone: bool) -> TrafficStatus {
-        let is_otherwise = self.is_given_back.load(Ordering::Relaxed) || self.are_out.load(Ordering::Relaxed);
-        if alone && !is_otherwise {
-            TrafficStatus::Partial
-        } else {
-            TrafficStatus::Enabled
-        }
-    }
-
-    /// Takes the marks away.
-    pub(crate) async fn forget(&self, labels: &dyn PodLabels) -> Result<(), Failure> {
-        self.are_marked.store(false, Ordering::Relaxed);
-        labels.retain(&[]).await
-    }
-
-    /// Takes the marks away once nothing is spared any more. They do no harm where that fails: whoever finds them checks those
-    /// pods again.
-    pub(crate) async fn try_forget(&self, labels: &dyn PodLabels) {
-        if let Err(failure) = self.forget(labels).await {
-            tracing::debug!("pods keep a label: {failure}");
-        }
-    }
-
-    /// Takes the marks away once the run is over, and says when it could not.
-    pub(crate) async fn post_run_notes(&self, labels: &dyn PodLabels) -> Option<String> {
-        if !self.are_marked() && !self.is_given_back.load(Ordering::Relaxed) {
-            return None;
-        }
-        let failure = self.forget(labels).await.err()?;
-        Some(format!(
-            "the good pods keep a label; the next run checks them again and takes it off: {failure}"
-        ))
-    }
+/// Takes labels off that are left once the run is over, and says when that failed.
+pub(crate) async fn post_run_notes(labels: &dyn PodLabels) -> Option<String> {
+    let unlabelled = match labels.retained().await {
+        Ok(pods) if pods.is_empty() => Ok(()),
+        Ok(_) => labels.retain(&[]).await,
+        Err(failure) => Err(failure),
+    };
+    let failure = unlabelled.err()?;
+    Some(format!(
+        "good pods may keep a label; the next run checks them again and takes it off: {failure}"
+    ))
 }
 
 /// A place leads to a Service, behind which good and bad pods are one.

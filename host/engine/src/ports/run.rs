@@ -11,7 +11,7 @@ use crate::event::Observer;
 use crate::failure::{Failure, FailureKind};
 use crate::journal::{Entry, Journalled, RunState};
 use crate::release::{HelmInfo, ReleaseRecord, Revision, RevisionSummary, RollbackOrder, RollbackOutcome};
-use crate::traffic::{TrafficState, TrafficStatus};
+use crate::traffic::{Stop, TrafficState, TrafficStatus};
 use crate::workload::{Cause, Drained, Drift, EvidenceItem, GitOpsOwner, PodSplit, Preflight, Ready, ServingPod};
 use crate::write_error::WriteError;
 
@@ -124,11 +124,11 @@ pub trait Registry: Send + Sync {
         Ok(())
     }
 
-    /// Whether this driver could spare pods ([`Self::spare`]). Read-only.
+    /// Tells whether this driver could keep single pods in traffic ([`Self::retain`]). Read-only.
     ///
     /// # Errors
     /// `Refused`, with what makes it impossible.
-    async fn assert_can_spare(&self) -> Result<(), Failure> {
+    async fn assert_can_retain(&self) -> Result<(), Failure> {
         Err(Failure::new(
             FailureKind::Refused,
             format!("the {} driver takes the whole model out of traffic", self.driver()),
@@ -139,27 +139,26 @@ pub trait Registry: Send + Sync {
         ))
     }
 
-    /// The next [`Self::stop`] keeps these pods in traffic, and no others. They are marked in the cluster, so that a later run
-    /// knows them too. Evidence lines.
-    async fn spare(&self, _pods: &[ServingPod]) -> Result<Vec<String>, Failure> {
-        self.assert_can_spare().await.map(|()| Vec::new())
+    /// Labels these pods in the cluster, and no others: a [`Stop`] that keeps retained pods leaves them in traffic, in this run and
+    /// in a later one. Evidence lines.
+    async fn retain(&self, _pods: &[ServingPod]) -> Result<Vec<String>, Failure> {
+        self.assert_can_retain().await.map(|()| Vec::new())
     }
 
-    /// Takes the model out of traffic, if it is still in the state `prior`; harmless when it is out already. What is narrowed to
-    /// spared pods stays so, unless `prior` itself is narrowed: then those go, too.
-    async fn stop(&self, prior: &TrafficState) -> Result<(), WriteError>;
+    /// Takes the model out of traffic, if it is still in the prior state; harmless when it is out already.
+    async fn stop(&self, stop: &Stop<'_>) -> Result<(), WriteError>;
 
     /// After a [`Self::stop`] that failed: puts back what it took although it is not whole, before any pod was touched.
     /// False where a driver does all or nothing, so that there is nothing to put back.
     ///
     /// # Errors
     /// When that fails too: then the model is somewhere between.
-    async fn revert_partial_stop(&self, _found: &TrafficState) -> Result<bool, Failure> {
+    async fn revert_partial_stop(&self, _found: &TrafficState) -> Result<bool, WriteError> {
         Ok(false)
     }
 
-    /// Waits until no traffic can reach the model, spared pods apart, caches included. Evidence lines.
-    async fn confirm_stopped(&self, deadline: Duration) -> Result<Vec<String>, Failure>;
+    /// Waits until no traffic can reach the model, pods that the stop keeps apart, caches included. Evidence lines.
+    async fn confirm_stopped(&self, stop: &Stop<'_>, deadline: Duration) -> Result<Vec<String>, Failure>;
 
     /// Puts back exactly what `prior` says; harmless when it is so already.
     async fn restore(&self, prior: &TrafficState) -> Result<(), WriteError>;

@@ -18,7 +18,7 @@ use crate::release::{
 };
 use crate::replay::script::{Ending, Script};
 use crate::report::StateName;
-use crate::traffic::{TrafficState, TrafficStatus};
+use crate::traffic::{Stop, TrafficState, TrafficStatus};
 use crate::workload::{Drained, Drift, EvidenceItem, GitOpsOwner, PodSplit, Preflight, Ready, ServingPod};
 use crate::write_error::WriteError;
 
@@ -266,14 +266,14 @@ impl Registry for RecordedWorld {
         Ok(self.found())
     }
 
-    async fn stop(&self, _: &TrafficState) -> Result<(), WriteError> {
+    async fn stop(&self, _: &Stop<'_>) -> Result<(), WriteError> {
         if self.script.prior.status == TrafficStatus::Enabled {
             self.now().traffic = Some(TrafficStatus::Disabled);
         }
         Ok(())
     }
 
-    async fn confirm_stopped(&self, _: Duration) -> Result<Vec<String>, Failure> {
+    async fn confirm_stopped(&self, _: &Stop<'_>, _: Duration) -> Result<Vec<String>, Failure> {
         self.answer(StateName::Fenced, Vec::new()).await
     }
 

@@ -1,5 +1,7 @@
 //! fenced: the model is out of traffic, and that is proved.
 
+use std::time::Duration;
+
 use futures::join;
 use serde_json::json;
 
@@ -10,7 +12,7 @@ use crate::report::StateName;
 use crate::states::locked::{Baseline, assert_held};
 use crate::states::{evidence, retain};
 use crate::step_error::StepError;
-use crate::traffic::{TrafficState, TrafficStatus};
+use crate::traffic::{Keep, Stop, TrafficState, TrafficStatus};
 use crate::wait::or_interrupted;
 use crate::workload::ServingPod;
 use crate::write_error::WriteError;
@@ -19,12 +21,23 @@ use crate::write_error::WriteError;
 #[derive(Debug)]
 pub(crate) struct Fenced {
     retained: Vec<ServingPod>,
+    /// On the run's monotonic clock.
+    stopped_at: Duration,
 }
 
 impl Fenced {
     /// Pods that go on serving through the run; none when the whole model is out.
     pub(crate) fn retained(&self) -> &[ServingPod] {
         &self.retained
+    }
+
+    /// The stop that is proved, to be proved again.
+    pub(crate) fn stop<'b>(&self, run: &RunContext<'_>, baseline: &'b Baseline) -> Stop<'b> {
+        let now = run.ports.clock.monotonic();
+        Stop {
+            age: now.saturating_sub(self.stopped_at),
+            ..Stop::new(&baseline.prior, Keep::those(&self.retained))
+        }
     }
 }
 
@@ -55,7 +68,7 @@ async fn fence(run: &mut RunContext<'_>, plan: &Plan, baseline: &Baseline) -> Re
     };
     let step = run.begin(StateName::Fenced, doing, Some(deadlines.registry));
     write_ahead(run, &step, baseline).await?;
-    let mut evidence = retain::mark(run, &retained).await?;
+    let mut evidence = retain::label(run, &retained).await?;
     if was_in_traffic {
         stop(run, baseline, &retained).await?;
     } else {
@@ -64,7 +77,12 @@ async fn fence(run: &mut RunContext<'_>, plan: &Plan, baseline: &Baseline) -> Re
             "the model was {word} in the registry before the run, and stays so"
         ));
     }
-    let confirming = run.ports.registry.confirm_stopped(deadlines.registry);
+    let fenced = Fenced {
+        retained,
+        stopped_at: run.ports.clock.monotonic(),
+    };
+    let stop = fenced.stop(run, baseline);
+    let confirming = run.ports.registry.confirm_stopped(&stop, deadlines.registry);
     let confirmed = or_interrupted(run.ports.interrupt, confirming).await?;
     evidence.extend(confirmed.map_err(|failure| {
         failure.because("that the model is out of traffic is not proved, so the pods are left as they are")
@@ -73,10 +91,10 @@ async fn fence(run: &mut RunContext<'_>, plan: &Plan, baseline: &Baseline) -> Re
     if baseline.is_continued {
         evidence.push("no pod will be replaced, so no request needs to end first".to_owned());
     } else {
-        evidence.extend(drain(run, plan, baseline, &retained).await?);
+        evidence.extend(drain(run, plan, baseline, fenced.retained()).await?);
     }
     run.reached(step, evidence).await;
-    Ok(Fenced { retained })
+    Ok(fenced)
 }
 
 /// Before the model is taken out of traffic, it is written down what must be given back: then any later run, on any
@@ -97,9 +115,11 @@ async fn write_ahead(run: &mut RunContext<'_>, step: &Step, baseline: &Baseline)
 async fn stop(run: &mut RunContext<'_>, baseline: &Baseline, retained: &[ServingPod]) -> Result<(), StepError> {
     let taken = Progress::Fenced {
         restore: baseline.prior.clone(),
+        retained: retained.to_vec(),
         is_proved: false,
     };
-    let Err(error) = run.ports.registry.stop(retain::stops(baseline, retained)).await else {
+    let stop = Stop::new(&baseline.prior, Keep::those(retained));
+    let Err(error) = run.ports.registry.stop(&stop).await else {
         run.progress = taken;
         return Ok(());
     };

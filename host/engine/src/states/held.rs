@@ -8,7 +8,8 @@ use crate::report::{RunReport, StateName};
 use crate::states::locked::assert_held;
 use crate::states::{retain, unknown};
 use crate::step_error::StepError;
-use crate::traffic::{TrafficState, TrafficStatus};
+use crate::traffic::{Keep, Stop, TrafficState, TrafficStatus};
+use crate::workload::ServingPod;
 
 /// Makes sure that the model is out of traffic, remembers what to give back, and ends the run.
 pub(crate) async fn enter(mut run: RunContext<'_>, prior: TrafficState, error: StepError) -> RunReport {
@@ -101,8 +102,10 @@ async fn take_out_again(run: &mut RunContext<'_>, prior: &TrafficState) -> Resul
     if let Err(failure) = run.intend(&step, key, serde_json::json!({ "prior": prior })).await {
         run.warn(failure.to_string());
     }
-    let stopped = run.ports.registry.stop(prior).await;
-    let evidence = match run.ports.registry.confirm_stopped(deadline).await {
+    let retained = label_again(run).await;
+    let stop = Stop::new(prior, Keep::those(&retained));
+    let stopped = run.ports.registry.stop(&stop).await;
+    let evidence = match run.ports.registry.confirm_stopped(&stop, deadline).await {
         Ok(evidence) => evidence,
         Err(failure) => {
             let failure = match stopped {
@@ -120,10 +123,25 @@ async fn take_out_again(run: &mut RunContext<'_>, prior: &TrafficState) -> Resul
     }
     run.progress = Progress::Fenced {
         restore: prior.clone(),
+        retained,
         is_proved: true,
     };
     run.emit(Event::Note {
         text: "the model is out of traffic again".to_owned(),
     });
     Ok((evidence, Some(now)))
+}
+
+/// Labels the pods that had stayed in traffic once more, since a driver takes labels off when it gives the whole model back. None
+/// where that fails: then those pods are taken out with the rest.
+async fn label_again(run: &mut RunContext<'_>) -> Vec<ServingPod> {
+    let retained = run.progress.retained().to_vec();
+    match retain::label(run, &retained).await {
+        Ok(_) => retained,
+        Err(error) => {
+            let why = error.into_failure("interrupted");
+            run.warn(format!("the good pods are taken out of traffic, too: {why}"));
+            Vec::new()
+        }
+    }
 }

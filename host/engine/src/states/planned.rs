@@ -135,7 +135,7 @@ async fn spares(
 ) -> Result<Vec<ServingPod>, Failure> {
     let is_wished = request.fence == FenceScope::BadOnly;
     let can_spare = if preflight.standing.is_some() || is_wished {
-        ports.registry.assert_can_spare().await
+        ports.registry.assert_can_retain().await
     } else {
         Ok(())
     };

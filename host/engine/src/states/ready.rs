@@ -11,6 +11,8 @@ use crate::plan::Plan;
 use crate::ports::NotReady;
 use crate::release::{ReleaseRecord, ReleaseRef};
 use crate::report::StateName;
+use crate::states::fenced::Fenced;
+use crate::states::locked::Baseline;
 use crate::step_error::StepError;
 use crate::wait::or_interrupted;
 use crate::workload::{Cause, Drift, Ready, ServingPod};
@@ -32,7 +34,13 @@ impl Serving {
 }
 
 /// Waits until the target serves, and looks again whether the fence held: Helm wrote to the same objects meanwhile.
-pub(crate) async fn enter(run: &mut RunContext<'_>, plan: &Plan, record: &ReleaseRecord) -> Result<Serving, StepError> {
+pub(crate) async fn enter(
+    run: &mut RunContext<'_>,
+    plan: &Plan,
+    baseline: &Baseline,
+    fenced: &Fenced,
+    record: &ReleaseRecord,
+) -> Result<Serving, StepError> {
     let deadlines = run.request.deadlines;
     let budget = Duration::from_secs(plan.preflight.startup_budget_seconds);
     let deadline = deadlines.readiness.unwrap_or(budget);
@@ -42,7 +50,13 @@ pub(crate) async fn enter(run: &mut RunContext<'_>, plan: &Plan, record: &Releas
         .await?;
     let ready = serving(run, record, deadline).await?;
     let (ports, registry) = (run.ports, deadlines.registry);
-    let checked = async { join!(ports.workloads.drift(record), ports.registry.confirm_stopped(registry)) };
+    let stop = fenced.stop(run, baseline);
+    let checked = async {
+        join!(
+            ports.workloads.drift(record),
+            ports.registry.confirm_stopped(&stop, registry)
+        )
+    };
     let (drift, stopped) = or_interrupted(ports.interrupt, checked).await?;
     let mut evidence = ready.evidence;
     evidence.extend(equals_manifest(record, drift?)?);

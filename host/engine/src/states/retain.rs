@@ -127,21 +127,12 @@ async fn stayed(run: &mut RunContext<'_>, baseline: &Baseline, checked: &[Servin
     changed_pods(&run.request.release, checked, &now).map_or(Ok(()), |changed| Err(StepError::CheckFailed(changed)))
 }
 
-/// Marks them in the cluster. Evidence lines.
-pub(super) async fn mark(run: &RunContext<'_>, retained: &[ServingPod]) -> Result<Vec<String>, StepError> {
+/// Labels them in the cluster. Evidence lines.
+pub(super) async fn label(run: &RunContext<'_>, retained: &[ServingPod]) -> Result<Vec<String>, StepError> {
     if retained.is_empty() {
         return Ok(Vec::new());
     }
-    Ok(run.ports.registry.spare(retained).await?)
-}
-
-/// From what the model is taken: from the state to restore, or from that to which an earlier run narrowed it.
-pub(crate) fn stops<'b>(baseline: &'b Baseline, retained: &[ServingPod]) -> &'b TrafficState {
-    if is_narrowed(&baseline.found) && retained.is_empty() {
-        &baseline.found
-    } else {
-        &baseline.prior
-    }
+    Ok(run.ports.registry.retain(retained).await?)
 }
 
 /// Says who serves, where the model was not taken out as a whole.

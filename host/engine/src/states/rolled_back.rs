@@ -87,6 +87,7 @@ async fn helm(
     // The model is proved to be out: else there were no `Fenced`.
     run.progress = Progress::Fenced {
         restore: baseline.prior.clone(),
+        retained: run.progress.retained().to_vec(),
         is_proved: true,
     };
     let record = match run.ports.releases.rollback(order).await {

@@ -5,6 +5,7 @@ use serde_json::json;
 use crate::context::RunContext;
 use crate::progress::Progress;
 use crate::report::StateName;
+use crate::states::fenced::Fenced;
 use crate::states::locked::{Baseline, assert_held};
 use crate::states::validated::Validated;
 use crate::step_error::StepError;
@@ -15,6 +16,7 @@ use crate::wait::or_interrupted;
 pub(crate) async fn enter(
     run: &mut RunContext<'_>,
     baseline: &Baseline,
+    fenced: &Fenced,
     _validated: &Validated,
 ) -> Result<(), StepError> {
     let deadline = run.request.deadlines.registry;
@@ -29,8 +31,10 @@ pub(crate) async fn enter(
     run.intend(&step, key, json!({ "prior": baseline.prior })).await?;
     if baseline.prior.status == TrafficStatus::Enabled {
         // From here on a failure takes the model out again, also when the answer to this very write is lost.
-        let restore = baseline.prior.clone();
-        run.progress = Progress::Unfenced { restore };
+        run.progress = Progress::Unfenced {
+            restore: baseline.prior.clone(),
+            retained: fenced.retained().to_vec(),
+        };
         run.ports.registry.restore(&baseline.prior).await?;
     }
     let confirming = run.ports.registry.confirm_resumed(&baseline.prior, deadline);

@@ -56,7 +56,7 @@ fn good_pods_are_checked_first_and_serve_until_the_rest_is_proved() {
     assert_eq!(report.outcome, StateName::Done, "{:?}", report.failure);
     let calls = client.calls.lock().unwrap().clone();
     let at = |name| calls.iter().position(|call| *call == name).unwrap();
-    assert!(at("checks") < at("spare") && at("spare") < at("stop") && at("stop") < at("rollback"));
+    assert!(at("checks") < at("retain") && at("retain") < at("stop") && at("stop") < at("rollback"));
     let world = sim.world();
     assert_eq!(
         world.spared, world.drained_beside,
@@ -249,6 +249,56 @@ fn a_failure_after_helm_leaves_the_good_pods_serving_and_the_next_run_goes_on() 
     assert_eq!(report.outcome, StateName::Done, "{:?}", report.failure);
     assert_eq!(sim.world().orders.len(), 1);
     assert_traffic(&sim, &Enabled);
+}
+
+/// As [`stuck`], with good pods that do not answer through the router.
+fn failing_behind_the_router() -> Sim {
+    let sim = stuck();
+    let health = Health {
+        routed: Outcome::Fail,
+        ..Health::GOOD
+    };
+    sim.world().health.insert("good".into(), health);
+    sim
+}
+
+#[test]
+fn good_pods_go_on_when_the_model_is_taken_out_once_more() {
+    let sim = failing_behind_the_router();
+    let client = sparing(&sim, "run-1");
+    let report = client.report();
+    assert_eq!(report.outcome, StateName::Held);
+    assert_traffic(&sim, &Partial);
+    let retained = client
+        .calls
+        .lock()
+        .unwrap()
+        .iter()
+        .filter(|call| **call == "retain")
+        .count();
+    assert_eq!(retained, 2, "labels went when the whole model was given back");
+}
+
+#[test]
+fn good_pods_that_cannot_be_labelled_again_are_taken_out_with_the_rest() {
+    let count = sparing(&failing_behind_the_router(), "count");
+    count.report();
+    let second = count.calls.lock().unwrap().iter().rposition(|call| *call == "retain");
+    let trouble = Trouble::Call(u32::try_from(second.unwrap()).unwrap());
+    let sim = failing_behind_the_router();
+    let report = sparing(&sim, "run-1")
+        .with(trouble, Fault::Fails(FailureKind::Forbidden))
+        .report();
+    assert_eq!(report.outcome, StateName::Held);
+    assert!(
+        report
+            .notes
+            .iter()
+            .any(|note| note.contains("taken out of traffic, too")),
+        "{:?}",
+        report.notes
+    );
+    assert_traffic(&sim, &Disabled);
 }
 
 #[test]

@@ -10,7 +10,7 @@ use vllm_rollback_engine::ports::Registry;
 use vllm_rollback_engine::release::{ReleaseStatus, Revision};
 use vllm_rollback_engine::report::{ExitCode, StateName};
 use vllm_rollback_engine::resume::Decision;
-use vllm_rollback_engine::traffic::{TrafficState, TrafficStatus};
+use vllm_rollback_engine::traffic::{Stop, TrafficState, TrafficStatus};
 use vllm_rollback_engine::workload::{PodSplit, ServingPod};
 use vllm_rollback_engine::{plan, unlock};
 
@@ -123,11 +123,11 @@ impl Registry for Terse {
         Ok(traffic(TrafficStatus::Disabled, false))
     }
 
-    async fn stop(&self, _: &TrafficState) -> Result<(), WriteError> {
+    async fn stop(&self, _: &Stop<'_>) -> Result<(), WriteError> {
         Ok(())
     }
 
-    async fn confirm_stopped(&self, _: Duration) -> Result<Vec<String>, Failure> {
+    async fn confirm_stopped(&self, _: &Stop<'_>, _: Duration) -> Result<Vec<String>, Failure> {
         Ok(Vec::new())
     }
 
@@ -153,15 +153,15 @@ fn a_driver_that_says_no_more_than_it_must_can_enable_and_adds_nothing_to_the_re
 }
 
 #[test]
-fn a_driver_that_says_nothing_of_single_pods_spares_none() {
+fn a_driver_that_says_nothing_of_single_pods_retains_none() {
     let client = Client::new(&crashed(), "run-1");
-    let can = finish(&client, Terse.assert_can_spare()).unwrap().unwrap_err();
+    let can = finish(&client, Terse.assert_can_retain()).unwrap().unwrap_err();
     assert!(
         can.to_string().contains("the terse driver takes the whole model"),
         "{can}"
     );
-    let spared = finish(&client, Terse.spare(&[])).unwrap().unwrap_err();
-    assert_eq!(spared.kind, FailureKind::Refused);
+    let retained = finish(&client, Terse.retain(&[])).unwrap().unwrap_err();
+    assert_eq!(retained.kind, FailureKind::Refused);
 }
 
 #[test]

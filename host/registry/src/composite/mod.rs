@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use vllm_rollback_engine::WriteError;
 use vllm_rollback_engine::failure::Failure;
 use vllm_rollback_engine::ports::Registry;
-use vllm_rollback_engine::traffic::{TrafficState, TrafficStatus};
+use vllm_rollback_engine::traffic::{Stop, TrafficState, TrafficStatus};
 use vllm_rollback_engine::workload::ServingPod;
 
 use crate::driver_state::{decode, encode};
@@ -112,26 +112,26 @@ impl Registry for Composite {
         Ok(())
     }
 
-    async fn assert_can_spare(&self) -> Result<(), Failure> {
-        try_join_all(self.members.iter().map(|member| member.assert_can_spare())).await?;
+    async fn assert_can_retain(&self) -> Result<(), Failure> {
+        try_join_all(self.members.iter().map(|member| member.assert_can_retain())).await?;
         Ok(())
     }
 
-    async fn spare(&self, pods: &[ServingPod]) -> Result<Vec<String>, Failure> {
+    async fn retain(&self, pods: &[ServingPod]) -> Result<Vec<String>, Failure> {
         let mut lines = Vec::new();
         for member in &self.members {
-            lines.extend(member.spare(pods).await?);
+            lines.extend(member.retain(pods).await?);
         }
         Ok(lines)
     }
 
-    async fn stop(&self, prior: &TrafficState) -> Result<(), WriteError> {
+    async fn stop(&self, stop: &Stop<'_>) -> Result<(), WriteError> {
         let mut stopped = Vec::new();
-        for (member, part) in self.parts(prior).map_err(WriteError::Rejected)? {
+        for (member, part) in self.parts(stop.prior).map_err(WriteError::Rejected)? {
             if !part.status.serves_traffic() {
                 continue;
             }
-            if let Err(error) = member.stop(&part).await {
+            if let Err(error) = member.stop(&Stop { prior: &part, ..*stop }).await {
                 return Err(match stopped.as_slice() {
                     [] => error,
                     before => error.map(|failure| failure.because(format!("stopped before it: {}", before.join(", ")))),
@@ -142,7 +142,7 @@ impl Registry for Composite {
         Ok(())
     }
 
-    async fn revert_partial_stop(&self, found: &TrafficState) -> Result<bool, Failure> {
+    async fn revert_partial_stop(&self, found: &TrafficState) -> Result<bool, WriteError> {
         for (member, part) in self.parts(found)?.into_iter().rev() {
             if part.status == TrafficStatus::Enabled && member.read().await?.token != part.token {
                 member.restore(&part).await?;
@@ -151,8 +151,12 @@ impl Registry for Composite {
         Ok(true)
     }
 
-    async fn confirm_stopped(&self, deadline: Duration) -> Result<Vec<String>, Failure> {
-        let confirming = self.members.iter().map(|member| member.confirm_stopped(deadline));
+    async fn confirm_stopped(&self, stop: &Stop<'_>, deadline: Duration) -> Result<Vec<String>, Failure> {
+        let parts = self.parts(stop.prior)?;
+        let confirming = parts.iter().map(|(member, prior)| async move {
+            let stop = Stop { prior, ..*stop };
+            member.confirm_stopped(&stop, deadline).await
+        });
         Ok(try_join_all(confirming).await?.concat())
     }
 

@@ -3,6 +3,7 @@ use std::sync::{Arc, Mutex};
 use vllm_rollback_engine::failure::FailureKind;
 
 use super::*;
+use vllm_rollback_engine::traffic::Keep;
 
 /// What was done to whom, in order.
 type Done = Arc<Mutex<Vec<String>>>;
@@ -43,7 +44,7 @@ impl Registry for One {
         })
     }
 
-    async fn stop(&self, _prior: &TrafficState) -> Result<(), WriteError> {
+    async fn stop(&self, _: &Stop<'_>) -> Result<(), WriteError> {
         if self.refuses {
             let failure = Failure::new(FailureKind::Unreachable, format!("{} is down", self.driver));
             return Err(failure.into());
@@ -52,7 +53,7 @@ impl Registry for One {
         Ok(())
     }
 
-    async fn confirm_stopped(&self, _deadline: Duration) -> Result<Vec<String>, Failure> {
+    async fn confirm_stopped(&self, _: &Stop<'_>, _: Duration) -> Result<Vec<String>, Failure> {
         Ok(vec![format!("{} is out", self.driver)])
     }
 
@@ -92,12 +93,12 @@ async fn they_are_stopped_in_order_and_put_back_in_reverse() {
     let prior = several.read().await.unwrap();
     assert_eq!((prior.driver.as_str(), &prior.status), ("postgres,service", &Enabled));
     assert!(several.needs_client_side_rollback());
-    several.stop(&prior).await.unwrap();
+    several.stop(&whole(&prior)).await.unwrap();
     assert_eq!(several.read().await.unwrap().status, Disabled);
     several.restore(&prior).await.unwrap();
     let all = ["stop postgres", "stop service", "resume service", "resume postgres"];
     assert_eq!(*done.lock().unwrap(), all);
-    let lines = several.confirm_stopped(Duration::ZERO).await.unwrap();
+    let lines = several.confirm_stopped(&whole(&prior), Duration::ZERO).await.unwrap();
     assert_eq!(lines, ["postgres is out", "service is out"]);
 }
 
@@ -105,7 +106,7 @@ async fn they_are_stopped_in_order_and_put_back_in_reverse() {
 async fn one_that_kept_the_model_out_before_is_left_alone() {
     let (several, done) = several(&[("postgres", pending(), false), ("service", Enabled, false)]);
     let prior = several.read().await.unwrap();
-    several.stop(&prior).await.unwrap();
+    several.stop(&whole(&prior)).await.unwrap();
     several.restore(&prior).await.unwrap();
     assert_eq!(*done.lock().unwrap(), ["stop service", "resume service"]);
     let lines = several.confirm_resumed(&prior, Duration::ZERO).await.unwrap();
@@ -120,7 +121,7 @@ async fn when_one_cannot_be_stopped_the_others_are_named_and_put_back() {
         ("litellm", Enabled, true),
     ]);
     let prior = several.read().await.unwrap();
-    let failure = Failure::from(several.stop(&prior).await.unwrap_err());
+    let failure = Failure::from(several.stop(&whole(&prior)).await.unwrap_err());
     assert!(failure.to_string().contains("litellm is down"), "{failure}");
     assert!(
         failure.why.iter().any(|why| why.contains("exec, postgres")),
@@ -155,4 +156,9 @@ async fn what_others_remembered_is_refused() {
     let failure = Failure::from(other.restore(&prior).await.unwrap_err());
     assert!(failure.next[0].contains("--registry postgres,service"), "{failure:?}");
     assert!(done.lock().unwrap().is_empty());
+}
+
+/// A stop that keeps nothing in traffic.
+fn whole(prior: &TrafficState) -> Stop<'_> {
+    Stop::new(prior, Keep::Nothing)
 }

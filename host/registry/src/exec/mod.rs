@@ -9,7 +9,7 @@ mod command;
 mod settings;
 mod template;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -18,7 +18,7 @@ use vllm_rollback_engine::WriteError;
 use vllm_rollback_engine::failure::{Failure, FailureKind};
 use vllm_rollback_engine::ports::Registry;
 use vllm_rollback_engine::ports::drivers::{ReleaseEndpoints, RouterClient};
-use vllm_rollback_engine::traffic::{TrafficState, TrafficStatus};
+use vllm_rollback_engine::traffic::{Stop, TrafficState, TrafficStatus};
 
 pub use command::ProcessEnv;
 pub use settings::Keys;
@@ -67,7 +67,6 @@ pub struct Commands {
 pub struct ExecRegistry {
     config: ExecConfig,
     statuses: Statuses,
-    stopped: Mutex<Option<Instant>>,
 }
 
 impl ExecRegistry {
@@ -89,12 +88,7 @@ impl ExecRegistry {
         Ok(Self {
             config,
             statuses: Statuses::default(),
-            stopped: Mutex::default(),
         })
-    }
-
-    fn stopped(&self) -> std::sync::MutexGuard<'_, Option<Instant>> {
-        self.stopped.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn model(&self) -> &str {
@@ -171,15 +165,13 @@ impl ExecRegistry {
         }
     }
 
-    /// Waits until no router can still hold the state before the change.
-    async fn wait_for_cache_ttl(&self, end: Instant) -> Result<String, Failure> {
+    /// Waits until no router can still hold the state before the change, which was made `age` ago.
+    async fn wait_for_cache_ttl(&self, age: Duration, end: Instant) -> Result<String, Failure> {
         let no_router = self.config.router.is_none();
         let Some(time) = self.config.visible_after.or(no_router.then_some(Self::RUNBOOK_TTL)) else {
             return Ok("routers are asked, so no time is waited for their caches".to_owned());
         };
-        // Somebody else may have stopped it, at a time that nobody knows: then it counts from now.
-        let since = *self.stopped().get_or_insert_with(Instant::now);
-        let until = since + time;
+        let until = Instant::now() + time.saturating_sub(age);
         if until > end {
             return Err(Failure::new(
                 FailureKind::Timeout,
@@ -224,8 +216,8 @@ impl Registry for ExecRegistry {
         router::preflight(self.config.router.as_deref(), self.model()).await
     }
 
-    async fn stop(&self, prior: &TrafficState) -> Result<(), WriteError> {
-        let token: DriverState = decode(self.driver(), prior).map_err(WriteError::Rejected)?;
+    async fn stop(&self, stop: &Stop<'_>) -> Result<(), WriteError> {
+        let token: DriverState = decode(self.driver(), stop.prior).map_err(WriteError::Rejected)?;
         let now = self.entry().await.map_err(WriteError::Rejected)?;
         if now.status.as_deref() == Some(DISABLED) {
             return Ok(());
@@ -233,15 +225,13 @@ impl Registry for ExecRegistry {
         if now.status != token.status || now.endpoint != token.endpoint {
             return Err(WriteError::Rejected(self.changed(&now)));
         }
-        self.set(Some(DISABLED)).await?;
-        *self.stopped() = Some(Instant::now());
-        Ok(())
+        self.set(Some(DISABLED)).await
     }
 
-    async fn confirm_stopped(&self, deadline: Duration) -> Result<Vec<String>, Failure> {
+    async fn confirm_stopped(&self, stop: &Stop<'_>, deadline: Duration) -> Result<Vec<String>, Failure> {
         let end = Instant::now() + deadline;
         let entry = self.settle(end, |entry| entry.status.as_deref() != Some(READY)).await?;
-        let mut lines = vec![self.evidence(&entry), self.wait_for_cache_ttl(end).await?];
+        let mut lines = vec![self.evidence(&entry), self.wait_for_cache_ttl(stop.age, end).await?];
         lines.extend(router::confirm(self.config.router.as_deref(), self.model(), Expected::Refuse, end).await?);
         Ok(lines)
     }

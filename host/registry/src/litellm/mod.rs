@@ -20,7 +20,7 @@ use vllm_rollback_engine::WriteError;
 use vllm_rollback_engine::failure::{Failure, FailureKind};
 use vllm_rollback_engine::ports::Registry;
 use vllm_rollback_engine::ports::drivers::{PodLabels, ReleaseEndpoints, RouterClient};
-use vllm_rollback_engine::traffic::{TrafficState, TrafficStatus};
+use vllm_rollback_engine::traffic::{Keep, Stop, TrafficState, TrafficStatus};
 use vllm_rollback_engine::workload::ServingPod;
 use vllm_rollback_objects::service::Service;
 
@@ -28,7 +28,7 @@ pub(crate) use settings::Settings;
 
 use crate::driver_state::{decode, encode};
 use crate::release_endpoints::{BackendKind, leads_to};
-use crate::retained_pods::{RetainedPods, cannot_tell_apart, knows_none};
+use crate::retained_pods::{self, cannot_tell_apart, knows_none, status_where, try_unlabel};
 use crate::router::PAUSE;
 use proxy::{Deployment, Responder};
 
@@ -47,7 +47,6 @@ pub struct LiteLlm {
     link: Arc<dyn RouterClient>,
     owner: Arc<dyn ReleaseEndpoints>,
     marks: Arc<dyn PodLabels>,
-    retained: RetainedPods,
 }
 
 /// What is remembered: which deployments of the release were blocked, by their id.
@@ -103,9 +102,9 @@ impl ReplicaState {
         })
     }
 
-    /// What a stop blocks, when it keeps the pods with the mark or when it does not.
-    fn stops(&self, keeps: bool) -> impl Iterator<Item = &Deployment> {
-        self.own.iter().filter(move |own| !keeps || !own.checked)
+    /// The deployments that a stop blocks.
+    fn stops(&self, keep: Keep) -> impl Iterator<Item = &Deployment> {
+        self.own.iter().filter(move |own| keep == Keep::Nothing || !own.checked)
     }
 }
 
@@ -123,12 +122,7 @@ impl LiteLlm {
     /// The driver of a release; asks nobody yet.
     pub fn new(config: LiteLlmConfig) -> Self {
         let LiteLlmConfig { link, owner, marks } = config;
-        Self {
-            link,
-            owner,
-            marks,
-            retained: RetainedPods::default(),
-        }
+        Self { link, owner, marks }
     }
 
     async fn inspect(&self) -> Result<Vec<ReplicaState>, Failure> {
@@ -296,7 +290,7 @@ impl Registry for LiteLlm {
         let status = if seen.iter().flat_map(|seen| &seen.own).all(|own| own.blocked) {
             TrafficStatus::Disabled
         } else {
-            self.retained.status_where(are_alone(&seen))
+            status_where(are_alone(&seen))
         };
         Ok(TrafficState {
             driver: self.driver().to_owned(),
@@ -327,56 +321,53 @@ impl Registry for LiteLlm {
         Ok(())
     }
 
-    async fn assert_can_spare(&self) -> Result<(), Failure> {
+    async fn assert_can_retain(&self) -> Result<(), Failure> {
         let seen = self.inspect().await?;
         self.first(&seen)?.assert_pods()
     }
 
-    async fn spare(&self, pods: &[ServingPod]) -> Result<Vec<String>, Failure> {
+    async fn retain(&self, pods: &[ServingPod]) -> Result<Vec<String>, Failure> {
         let seen = self.inspect().await?;
         let place = self.first(&seen)?;
         place.assert_pods()?;
-        let is_spared = |own: &Deployment| pods.iter().any(|pod| leads_to(&own.api_base, pod));
+        let is_retained = |own: &Deployment| pods.iter().any(|pod| leads_to(&own.api_base, pod));
         for group in place.groups() {
             let mut open = place
                 .own
                 .iter()
                 .filter(|own| own.group == group && !own.blocked)
                 .peekable();
-            if open.peek().is_some() && !open.any(is_spared) {
+            if open.peek().is_some() && !open.any(is_retained) {
                 return Err(knows_none(&format!("LiteLLM's model {group}"), pods));
             }
         }
-        self.retained.mark(self.marks.as_ref(), pods).await
+        retained_pods::label(self.marks.as_ref(), pods).await
     }
 
-    async fn stop(&self, prior: &TrafficState) -> Result<(), WriteError> {
-        decode::<DriverState>(self.driver(), prior).map_err(WriteError::Rejected)?;
+    async fn stop(&self, stop: &Stop<'_>) -> Result<(), WriteError> {
+        decode::<DriverState>(self.driver(), stop.prior).map_err(WriteError::Rejected)?;
         // Those that exist now, too: somebody may have added one.
         let seen = self.inspect().await.map_err(WriteError::Rejected)?;
-        let keeps = self.retained.begin_stop(&prior.status, are_alone(&seen));
-        let stops = self.first(&seen).map_err(WriteError::Rejected)?.stops(keeps);
+        let stops = self.first(&seen).map_err(WriteError::Rejected)?.stops(stop.keep);
         self.set(&stops.map(|own| (own.id.clone(), true)).collect()).await?;
-        if !keeps {
-            self.retained.try_forget(self.marks.as_ref()).await;
+        if stop.keep == Keep::Nothing {
+            try_unlabel(self.marks.as_ref()).await;
         }
         Ok(())
     }
 
-    async fn revert_partial_stop(&self, found: &TrafficState) -> Result<bool, Failure> {
+    async fn revert_partial_stop(&self, found: &TrafficState) -> Result<bool, WriteError> {
         if found.status != TrafficStatus::Enabled {
             return Ok(false);
         }
         self.restore(found).await?;
-        self.retained.try_forget(self.marks.as_ref()).await;
         Ok(true)
     }
 
-    async fn confirm_stopped(&self, deadline: Duration) -> Result<Vec<String>, Failure> {
+    async fn confirm_stopped(&self, stop: &Stop<'_>, deadline: Duration) -> Result<Vec<String>, Failure> {
         let end = Instant::now() + deadline;
-        let keeps = self.retained.keeps(are_alone(&self.inspect().await?));
         let seen = self
-            .settle(end, |seen| seen.stops(keeps).all(|own| own.blocked))
+            .settle(end, |seen| seen.stops(stop.keep).all(|own| own.blocked))
             .await?;
         let lines = try_join_all(seen.iter().map(|seen| self.prove_refused(seen))).await?;
         Ok(lines.concat())
@@ -386,7 +377,8 @@ impl Registry for LiteLlm {
         let token: DriverState = decode(self.driver(), prior).map_err(WriteError::Rejected)?;
         self.set(&token.blocked).await?;
         if prior.status == TrafficStatus::Enabled {
-            self.retained.gave_back();
+            // Else good pods alone in traffic would look as if others were missing.
+            try_unlabel(self.marks.as_ref()).await;
         }
         Ok(())
     }
@@ -426,6 +418,6 @@ impl Registry for LiteLlm {
     }
 
     async fn post_run_notes(&self) -> Vec<String> {
-        Vec::from_iter(self.retained.post_run_notes(self.marks.as_ref()).await)
+        Vec::from_iter(retained_pods::post_run_notes(self.marks.as_ref()).await)
     }
 }

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use vllm_rollback_engine::WriteError;
 use vllm_rollback_engine::failure::{Failure, FailureKind};
 use vllm_rollback_engine::ports::Registry;
-use vllm_rollback_engine::traffic::{TrafficState, TrafficStatus};
+use vllm_rollback_engine::traffic::{Stop, TrafficState, TrafficStatus};
 
 pub(crate) use settings::Settings;
 
@@ -40,11 +40,11 @@ impl Registry for Noop {
         })
     }
 
-    async fn stop(&self, _prior: &TrafficState) -> Result<(), WriteError> {
+    async fn stop(&self, _: &Stop<'_>) -> Result<(), WriteError> {
         Ok(())
     }
 
-    async fn confirm_stopped(&self, _deadline: Duration) -> Result<Vec<String>, Failure> {
+    async fn confirm_stopped(&self, _: &Stop<'_>, _: Duration) -> Result<Vec<String>, Failure> {
         Ok(vec![LOUD.to_owned()])
     }
 
@@ -71,13 +71,18 @@ impl Registry for Noop {
 
 #[cfg(test)]
 mod tests {
+    use vllm_rollback_engine::traffic::Keep;
+
     use super::*;
 
     #[tokio::test]
     async fn it_says_loudly_that_traffic_flows() {
         let state = Noop.read().await.unwrap();
         assert_eq!(state.status, TrafficStatus::Other("unmanaged".to_owned()));
-        let lines = Noop.confirm_stopped(Duration::ZERO).await.unwrap();
+        let lines = Noop
+            .confirm_stopped(&Stop::new(&state, Keep::Nothing), Duration::ZERO)
+            .await
+            .unwrap();
         assert!(lines[0].contains("TRAFFIC IS NOT STOPPED"));
         assert!(Noop.enabled(&state).is_err());
     }

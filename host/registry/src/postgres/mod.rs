@@ -23,7 +23,7 @@ use vllm_rollback_engine::WriteError;
 use vllm_rollback_engine::failure::{Failure, FailureKind};
 use vllm_rollback_engine::ports::Registry;
 use vllm_rollback_engine::ports::drivers::{ReleaseEndpoints, RouterClient};
-use vllm_rollback_engine::traffic::{TrafficState, TrafficStatus};
+use vllm_rollback_engine::traffic::{Stop, TrafficState, TrafficStatus};
 
 pub use cache::{Cache, CacheMode};
 pub use columns::{Column, Columns, Table};
@@ -188,8 +188,8 @@ impl Registry for PostgresRegistry {
         Ok(())
     }
 
-    async fn stop(&self, prior: &TrafficState) -> Result<(), WriteError> {
-        let token: DriverState = decode(self.driver(), prior).map_err(WriteError::Rejected)?;
+    async fn stop(&self, stop: &Stop<'_>) -> Result<(), WriteError> {
+        let token: DriverState = decode(self.driver(), stop.prior).map_err(WriteError::Rejected)?;
         let expected = token.row(token.status.as_deref());
         if let Change::Unexpected(row) = self.rows.change(&expected, Some(self.statuses.disabled())).await? {
             return Err(WriteError::Rejected(self.changed(&row)));
@@ -198,7 +198,7 @@ impl Registry for PostgresRegistry {
         Ok(())
     }
 
-    async fn confirm_stopped(&self, deadline: Duration) -> Result<Vec<String>, Failure> {
+    async fn confirm_stopped(&self, _: &Stop<'_>, deadline: Duration) -> Result<Vec<String>, Failure> {
         let end = Instant::now() + deadline;
         let row = self.rows.read().await?;
         if row.status.as_deref() == Some(self.statuses.ready()) {

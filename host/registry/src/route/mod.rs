@@ -12,7 +12,6 @@ mod settings;
 mod verifier;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -22,7 +21,7 @@ use vllm_rollback_engine::failure::{Failure, FailureKind};
 use vllm_rollback_engine::ports::Registry;
 use vllm_rollback_engine::ports::drivers::{ReleaseEndpoints, RouterClient, Routes};
 use vllm_rollback_engine::release::ReleaseRef;
-use vllm_rollback_engine::traffic::{TrafficState, TrafficStatus};
+use vllm_rollback_engine::traffic::{Stop, TrafficState, TrafficStatus};
 use vllm_rollback_objects::route::{Backend, LeadsTo, Observed, Route, RouteId, RouteKind, Weight, share};
 use vllm_rollback_objects::service::Service;
 
@@ -57,17 +56,12 @@ pub struct RouteConfig {
 /// The driver.
 pub struct RouteWeights {
     config: RouteConfig,
-    /// Requests that meet the release, by the share that it had before it was stopped.
-    probes: AtomicUsize,
 }
 
 impl RouteWeights {
     /// The driver of a release; asks nobody yet.
     pub fn new(config: RouteConfig) -> Self {
-        Self {
-            config,
-            probes: AtomicUsize::new(verifier::MIN_PROBES),
-        }
+        Self { config }
     }
 
     /// The routes that lead to the release, all of them such as can be held.
@@ -236,12 +230,14 @@ impl RouteWeights {
         }
     }
 
-    fn proof(&self, found: &[ReleaseRoute]) -> GatewayVerifier<'_> {
+    /// Asks as often as it takes to meet the release by the share that it has in this state.
+    fn proof(&self, found: &[ReleaseRoute], token: &DriverState) -> GatewayVerifier<'_> {
+        let shares = found.iter().flat_map(|leading| leading.shares(token));
         GatewayVerifier {
             link: self.config.link.as_ref(),
             routes: self.config.routes.as_ref(),
             doors: gateway_probe::doors(found, &self.config.model),
-            probes: self.probes.load(Ordering::Relaxed),
+            probes: verifier::probes(shares.fold(1.0, f64::min)),
         }
     }
 }
@@ -277,15 +273,11 @@ impl Registry for RouteWeights {
 
     async fn preflight(&self) -> Result<(), Failure> {
         let found = self.leading().await?;
-        self.proof(&found).is_possible().await
+        self.proof(&found, &DriverState::default()).is_possible().await
     }
 
-    async fn stop(&self, prior: &TrafficState) -> Result<(), WriteError> {
-        let token: DriverState = decode(self.driver(), prior).map_err(WriteError::Rejected)?;
-        let found = self.leading().await.map_err(WriteError::Rejected)?;
-        let shares = found.iter().flat_map(|leading| leading.shares(&token));
-        let smallest = shares.fold(1.0, f64::min);
-        self.probes.store(verifier::probes(smallest), Ordering::Relaxed);
+    async fn stop(&self, stop: &Stop<'_>) -> Result<(), WriteError> {
+        decode::<DriverState>(self.driver(), stop.prior).map_err(WriteError::Rejected)?;
         // Those that exist now, too: somebody may have added one.
         let zero = |leading: &ReleaseRoute| {
             let own = leading.own.iter().filter(|own| own.share() > 0);
@@ -294,11 +286,12 @@ impl Registry for RouteWeights {
         self.write(zero, false).await
     }
 
-    async fn confirm_stopped(&self, deadline: Duration) -> Result<Vec<String>, Failure> {
+    async fn confirm_stopped(&self, stop: &Stop<'_>, deadline: Duration) -> Result<Vec<String>, Failure> {
         let end = Instant::now() + deadline;
+        let token: DriverState = decode(self.driver(), stop.prior)?;
         let found = self.settle(end, ReleaseRoute::is_out).await?;
         let mut lines: Vec<String> = found.iter().map(ReleaseRoute::line).collect();
-        lines.extend(self.proof(&found).of_stop(end).await?);
+        lines.extend(self.proof(&found, &token).of_stop(end).await?);
         Ok(lines)
     }
 
@@ -321,7 +314,7 @@ impl Registry for RouteWeights {
         let found = self.settle(end, is_restored).await?;
         let mut lines: Vec<String> = found.iter().map(ReleaseRoute::line).collect();
         if prior.status == TrafficStatus::Enabled {
-            lines.extend(self.proof(&found).of_answers(end).await?);
+            lines.extend(self.proof(&found, &token).of_answers(end).await?);
         }
         Ok(lines)
     }

@@ -8,6 +8,7 @@ use vllm_rollback_objects::pod::PodEndpoint;
 use vllm_rollback_objects::route::{RoutePath, RouteRequest};
 
 use super::*;
+use vllm_rollback_engine::traffic::Keep;
 
 const SOON: Duration = Duration::from_secs(5);
 
@@ -218,11 +219,11 @@ async fn every_backend_of_the_release_is_stopped_and_put_back_as_it_was() {
     let prior = driver.read().await.unwrap();
     assert_eq!(prior.status, TrafficStatus::Enabled);
     for _ in 0..2 {
-        driver.stop(&prior).await.unwrap();
+        driver.stop(&whole(&prior)).await.unwrap();
         assert_eq!(world.weights(), [Some(0), Some(3), Some(0), Some(1)]);
         assert_eq!(driver.read().await.unwrap().status, TrafficStatus::Disabled);
     }
-    driver.confirm_stopped(SOON).await.unwrap();
+    driver.confirm_stopped(&whole(&prior), SOON).await.unwrap();
     for _ in 0..2 {
         driver.restore(&prior).await.unwrap();
         assert_eq!(world.weights(), [Some(7), Some(3), None, Some(1)]);
@@ -237,11 +238,11 @@ async fn a_gateway_that_still_routes_is_seen_alone_and_beside_others() {
         let driver = driver(&world);
         let prior = driver.read().await.unwrap();
         *world.lags.lock().unwrap() = Some(world.routes.lock().unwrap().clone());
-        driver.stop(&prior).await.unwrap();
-        let failure = driver.confirm_stopped(BRIEF).await.unwrap_err();
+        driver.stop(&whole(&prior)).await.unwrap();
+        let failure = driver.confirm_stopped(&whole(&prior), BRIEF).await.unwrap_err();
         assert_eq!(failure.kind, FailureKind::Timeout, "{failure}");
         *world.lags.lock().unwrap() = None;
-        driver.confirm_stopped(SOON).await.unwrap();
+        driver.confirm_stopped(&whole(&prior), SOON).await.unwrap();
     }
 }
 
@@ -250,7 +251,7 @@ async fn an_answer_by_another_backend_is_no_proof_that_the_release_serves() {
     let world = World::with(vec![route("a", &[(OWN, Some(1)), (OTHER, Some(1))])]);
     let driver = driver(&world);
     let prior = driver.read().await.unwrap();
-    driver.stop(&prior).await.unwrap();
+    driver.stop(&whole(&prior)).await.unwrap();
     *world.lags.lock().unwrap() = Some(world.routes.lock().unwrap().clone());
     driver.restore(&prior).await.unwrap();
     let failure = driver.confirm_resumed(&prior, BRIEF).await.unwrap_err();
@@ -264,7 +265,9 @@ async fn beside_others_pods_that_tell_no_numbers_prove_nothing() {
         are_pods_silent: true,
         ..World::default()
     });
-    assert!(driver(&world).confirm_stopped(BRIEF).await.is_err());
+    let driver = driver(&world);
+    let prior = driver.read().await.unwrap();
+    assert!(driver.confirm_stopped(&whole(&prior), BRIEF).await.is_err());
 }
 
 /// 1 % of the traffic is met by one request in a hundred.
@@ -274,11 +277,11 @@ async fn a_gateway_that_lags_is_seen_however_small_the_share_was() {
     let driver = driver(&world);
     let prior = driver.read().await.unwrap();
     *world.lags.lock().unwrap() = Some(world.routes.lock().unwrap().clone());
-    driver.stop(&prior).await.unwrap();
-    let failure = driver.confirm_stopped(BRIEF).await.unwrap_err();
+    driver.stop(&whole(&prior)).await.unwrap();
+    let failure = driver.confirm_stopped(&whole(&prior), BRIEF).await.unwrap_err();
     assert_eq!(failure.kind, FailureKind::Timeout, "{failure}");
     *world.lags.lock().unwrap() = None;
-    let lines = driver.confirm_stopped(SOON).await.unwrap();
+    let lines = driver.confirm_stopped(&whole(&prior), SOON).await.unwrap();
     assert!(lines[1].contains("of 459 requests"), "{lines:?}");
 }
 
@@ -291,9 +294,9 @@ async fn a_route_that_no_gateway_takes_is_held_beside_one_that_works() {
     let world = World::with(vec![dead.clone(), route("a", &[(OWN, Some(2))])]);
     let driver_ = driver(&world);
     let prior = driver_.read().await.unwrap();
-    driver_.stop(&prior).await.unwrap();
+    driver_.stop(&whole(&prior)).await.unwrap();
     assert_eq!(world.weights(), [Some(0), Some(0)]);
-    driver_.confirm_stopped(SOON).await.unwrap();
+    driver_.confirm_stopped(&whole(&prior), SOON).await.unwrap();
     driver_.restore(&prior).await.unwrap();
     driver_.confirm_resumed(&prior, SOON).await.unwrap();
     assert_eq!(world.weights(), [Some(5), Some(2)]);
@@ -309,7 +312,9 @@ async fn a_route_that_no_gateway_takes_is_held_beside_one_that_works() {
 #[tokio::test]
 async fn a_weight_that_somebody_sets_back_is_a_conflict_at_once() {
     let world = World::with(vec![route("a", &[(OWN, Some(1))])]);
-    let failure = driver(&world).confirm_stopped(SOON).await.unwrap_err();
+    let driver = driver(&world);
+    let prior = driver.read().await.unwrap();
+    let failure = driver.confirm_stopped(&whole(&prior), SOON).await.unwrap_err();
     assert_eq!(failure.kind, FailureKind::Conflict);
 }
 
@@ -319,7 +324,7 @@ async fn a_write_is_tried_again_when_somebody_else_was_quicker_but_not_for_ever(
     let driver = driver(&world);
     let prior = driver.read().await.unwrap();
     *world.races.lock().unwrap() = 2;
-    driver.stop(&prior).await.unwrap();
+    driver.stop(&whole(&prior)).await.unwrap();
     assert_eq!(world.weights(), [Some(0)]);
     *world.races.lock().unwrap() = usize::MAX;
     assert_eq!(
@@ -342,14 +347,15 @@ async fn a_gateway_that_does_not_know_what_it_is_asked_proves_nothing() {
     let world = of(known);
     let known = driver(&world);
     known.preflight().await.unwrap();
-    known.stop(&known.read().await.unwrap()).await.unwrap();
-    let lines = known.confirm_stopped(SOON).await.unwrap();
+    let prior = known.read().await.unwrap();
+    known.stop(&whole(&prior)).await.unwrap();
+    let lines = known.confirm_stopped(&whole(&prior), SOON).await.unwrap();
     assert!(lines[1].contains("models.example.com/v1/completions"), "{lines:?}");
 
     let unknown = driver(&of(route("a", &[(OWN, Some(0))])));
     let failure = unknown.preflight().await.unwrap_err();
     assert!(failure.to_string().contains("has no rule"), "{failure}");
-    let failure = unknown.confirm_stopped(BRIEF).await.unwrap_err();
+    let failure = unknown.confirm_stopped(&whole(&prior), BRIEF).await.unwrap_err();
     assert_eq!(failure.kind, FailureKind::Timeout, "{failure}");
 }
 
@@ -366,8 +372,8 @@ async fn a_model_that_hangs_can_be_stopped_and_a_silent_gateway_cannot_be_asked(
     let hangs = driver(&of(true, false));
     hangs.preflight().await.unwrap();
     let prior = hangs.read().await.unwrap();
-    hangs.stop(&prior).await.unwrap();
-    hangs.confirm_stopped(SOON).await.unwrap();
+    hangs.stop(&whole(&prior)).await.unwrap();
+    hangs.confirm_stopped(&whole(&prior), SOON).await.unwrap();
     hangs.restore(&prior).await.unwrap();
     assert!(hangs.confirm_resumed(&prior, BRIEF).await.is_err());
     assert!(driver(&of(false, true)).preflight().await.is_err());
@@ -413,7 +419,7 @@ async fn the_route_that_an_ai_gateway_makes_is_left_to_it() {
     let world = World::with(vec![made.clone(), ai]);
     let driver_ = driver(&world);
     let prior = driver_.read().await.unwrap();
-    driver_.stop(&prior).await.unwrap();
+    driver_.stop(&whole(&prior)).await.unwrap();
     assert_eq!(world.weights(), [Some(1), Some(0)]);
     let named = Arc::new(World {
         named: vec![made.id.clone()],
@@ -440,7 +446,7 @@ async fn rules_that_moved_meanwhile_get_their_weights_back_by_name() {
     let world = World::with(vec![route("a", &[(OTHER, Some(3)), (OWN, Some(7))])]);
     let driver = driver(&world);
     let prior = driver.read().await.unwrap();
-    driver.stop(&prior).await.unwrap();
+    driver.stop(&whole(&prior)).await.unwrap();
     world.edit(|routes| {
         for backend in &mut routes[0].backends {
             backend.rule = 1;
@@ -462,4 +468,9 @@ async fn without_memory_only_a_backend_alone_in_its_rule_is_enabled() {
         failure.next[0].contains("kubectl edit httproute a -n ml"),
         "{failure:?}"
     );
+}
+
+/// A stop that keeps nothing in traffic.
+fn whole(prior: &TrafficState) -> Stop<'_> {
+    Stop::new(prior, Keep::Nothing)
 }

@@ -22,7 +22,7 @@ use vllm_rollback_engine::failure::{Failure, FailureKind};
 use vllm_rollback_engine::ports::Registry;
 use vllm_rollback_engine::ports::drivers::{ServiceSelectors, Wanted};
 use vllm_rollback_engine::release::ReleaseRef;
-use vllm_rollback_engine::traffic::{TrafficState, TrafficStatus};
+use vllm_rollback_engine::traffic::{Keep, Stop, TrafficState, TrafficStatus};
 use vllm_rollback_engine::workload::ServingPod;
 use vllm_rollback_objects::pod::RETAINED_LABEL;
 use vllm_rollback_objects::service::Gate;
@@ -30,7 +30,7 @@ use vllm_rollback_objects::service::Gate;
 pub(crate) use settings::Settings;
 
 use crate::driver_state::{decode, encode};
-use crate::retained_pods::RetainedPods;
+use crate::retained_pods::{self, try_unlabel};
 
 /// Value of the gate's selector key while it is closed.
 pub const CLOSED: &str = "closed";
@@ -39,7 +39,6 @@ pub const CLOSED: &str = "closed";
 pub struct ServiceGate {
     release: ReleaseRef,
     services: Arc<dyn ServiceSelectors>,
-    retained: RetainedPods,
 }
 
 /// What is remembered of each Service.
@@ -57,11 +56,7 @@ struct Remembered {
 impl ServiceGate {
     /// The gate of a release.
     pub fn new(release: ReleaseRef, services: Arc<dyn ServiceSelectors>) -> Self {
-        Self {
-            release,
-            services,
-            retained: RetainedPods::default(),
-        }
+        Self { release, services }
     }
 
     /// The release's Services that can be gated, all of them its own.
@@ -123,15 +118,19 @@ impl ServiceGate {
     }
 
     /// Closes it, whatever its selector is by now. One that is gone has no endpoints.
-    async fn close(&self, name: &str, from: &TrafficStatus) -> Result<(), WriteError> {
+    async fn close(&self, name: &str, keep: Keep) -> Result<(), WriteError> {
         let Some(gate) = self.services.read(name).await.map_err(WriteError::Rejected)? else {
             return Ok(());
         };
-        match gate.value.as_deref() {
-            None if self.retained.are_marked() => self.services.close(name, RETAINED_LABEL).await,
-            None => self.services.close(name, CLOSED).await,
-            Some(RETAINED_LABEL) if *from == TrafficStatus::Partial => self.services.close(name, CLOSED).await,
-            Some(_) => Ok(()),
+        match (gate.value.as_deref(), keep) {
+            (None, Keep::RetainedPods) => self.services.close(name, RETAINED_LABEL).await,
+            (None, Keep::Nothing) => self.services.close(name, CLOSED).await,
+            (Some(RETAINED_LABEL), Keep::Nothing) => {
+                self.services.close(name, CLOSED).await?;
+                try_unlabel(self.services.as_ref()).await;
+                Ok(())
+            }
+            (Some(_), _) => Ok(()),
         }
     }
 
@@ -140,10 +139,6 @@ impl ServiceGate {
         let Some(now) = self.services.read(&service.name).await? else {
             return Ok(());
         };
-        // What it narrows to is still marked, should the model have to go out again.
-        if now.value.as_deref() == Some(RETAINED_LABEL) {
-            self.retained.found();
-        }
         match &service.gate {
             gate if *gate == now.value => Ok(()),
             None => self.services.open(&service.name).await,
@@ -151,7 +146,7 @@ impl ServiceGate {
         }
     }
 
-    async fn confirm_closed(&self, name: &str, gate: &Gate, end: Instant) -> Result<String, Failure> {
+    async fn confirm_closed(&self, name: &str, gate: &Gate, keep: Keep, end: Instant) -> Result<String, Failure> {
         let Some(value) = &gate.value else {
             return Err(
                 Failure::new(FailureKind::Conflict, format!("the gate of Service/{name} is open"))
@@ -162,7 +157,8 @@ impl ServiceGate {
                     )),
             );
         };
-        let (names, uids): (Vec<String>, Vec<String>) = if value == RETAINED_LABEL {
+        let keeps = keep == Keep::RetainedPods && value == RETAINED_LABEL;
+        let (names, uids): (Vec<String>, Vec<String>) = if keeps {
             self.services.retained().await?.into_iter().unzip()
         } else {
             (Vec::new(), Vec::new())
@@ -246,29 +242,30 @@ impl Registry for ServiceGate {
         })
     }
 
-    async fn assert_can_spare(&self) -> Result<(), Failure> {
+    async fn assert_can_retain(&self) -> Result<(), Failure> {
         Ok(())
     }
 
-    async fn spare(&self, pods: &[ServingPod]) -> Result<Vec<String>, Failure> {
-        self.retained.mark(self.services.as_ref(), pods).await
+    async fn retain(&self, pods: &[ServingPod]) -> Result<Vec<String>, Failure> {
+        retained_pods::label(self.services.as_ref(), pods).await
     }
 
-    async fn stop(&self, prior: &TrafficState) -> Result<(), WriteError> {
+    async fn stop(&self, stop: &Stop<'_>) -> Result<(), WriteError> {
         // Those that exist now too: a revision may have brought one that nobody knew when the state was read.
-        let restore = self.to_restore(prior).await.map_err(WriteError::Rejected)?;
-        let closing = restore.iter().map(|service| self.close(&service.name, &prior.status));
-        WriteError::of_all(join_all(closing).await)?;
-        if prior.status == TrafficStatus::Partial {
-            self.retained.forget(self.services.as_ref()).await?;
-        }
-        Ok(())
+        let restore = self.to_restore(stop.prior).await.map_err(WriteError::Rejected)?;
+        let closing = restore.iter().map(|service| self.close(&service.name, stop.keep));
+        WriteError::of_all(join_all(closing).await)
     }
 
-    async fn confirm_stopped(&self, deadline: Duration) -> Result<Vec<String>, Failure> {
+    async fn confirm_stopped(&self, stop: &Stop<'_>, deadline: Duration) -> Result<Vec<String>, Failure> {
         let end = Instant::now() + deadline;
         let found = self.found().await?;
-        try_join_all(found.iter().map(|(name, gate)| self.confirm_closed(name, gate, end))).await
+        try_join_all(
+            found
+                .iter()
+                .map(|(name, gate)| self.confirm_closed(name, gate, stop.keep, end)),
+        )
+        .await
     }
 
     async fn restore(&self, prior: &TrafficState) -> Result<(), WriteError> {
@@ -325,7 +322,7 @@ impl Registry for ServiceGate {
                 "whether Helm changed its apply method could not be read: {failure}"
             )],
         };
-        lines.extend(self.retained.post_run_notes(self.services.as_ref()).await);
+        lines.extend(retained_pods::post_run_notes(self.services.as_ref()).await);
         lines
     }
 }

@@ -130,9 +130,9 @@ async fn an_enabled_model_is_closed_proved_and_opened_again() {
     let gate = driver(&[("a", None), ("b", None)]);
     let prior = gate.read().await.unwrap();
     assert_eq!(prior.status, TrafficStatus::Enabled);
-    gate.stop(&prior).await.unwrap();
-    gate.stop(&prior).await.unwrap();
-    assert_eq!(gate.confirm_stopped(SOON).await.unwrap().len(), 2);
+    gate.stop(&whole(&prior)).await.unwrap();
+    gate.stop(&whole(&prior)).await.unwrap();
+    assert_eq!(gate.confirm_stopped(&whole(&prior), SOON).await.unwrap().len(), 2);
     assert_eq!(gate.read().await.unwrap().status, TrafficStatus::Disabled);
     gate.restore(&prior).await.unwrap();
     let lines = gate.confirm_resumed(&prior, SOON).await.unwrap();
@@ -159,8 +159,9 @@ async fn a_model_that_was_closed_stays_closed() {
 #[tokio::test]
 async fn a_gate_that_somebody_opened_is_not_confirmed_as_stopped() {
     let gate = driver(&[("a", None), ("b", Some("closed"))]);
+    let prior = gate.read().await.unwrap();
     assert_eq!(
-        gate.confirm_stopped(SOON).await.unwrap_err().kind,
+        gate.confirm_stopped(&whole(&prior), SOON).await.unwrap_err().kind,
         FailureKind::Conflict
     );
 }
@@ -169,18 +170,18 @@ async fn a_gate_that_somebody_opened_is_not_confirmed_as_stopped() {
 async fn a_service_that_a_revision_brought_is_closed_and_opened_with_the_others() {
     let gate = driver(&[("a", None)]);
     let prior = gate.read().await.unwrap();
-    gate.stop(&prior).await.unwrap();
+    gate.stop(&whole(&prior)).await.unwrap();
     gate.services
         .services
         .lock()
         .unwrap()
         .insert("b".into(), self::gate(None));
     assert_eq!(
-        gate.confirm_stopped(SOON).await.unwrap_err().kind,
+        gate.confirm_stopped(&whole(&prior), SOON).await.unwrap_err().kind,
         FailureKind::Conflict
     );
-    gate.stop(&prior).await.unwrap();
-    gate.confirm_stopped(SOON).await.unwrap();
+    gate.stop(&whole(&prior)).await.unwrap();
+    gate.confirm_stopped(&whole(&prior), SOON).await.unwrap();
     gate.restore(&prior).await.unwrap();
     assert_eq!(gate.confirm_resumed(&prior, SOON).await.unwrap().len(), 2);
     assert_eq!(gate.services.gates(), [None, None]);
@@ -193,8 +194,8 @@ async fn a_service_whose_selector_changed_is_closed_all_the_same() {
     gate.services.edit("a", |gate| {
         gate.selector.insert("v".into(), "2".into());
     });
-    gate.stop(&prior).await.unwrap();
-    gate.confirm_stopped(SOON).await.unwrap();
+    gate.stop(&whole(&prior)).await.unwrap();
+    gate.confirm_stopped(&whole(&prior), SOON).await.unwrap();
 }
 
 #[tokio::test]
@@ -235,7 +236,7 @@ async fn what_another_driver_remembered_is_refused() {
     let mut prior = gate.read().await.unwrap();
     prior.driver = "postgres".into();
     assert_eq!(
-        gate.stop(&prior).await.unwrap_err().failure().kind,
+        gate.stop(&whole(&prior)).await.unwrap_err().failure().kind,
         FailureKind::Refused
     );
     prior.driver = "service".into();
@@ -264,8 +265,8 @@ proptest! {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         runtime.block_on(async {
             let prior = gate.read().await.unwrap();
-            gate.stop(&prior).await.unwrap();
-            gate.confirm_stopped(SOON).await.unwrap();
+            gate.stop(&whole(&prior)).await.unwrap();
+            gate.confirm_stopped(&whole(&prior), SOON).await.unwrap();
             gate.restore(&prior).await.unwrap();
             gate.confirm_resumed(&prior, SOON).await.unwrap();
             assert_eq!(gate.read().await.unwrap(), prior);
@@ -288,24 +289,24 @@ fn pod(uid: &str) -> ServingPod {
 }
 
 #[tokio::test]
-async fn pods_that_are_spared_stay_until_they_too_are_taken_out() {
+async fn retained_pods_stay_until_they_too_are_taken_out() {
     let driver = driver(&[("a", None), ("b", Some("maintenance"))]);
     let prior = driver.read().await.unwrap();
-    driver.spare(&[pod("1"), pod("2")]).await.unwrap();
+    driver.retain(&[pod("1"), pod("2")]).await.unwrap();
+    let narrow = Stop::new(&prior, Keep::RetainedPods);
     for _ in 0..2 {
-        driver.stop(&prior).await.unwrap();
+        driver.stop(&narrow).await.unwrap();
         let gates = driver.services.gates();
         assert_eq!(gates, [Some(RETAINED_LABEL.to_owned()), Some("maintenance".to_owned())]);
     }
-    let narrowed = driver.read().await.unwrap();
-    assert_eq!(narrowed.status, TrafficStatus::Partial);
-    let lines = driver.confirm_stopped(SOON).await.unwrap();
+    assert_eq!(driver.read().await.unwrap().status, TrafficStatus::Partial);
+    let lines = driver.confirm_stopped(&narrow, SOON).await.unwrap();
     assert!(lines[0].contains("pod-1, pod-2"), "{lines:?}");
     driver.restore(&prior).await.unwrap();
     driver.confirm_resumed(&prior, SOON).await.unwrap();
-    driver.stop(&prior).await.unwrap();
+    driver.stop(&narrow).await.unwrap();
     assert_eq!(driver.read().await.unwrap().status, TrafficStatus::Partial, "once more");
-    driver.stop(&narrowed).await.unwrap();
+    driver.stop(&whole(&prior)).await.unwrap();
     assert_eq!(driver.services.gates()[0].as_deref(), Some(CLOSED));
     assert_eq!(driver.services.marked.lock().unwrap().len(), 0);
 }
@@ -319,4 +320,9 @@ async fn the_marks_go_once_the_model_is_back_whoever_made_them() {
     driver.restore(&wish).await.unwrap();
     driver.post_run_notes().await;
     assert_eq!(driver.services.marked.lock().unwrap().len(), 0);
+}
+
+/// A stop that keeps nothing in traffic.
+fn whole(prior: &TrafficState) -> Stop<'_> {
+    Stop::new(prior, Keep::Nothing)
 }

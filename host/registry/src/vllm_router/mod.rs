@@ -21,7 +21,7 @@ use vllm_rollback_engine::WriteError;
 use vllm_rollback_engine::failure::{Failure, FailureKind};
 use vllm_rollback_engine::ports::Registry;
 use vllm_rollback_engine::ports::drivers::{PodLabels, ReleaseEndpoints, RouterClient};
-use vllm_rollback_engine::traffic::{TrafficState, TrafficStatus};
+use vllm_rollback_engine::traffic::{Keep, Stop, TrafficState, TrafficStatus};
 use vllm_rollback_engine::workload::ServingPod;
 use vllm_rollback_objects::pod::PodEndpoint;
 use vllm_rollback_objects::service::Service;
@@ -30,7 +30,7 @@ pub(crate) use settings::Settings;
 
 use crate::driver_state::{decode, encode};
 use crate::release_endpoints::{BackendKind, is_retained, leads_to};
-use crate::retained_pods::{RetainedPods, cannot_tell_apart, knows_none};
+use crate::retained_pods::{self, cannot_tell_apart, knows_none, status_where, try_unlabel};
 use crate::router::{PAUSE, RouterAnswer, probe};
 use workers::Worker;
 
@@ -55,7 +55,6 @@ pub struct VllmRouter {
     owner: Arc<dyn ReleaseEndpoints>,
     marks: Arc<dyn PodLabels>,
     model: String,
-    retained: RetainedPods,
 }
 
 /// What is remembered: which workers of the release each replica had.
@@ -124,9 +123,9 @@ impl ReplicaState {
         })
     }
 
-    /// What a stop takes off, when it keeps the pods with the mark or when it does not.
-    fn stops(&self, keeps: bool) -> Vec<&Worker> {
-        let goes = |worker: &&Worker| !keeps || !self.checked.contains(worker);
+    /// The workers that a stop takes off.
+    fn stops(&self, keep: Keep) -> Vec<&Worker> {
+        let goes = |worker: &&Worker| keep == Keep::Nothing || !self.checked.contains(worker);
         self.own.iter().filter(goes).collect()
     }
 }
@@ -150,7 +149,6 @@ impl VllmRouter {
             owner,
             marks,
             model,
-            retained: RetainedPods::default(),
         }
     }
 
@@ -228,10 +226,10 @@ impl VllmRouter {
         WriteError::of_all(join_all(adding).await)
     }
 
-    async fn remove(&self, seen: &[ReplicaState], keeps: bool) -> Result<(), WriteError> {
+    async fn remove(&self, seen: &[ReplicaState], keep: Keep) -> Result<(), WriteError> {
         let each = seen
             .iter()
-            .flat_map(|seen| seen.stops(keeps).into_iter().map(|worker| (&seen.replica, &worker.url)));
+            .flat_map(|seen| seen.stops(keep).into_iter().map(|worker| (&seen.replica, &worker.url)));
         let removing = each.map(|(replica, url)| workers::remove(self.link.as_ref(), replica, url));
         WriteError::of_all(join_all(removing).await)
     }
@@ -287,7 +285,7 @@ impl Registry for VllmRouter {
         let status = if seen.iter().all(|seen| seen.own.is_empty()) {
             TrafficStatus::Disabled
         } else {
-            self.retained.status_where(are_alone(&seen))
+            status_where(are_alone(&seen))
         };
         Ok(TrafficState {
             driver: self.driver().to_owned(),
@@ -308,33 +306,32 @@ impl Registry for VllmRouter {
         crate::router::preflight(Some(self.link.as_ref()), &self.model).await
     }
 
-    async fn assert_can_spare(&self) -> Result<(), Failure> {
+    async fn assert_can_retain(&self) -> Result<(), Failure> {
         self.inspect().await?.iter().try_for_each(ReplicaState::assert_pods)
     }
 
-    async fn spare(&self, pods: &[ServingPod]) -> Result<Vec<String>, Failure> {
-        let is_spared = |worker: &Worker| pods.iter().any(|pod| leads_to(&worker.url, pod));
+    async fn retain(&self, pods: &[ServingPod]) -> Result<Vec<String>, Failure> {
+        let is_retained = |worker: &Worker| pods.iter().any(|pod| leads_to(&worker.url, pod));
         for seen in self.inspect().await? {
             seen.assert_pods()?;
-            if !seen.own.is_empty() && !seen.own.iter().any(is_spared) {
+            if !seen.own.is_empty() && !seen.own.iter().any(is_retained) {
                 return Err(knows_none(&format!("vllm-router {}", seen.replica), pods));
             }
         }
-        self.retained.mark(self.marks.as_ref(), pods).await
+        retained_pods::label(self.marks.as_ref(), pods).await
     }
 
-    async fn stop(&self, prior: &TrafficState) -> Result<(), WriteError> {
-        decode::<DriverState>(self.driver(), prior).map_err(WriteError::Rejected)?;
+    async fn stop(&self, stop: &Stop<'_>) -> Result<(), WriteError> {
+        decode::<DriverState>(self.driver(), stop.prior).map_err(WriteError::Rejected)?;
         let seen = self.inspect().await.map_err(WriteError::Rejected)?;
-        let keeps = self.retained.begin_stop(&prior.status, are_alone(&seen));
-        self.remove(&seen, keeps).await?;
-        if !keeps {
-            self.retained.try_forget(self.marks.as_ref()).await;
+        self.remove(&seen, stop.keep).await?;
+        if stop.keep == Keep::Nothing {
+            try_unlabel(self.marks.as_ref()).await;
         }
         Ok(())
     }
 
-    async fn revert_partial_stop(&self, found: &TrafficState) -> Result<bool, Failure> {
+    async fn revert_partial_stop(&self, found: &TrafficState) -> Result<bool, WriteError> {
         if found.status != TrafficStatus::Enabled {
             return Ok(false);
         }
@@ -347,17 +344,16 @@ impl Registry for VllmRouter {
             missing.push((seen.replica.clone(), lost.map(|worker| worker.url.clone()).collect()));
         }
         self.add(&missing).await?;
-        self.retained.try_forget(self.marks.as_ref()).await;
+        try_unlabel(self.marks.as_ref()).await;
         Ok(true)
     }
 
-    async fn confirm_stopped(&self, deadline: Duration) -> Result<Vec<String>, Failure> {
+    async fn confirm_stopped(&self, stop: &Stop<'_>, deadline: Duration) -> Result<Vec<String>, Failure> {
         let end = Instant::now() + deadline;
         let mut lines = Vec::new();
         loop {
             let seen = self.inspect().await?;
-            let keeps = self.retained.keeps(are_alone(&seen));
-            let is_out = |seen: &ReplicaState| seen.stops(keeps).is_empty();
+            let is_out = |seen: &ReplicaState| seen.stops(stop.keep).is_empty();
             if seen.iter().all(is_out) {
                 lines.extend(try_join_all(seen.iter().map(|seen| self.prove_refused(seen))).await?);
                 return Ok(lines);
@@ -371,9 +367,9 @@ impl Registry for VllmRouter {
                 .next("look who adds them: a script, or --service-discovery of the router"));
             }
             // A replica that was restarted has what it was started with.
-            self.remove(&seen, keeps).await?;
+            self.remove(&seen, stop.keep).await?;
             for seen in seen.iter().filter(|seen| !is_out(seen)) {
-                let urls: Vec<&str> = seen.stops(keeps).iter().map(|worker| worker.url.as_str()).collect();
+                let urls: Vec<&str> = seen.stops(stop.keep).iter().map(|worker| worker.url.as_str()).collect();
                 let line = format!("mended: {}: it had {} again", seen.replica, urls.join(", "));
                 if !lines.contains(&line) {
                     lines.push(line);
@@ -386,11 +382,12 @@ impl Registry for VllmRouter {
     async fn restore(&self, prior: &TrafficState) -> Result<(), WriteError> {
         let token: DriverState = decode(self.driver(), prior).map_err(WriteError::Rejected)?;
         if prior.status != TrafficStatus::Enabled {
-            return self.stop(prior).await;
+            return self.stop(&Stop::new(prior, Keep::Nothing)).await;
         }
         self.add(&self.missing_workers(&token).await.map_err(WriteError::Rejected)?)
             .await?;
-        self.retained.gave_back();
+        // Else good pods alone in traffic would look as if others were missing.
+        try_unlabel(self.marks.as_ref()).await;
         Ok(())
     }
 
@@ -398,7 +395,7 @@ impl Registry for VllmRouter {
         let end = Instant::now() + deadline;
         let token: DriverState = decode(self.driver(), prior)?;
         if prior.status != TrafficStatus::Enabled {
-            return self.confirm_stopped(deadline).await;
+            return self.confirm_stopped(&Stop::new(prior, Keep::Nothing), deadline).await;
         }
         let mended = |replica: &String| format!("mended: {replica} had none of the workers that the others have");
         let mut lines: Vec<String> = token.bare().map(mended).collect();
@@ -429,7 +426,7 @@ impl Registry for VllmRouter {
     }
 
     async fn post_run_notes(&self) -> Vec<String> {
-        Vec::from_iter(self.retained.post_run_notes(self.marks.as_ref()).await)
+        Vec::from_iter(retained_pods::post_run_notes(self.marks.as_ref()).await)
     }
 }
 

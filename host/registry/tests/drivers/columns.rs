@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::support::{SOON, Servers, config, dsn, share};
+use crate::support::{SOON, Servers, config, dsn, share, whole};
 use vllm_rollback_engine::failure::{Failure, FailureKind};
 use vllm_rollback_engine::ports::Registry;
 use vllm_rollback_engine::traffic::TrafficStatus;
@@ -82,10 +82,10 @@ async fn a_table_without_environment_namespace_and_time_works_with_its_own_words
     let prior = driver.read().await.unwrap();
     assert_eq!(prior.status, TrafficStatus::Enabled);
     driver.preflight().await.unwrap();
-    driver.stop(&prior).await.unwrap();
+    driver.stop(&whole(&prior)).await.unwrap();
     assert_eq!(site.states(), "inactive active");
     assert_eq!(driver.read().await.unwrap().status, TrafficStatus::Disabled);
-    driver.confirm_stopped(SOON).await.unwrap();
+    driver.confirm_stopped(&whole(&prior), SOON).await.unwrap();
     driver.restore(&prior).await.unwrap();
     driver.confirm_resumed(&prior, SOON).await.unwrap();
     assert_eq!(site.states(), "active active");
@@ -124,7 +124,7 @@ async fn a_status_may_be_a_boolean_or_an_enum_and_so_may_the_environment() {
             site.servers.postgres.sql(&change);
             let prior = driver.read().await.unwrap();
             driver.preflight().await.unwrap();
-            driver.stop(&prior).await.unwrap();
+            driver.stop(&whole(&prior)).await.unwrap();
             assert_eq!(states(), format!("{disabled} {ready}"));
             driver.restore(&prior).await.unwrap();
             assert_eq!(states(), format!("{word} {ready}"));
@@ -298,7 +298,7 @@ async fn what_cannot_take_the_change_is_told_before_it_is_made() {
 
     let own_words = PostgresRegistry::new(base(site.config())).unwrap();
     let prior = own_words.read().await.unwrap();
-    let failure = Failure::from(own_words.stop(&prior).await.unwrap_err());
+    let failure = Failure::from(own_words.stop(&whole(&prior)).await.unwrap_err());
     assert_eq!(failure.kind, FailureKind::Invalid, "{failure}");
     assert!(failure.next[0].contains("registry.postgres.statuses"), "{failure:?}");
 

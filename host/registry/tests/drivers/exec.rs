@@ -3,11 +3,11 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::support::{SOON, owner};
+use crate::support::{SOON, owner, whole};
 use serde_json::{Value, json};
 use vllm_rollback_engine::failure::{Failure, FailureKind};
 use vllm_rollback_engine::ports::Registry as _;
-use vllm_rollback_engine::traffic::TrafficStatus;
+use vllm_rollback_engine::traffic::{Stop, TrafficStatus};
 use vllm_rollback_registry::ExecRegistry;
 use vllm_rollback_registry::exec::{Commands, ExecConfig, ProcessEnv, Template, Values};
 
@@ -39,6 +39,10 @@ impl Site {
     }
 
     fn driver(&self, restores: bool) -> ExecRegistry {
+        self.driver_that_waits(restores, Duration::ZERO)
+    }
+
+    fn driver_that_waits(&self, restores: bool, visible_after: Duration) -> ExecRegistry {
         let tool = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/examples/registry-tool");
         let tool = tool.to_str().unwrap();
         let set = |status: &str| Template::new([tool, "set", "{model}", "{environment}", status]).unwrap();
@@ -62,7 +66,7 @@ impl Site {
                 secret: Vec::new(),
                 timeout: SOON,
             },
-            visible_after: Some(Duration::ZERO),
+            visible_after: Some(visible_after),
             owner: owner(),
             router: None,
         })
@@ -77,10 +81,10 @@ async fn what_was_found_is_put_back() {
     let prior = driver.read().await.unwrap();
     assert_eq!(prior.status, TrafficStatus::Enabled);
     for _ in 0..2 {
-        driver.stop(&prior).await.unwrap();
+        driver.stop(&whole(&prior)).await.unwrap();
         assert_eq!(site.status(), "disabled");
     }
-    driver.confirm_stopped(SOON).await.unwrap();
+    driver.confirm_stopped(&whole(&prior), SOON).await.unwrap();
     for _ in 0..2 {
         driver.restore(&prior).await.unwrap();
         assert_eq!(site.status(), "ready");
@@ -93,7 +97,7 @@ async fn another_status_is_put_back_where_the_tool_can_set_it() {
     let site = Site::with("degraded", ENDPOINT);
     let prior = site.driver(true).read().await.unwrap();
     assert_eq!(prior.status, TrafficStatus::Other("degraded".into()));
-    site.driver(true).stop(&prior).await.unwrap();
+    site.driver(true).stop(&whole(&prior)).await.unwrap();
     let failure = Failure::from(site.driver(false).restore(&prior).await.unwrap_err());
     assert_eq!(
         (failure.kind, site.status().as_str()),
@@ -111,12 +115,28 @@ async fn what_somebody_else_changed_is_left_alone() {
     let other = Site::with("failed", ENDPOINT);
     std::fs::copy(&other.file, &site.file).unwrap();
     for failure in [
-        Failure::from(driver.stop(&prior).await.unwrap_err()),
+        Failure::from(driver.stop(&whole(&prior)).await.unwrap_err()),
         Failure::from(driver.restore(&prior).await.unwrap_err()),
     ] {
         assert_eq!(failure.kind, FailureKind::Conflict);
     }
     assert_eq!(site.status(), "failed");
+}
+
+#[tokio::test]
+async fn routers_that_may_go_on_as_before_are_waited_for_from_the_change_on() {
+    let site = Site::with("ready", ENDPOINT);
+    let minute = Duration::from_secs(60);
+    let driver = site.driver_that_waits(true, minute);
+    let prior = driver.read().await.unwrap();
+    driver.stop(&whole(&prior)).await.unwrap();
+    let failure = driver.confirm_stopped(&whole(&prior), SOON).await.unwrap_err();
+    assert_eq!(failure.kind, FailureKind::Timeout);
+    let a_minute_ago = Stop {
+        age: minute,
+        ..whole(&prior)
+    };
+    driver.confirm_stopped(&a_minute_ago, SOON).await.unwrap();
 }
 
 #[tokio::test]
@@ -130,6 +150,9 @@ async fn an_entry_of_another_release_is_refused() {
 #[tokio::test]
 async fn a_registry_that_stays_ready_is_not_called_stopped() {
     let site = Site::with("ready", ENDPOINT);
-    let failure = site.driver(true).confirm_stopped(Duration::ZERO).await.unwrap_err();
+    let driver = site.driver(true);
+    let prior = driver.read().await.unwrap();
+    let stop = whole(&prior);
+    let failure = driver.confirm_stopped(&stop, Duration::ZERO).await.unwrap_err();
     assert_eq!(failure.kind, FailureKind::Conflict);
 }

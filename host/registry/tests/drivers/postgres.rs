@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::support::{Model, SOON, dsn, share};
+use crate::support::{Model, SOON, dsn, share, whole};
 use vllm_rollback_engine::failure::{Failure, FailureKind};
 use vllm_rollback_engine::ports::Registry;
 use vllm_rollback_engine::traffic::TrafficStatus;
@@ -22,10 +22,10 @@ async fn every_prior_status_is_restored_exactly() {
             other => TrafficStatus::Other(other.to_owned()),
         };
         assert_eq!(prior.status, meaning);
-        driver.stop(&prior).await.unwrap();
-        driver.stop(&prior).await.unwrap();
+        driver.stop(&whole(&prior)).await.unwrap();
+        driver.stop(&whole(&prior)).await.unwrap();
         assert_eq!(model.status(), "disabled");
-        driver.confirm_stopped(SOON).await.unwrap();
+        driver.confirm_stopped(&whole(&prior), SOON).await.unwrap();
         driver.restore(&prior).await.unwrap();
         driver.restore(&prior).await.unwrap();
         assert_eq!(model.status(), status);
@@ -42,7 +42,7 @@ async fn a_null_status_is_restored_to_null() {
     let driver = model.driver();
     let prior = driver.read().await.unwrap();
     assert_eq!(prior.status, TrafficStatus::Other("unset".to_owned()));
-    driver.stop(&prior).await.unwrap();
+    driver.stop(&whole(&prior)).await.unwrap();
     assert_eq!(model.status(), "disabled");
     driver.restore(&prior).await.unwrap();
     driver.confirm_resumed(&prior, SOON).await.unwrap();
@@ -62,7 +62,7 @@ async fn a_row_that_changed_meanwhile_is_left_alone() {
     let prior = driver.read().await.unwrap();
     model.set("degraded");
     assert_eq!(
-        driver.stop(&prior).await.unwrap_err().failure().kind,
+        driver.stop(&whole(&prior)).await.unwrap_err().failure().kind,
         FailureKind::Conflict
     );
     assert_eq!(model.status(), "degraded");
@@ -77,7 +77,7 @@ async fn a_row_that_changed_meanwhile_is_left_alone() {
     );
     model.set("ready");
     assert_eq!(
-        driver.confirm_stopped(SOON).await.unwrap_err().kind,
+        driver.confirm_stopped(&whole(&prior), SOON).await.unwrap_err().kind,
         FailureKind::Conflict
     );
 }
@@ -90,7 +90,7 @@ async fn a_row_that_moved_to_another_endpoint_is_left_alone() {
     let prior = driver.read().await.unwrap();
     model.sql("update model_registry_entries set deployment_endpoint = 'x.ml:1' where model_name = 'moved'");
     assert_eq!(
-        driver.stop(&prior).await.unwrap_err().failure().kind,
+        driver.stop(&whole(&prior)).await.unwrap_err().failure().kind,
         FailureKind::Conflict
     );
     assert_eq!(model.status(), "ready");
@@ -135,7 +135,8 @@ async fn only_the_row_of_its_environment_is_touched() {
          deployment_status, deployment_environment) values ('two-environments', 2, 'managed', 'llama.ml:8000', 'ready', 'staging')",
     );
     let driver = model.driver();
-    driver.stop(&driver.read().await.unwrap()).await.unwrap();
+    let prior = driver.read().await.unwrap();
+    driver.stop(&whole(&prior)).await.unwrap();
     assert_eq!(model.status(), "disabled");
     assert_eq!(servers.postgres.status("two-environments", "staging"), "ready");
 }
@@ -168,7 +169,7 @@ async fn a_row_that_another_transaction_holds_is_not_waited_for_long() {
         .await
         .unwrap();
     let start = Instant::now();
-    let failure = Failure::from(driver.stop(&prior).await.unwrap_err());
+    let failure = Failure::from(driver.stop(&whole(&prior)).await.unwrap_err());
     assert_eq!(failure.kind, FailureKind::Conflict, "{failure}");
     assert!(start.elapsed() < Duration::from_secs(9));
     assert_eq!(model.status(), "ready");
@@ -223,11 +224,11 @@ async fn a_live_cache_entry_is_deleted_and_proved_gone() {
     let driver = model.driver_with_cache(CacheMode::Delete);
     let prior = driver.read().await.unwrap();
     model.cache_for(120);
-    driver.stop(&prior).await.unwrap();
+    driver.stop(&whole(&prior)).await.unwrap();
     assert!(!model.is_cached());
     // A router that read the row just before writes the entry late.
     model.cache_for(120);
-    let lines = driver.confirm_stopped(SOON).await.unwrap();
+    let lines = driver.confirm_stopped(&whole(&prior), SOON).await.unwrap();
     assert!(
         lines
             .iter()
@@ -242,8 +243,10 @@ async fn an_entry_that_comes_back_again_and_again_is_never_proved_gone() {
     let servers = share();
     let model = Model::register(&servers, "stubborn", "ready");
     let driver = model.driver_with_cache(CacheMode::Delete);
-    driver.stop(&driver.read().await.unwrap()).await.unwrap();
-    let proving = driver.confirm_stopped(Duration::from_secs(2));
+    let prior = driver.read().await.unwrap();
+    driver.stop(&whole(&prior)).await.unwrap();
+    let stop = whole(&prior);
+    let proving = driver.confirm_stopped(&stop, Duration::from_secs(2));
     tokio::pin!(proving);
     let failure = loop {
         tokio::select! {
@@ -260,10 +263,14 @@ async fn waiting_for_an_entry_ends_when_it_expires_and_not_before() {
     let servers = share();
     let model = Model::register(&servers, "expiring", "ready");
     let driver = model.driver_with_cache(CacheMode::Wait(Cache::RUNBOOK_TTL));
-    driver.stop(&driver.read().await.unwrap()).await.unwrap();
+    let prior = driver.read().await.unwrap();
+    driver.stop(&whole(&prior)).await.unwrap();
     model.cache_for(2);
     let start = Instant::now();
-    driver.confirm_stopped(Duration::from_secs(30)).await.unwrap();
+    driver
+        .confirm_stopped(&whole(&prior), Duration::from_secs(30))
+        .await
+        .unwrap();
     assert!(start.elapsed() > Duration::from_millis(1500) && !model.is_cached());
 }
 
@@ -272,11 +279,15 @@ async fn an_entry_that_outlives_the_wait_or_never_expires_is_told_at_once() {
     let servers = share();
     let model = Model::register(&servers, "immortal", "ready");
     let driver = model.driver_with_cache(CacheMode::Wait(Cache::RUNBOOK_TTL));
-    driver.stop(&driver.read().await.unwrap()).await.unwrap();
+    let prior = driver.read().await.unwrap();
+    driver.stop(&whole(&prior)).await.unwrap();
     for (seconds, named) in [(900, "too long"), (0, "never expires")] {
         model.cache_for(seconds);
         let start = Instant::now();
-        let failure = driver.confirm_stopped(Duration::from_secs(600)).await.unwrap_err();
+        let failure = driver
+            .confirm_stopped(&whole(&prior), Duration::from_secs(600))
+            .await
+            .unwrap_err();
         assert_eq!(failure.kind, FailureKind::Timeout);
         assert!(failure.to_string().contains(named), "{failure}");
         assert!(start.elapsed() < Duration::from_secs(20));
@@ -293,9 +304,9 @@ async fn a_cache_that_is_down_leaves_the_stop_unproved() {
     config.cache = Some(Cache::new(&url, CacheMode::Delete).unwrap());
     let driver = PostgresRegistry::new(config).unwrap();
     let prior = driver.read().await.unwrap();
-    driver.stop(&prior).await.unwrap();
+    driver.stop(&whole(&prior)).await.unwrap();
     assert_eq!(model.status(), "disabled");
-    let failure = driver.confirm_stopped(SOON).await.unwrap_err();
+    let failure = driver.confirm_stopped(&whole(&prior), SOON).await.unwrap_err();
     assert_eq!(failure.kind, FailureKind::Unreachable);
     assert!(!format!("{failure:?}").contains("s3cret-pw"));
     driver.restore(&prior).await.unwrap();
@@ -316,8 +327,8 @@ async fn the_router_has_the_last_word() {
     let refused = || reply(503, r#"{"code": "MODEL_UNAVAILABLE"}"#);
     let slow_to_follow = model.driver_with_router(vec![answered(), failed(), refused()]);
     let prior = slow_to_follow.read().await.unwrap();
-    slow_to_follow.stop(&prior).await.unwrap();
-    let lines = slow_to_follow.confirm_stopped(SOON).await.unwrap();
+    slow_to_follow.stop(&whole(&prior)).await.unwrap();
+    let lines = slow_to_follow.confirm_stopped(&whole(&prior), SOON).await.unwrap();
     assert!(
         lines
             .iter()
@@ -325,7 +336,10 @@ async fn the_router_has_the_last_word() {
         "{lines:?}"
     );
     let never = model.driver_with_router(vec![answered()]);
-    let failure = never.confirm_stopped(Duration::from_millis(500)).await.unwrap_err();
+    let failure = never
+        .confirm_stopped(&whole(&prior), Duration::from_millis(500))
+        .await
+        .unwrap_err();
     assert_eq!(failure.kind, FailureKind::Timeout);
     never.restore(&prior).await.unwrap();
     let broken = model.driver_with_router(vec![failed()]);
@@ -345,7 +359,8 @@ async fn of_two_that_stop_from_the_same_state_both_end_disabled_and_one_change_i
     let model = Model::register(&servers, "race", "ready");
     let (a, b) = (model.driver(), model.driver());
     let prior = a.read().await.unwrap();
-    let (first, second) = tokio::join!(a.stop(&prior), b.stop(&prior));
+    let stop = whole(&prior);
+    let (first, second) = tokio::join!(a.stop(&stop), b.stop(&stop));
     assert!(first.is_ok() && second.is_ok());
     assert_eq!(model.status(), "disabled");
 }

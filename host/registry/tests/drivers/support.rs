@@ -6,6 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use vllm_rollback_engine::failure::Failure;
 use vllm_rollback_engine::ports::drivers::{ReleaseEndpoints, RouterClient};
+use vllm_rollback_engine::traffic::{Keep, Stop, TrafficState};
 use vllm_rollback_harness::databases::{Postgres, Redis};
 use vllm_rollback_objects::http::{Request, Response};
 use vllm_rollback_objects::pod::PodEndpoint;
@@ -173,4 +174,9 @@ impl RouterClient for Script {
             replies[0].clone()
         })
     }
+}
+
+/// A stop that keeps nothing in traffic.
+pub(crate) fn whole(prior: &TrafficState) -> Stop<'_> {
+    Stop::new(prior, Keep::Nothing)
 }

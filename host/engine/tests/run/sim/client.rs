@@ -51,8 +51,6 @@ pub(crate) struct Client {
     pub(crate) interrupt_at: Option<u32>,
     /// `registry enable`: the operator answers for it, so no check is asked for.
     pub(crate) is_by_operator: bool,
-    /// The next stop keeps good pods in.
-    pub(crate) spares: AtomicBool,
     pub(crate) events: Mutex<Vec<Event>>,
     /// Names of the port calls made.
     pub(crate) calls: Mutex<Vec<&'static str>>,
@@ -75,7 +73,6 @@ impl Client {
             faults: BTreeMap::new(),
             interrupt_at: None,
             is_by_operator: false,
-            spares: AtomicBool::new(false),
             events: Mutex::default(),
             calls: Mutex::default(),
             made: AtomicU32::new(0),

@@ -89,6 +89,8 @@ pub(crate) struct World {
     pub(crate) can_spare: bool,
     /// UIDs of the pods that it keeps in.
     pub(crate) spared: BTreeSet<String>,
+    /// Pods carry the label by which it knows those.
+    pub(crate) are_labelled: bool,
     /// UIDs of the pods whose requests were not waited for.
     pub(crate) drained_beside: BTreeSet<String>,
     pub(crate) lock: Option<(String, String)>,

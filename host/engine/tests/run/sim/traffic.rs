@@ -1,7 +1,6 @@
 //! The registry and the checks.
 
 use std::collections::BTreeSet;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -11,7 +10,7 @@ use vllm_rollback_engine::event::{Event, Observer};
 use vllm_rollback_engine::failure::{Failure, FailureKind};
 use vllm_rollback_engine::ports::{Checks, Registry};
 use vllm_rollback_engine::report::StateName;
-use vllm_rollback_engine::traffic::{TrafficState, TrafficStatus};
+use vllm_rollback_engine::traffic::{Keep, Stop, TrafficState, TrafficStatus};
 use vllm_rollback_engine::workload::ServingPod;
 
 use super::build;
@@ -32,31 +31,30 @@ impl Registry for Client {
             .await
     }
 
-    async fn assert_can_spare(&self) -> Result<(), Failure> {
-        self.call("assert_can_spare", |world| match world.can_spare {
+    async fn assert_can_retain(&self) -> Result<(), Failure> {
+        self.call("assert_can_retain", |world| match world.can_spare {
             true => Ok(()),
             false => Err(Failure::new(FailureKind::Refused, "sim takes the whole model out")),
         })
         .await
     }
 
-    async fn spare(&self, pods: &[ServingPod]) -> Result<Vec<String>, Failure> {
+    async fn retain(&self, pods: &[ServingPod]) -> Result<Vec<String>, Failure> {
         let run_id = self.request.run_id.clone();
         let uids: BTreeSet<String> = pods.iter().map(|pod| pod.uid.clone()).collect();
-        self.spares.store(true, Ordering::Relaxed);
-        self.call("spare", |world| {
-            world.changes(&run_id, "spare");
+        self.call("retain", |world| {
+            world.changes(&run_id, "retain");
             world.is_written_down(&run_id, StateName::Fenced);
+            world.are_labelled = !uids.is_empty();
             world.spared = uids;
             Ok(vec!["good pods stay".into()])
         })
         .await
     }
 
-    async fn stop(&self, prior: &TrafficState) -> Result<(), WriteError> {
+    async fn stop(&self, stop: &Stop<'_>) -> Result<(), WriteError> {
         let run_id = self.request.run_id.clone();
-        let spares = self.spares.load(Ordering::Relaxed);
-        let ends_narrow = prior.status == TrafficStatus::Partial;
+        let keeps = stop.keep == Keep::RetainedPods;
         self.call("stop", |world| {
             world.changes(&run_id, "stop");
             world.is_written_down(&run_id, StateName::Fenced);
@@ -66,12 +64,12 @@ impl Registry for Client {
                     world.halfway -= 1;
                     return Err(Failure::new(FailureKind::Unreachable, "the second gate gave no answer"));
                 }
-                if spares {
+                if keeps && world.are_labelled {
                     world.narrows();
                 } else {
                     world.traffic = Some(TrafficStatus::Disabled);
                 }
-            } else if world.traffic() == TrafficStatus::Partial && ends_narrow {
+            } else if world.traffic() == TrafficStatus::Partial && !keeps {
                 world.traffic = Some(TrafficStatus::Disabled);
             }
             Ok(())
@@ -80,7 +78,7 @@ impl Registry for Client {
         .map_err(outcome)
     }
 
-    async fn revert_partial_stop(&self, found: &TrafficState) -> Result<bool, Failure> {
+    async fn revert_partial_stop(&self, found: &TrafficState) -> Result<bool, WriteError> {
         let run_id = self.request.run_id.clone();
         self.call("undo_stop", |world| {
             if !world.undoes {
@@ -93,10 +91,13 @@ impl Registry for Client {
             Ok(true)
         })
         .await
+        .map_err(outcome)
     }
 
-    async fn confirm_stopped(&self, _deadline: Duration) -> Result<Vec<String>, Failure> {
+    async fn confirm_stopped(&self, stop: &Stop<'_>, _deadline: Duration) -> Result<Vec<String>, Failure> {
+        let keeps = stop.keep == Keep::RetainedPods;
         self.call("confirm_stopped", |world| match world.traffic() {
+            TrafficStatus::Partial if !keeps => Err(Failure::new(FailureKind::Timeout, "some pods still get traffic")),
             TrafficStatus::Enabled => Err(Failure::new(FailureKind::Timeout, "traffic still flows")),
             _ => Ok(vec!["no endpoint".into()]),
         })
@@ -112,6 +113,7 @@ impl Registry for Client {
             if prior.status == TrafficStatus::Enabled && !is_by_operator {
                 world.lets_in();
             }
+            world.are_labelled &= prior.status != TrafficStatus::Enabled;
             world.traffic = Some(prior.status.clone());
             world.is_half_out = prior.token["half"] == true;
             Ok(())
