@@ -16,6 +16,7 @@ pub mod docs;
 pub mod layers;
 pub mod modules;
 pub mod names;
+pub mod promises;
 pub mod size;
 
 /// Where reading the source went wrong: the file or command, and why.

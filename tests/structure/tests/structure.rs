@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use vllm_rollback_structure::{circles, docs, layers, size};
+use vllm_rollback_structure::{circles, docs, layers, promises, size};
 
 /// Doc comments that still begin with a pronoun or a question word, at most. The numbers only get smaller.
 const WEAK_DOCS: &[(&str, usize)] = &[
@@ -104,4 +104,13 @@ fn doc_comments_begin_with_a_verb_or_the_thing_itself() {
         }
     }
     assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn every_file_and_test_that_is_named_as_proof_is_there() {
+    let page = std::fs::read_to_string(root().join("docs/reliability.md")).unwrap();
+    let wrong = promises::broken(&page, &root()).unwrap();
+    assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+    let stale = "| `host/engine/src/states/gone.rs` | run/cases.rs `a_sentence_that_no_test_has_any_more` |";
+    assert_eq!(promises::broken(stale, &root()).unwrap().len(), 2);
 }

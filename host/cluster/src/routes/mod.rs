@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use async_trait::async_trait;
 use serde_json::{Value, json};
 use vllm_rollback_engine::failure::{Failure, FailureKind};
-use vllm_rollback_engine::ports::drivers::Routes;
+use vllm_rollback_engine::ports::drivers::{Routes, Written};
 use vllm_rollback_engine::release::ReleaseRecord;
 use vllm_rollback_engine::{CurrentRecord, WriteError};
 use vllm_rollback_objects::route::{Observed, Route, RouteId, RouteKind, Weight};
@@ -49,7 +49,7 @@ impl Routes for ReleaseRoutes {
         self.cluster.routes(&record, named).await
     }
 
-    async fn set(&self, route: &Route, weights: &[Weight]) -> Result<(), WriteError> {
+    async fn set(&self, route: &Route, weights: &[Weight]) -> Result<Written, WriteError> {
         let steps = weights.iter().map(|Weight { rule, index, weight }| {
             let path = format!("/spec/rules/{rule}/backendRefs/{index}/weight");
             match weight {
@@ -62,11 +62,11 @@ impl Routes for ReleaseRoutes {
         self.cluster.patch_route(&route.id, &patch).await
     }
 
-    async fn give_back(&self, route: &RouteId) -> Result<(), WriteError> {
+    async fn give_back(&self, route: &RouteId) -> Result<Written, WriteError> {
         let now = self.cluster.route(route).await?;
         match release_ownership_patch(&now, RULES, Vec::new()) {
             Some(patch) => self.cluster.patch_route(route, &patch).await,
-            None => Ok(()),
+            None => Ok(Written::Done),
         }
     }
 
@@ -110,21 +110,19 @@ impl Cluster {
         Ok(found)
     }
 
-    async fn patch_route(&self, route: &RouteId, patch: &Value) -> Result<(), WriteError> {
+    async fn patch_route(&self, route: &RouteId, patch: &Value) -> Result<Written, WriteError> {
         let what = format!("cannot change {route}");
         let path = self.route_path(route).await.map_err(WriteError::Rejected)?;
-        let patched = self.api().patch(&path, Patch::Json, patch).await;
-        patched.map(drop).map_err(|error| {
+        match self.api().patch(&path, Patch::Json, patch).await {
+            Ok(_) => Ok(Written::Done),
             // A failed test in a patch is 422.
-            if error.is_conflict() || error.code == Some(422) {
-                let failure = Failure::new(FailureKind::Conflict, what)
+            Err(error) if error.is_conflict() || error.code == Some(422) => Ok(Written::Overtaken(
+                Failure::new(FailureKind::Conflict, what)
                     .because("somebody else changed it at the same time")
-                    .because(error.text());
-                WriteError::Rejected(failure)
-            } else {
-                error.into_write_error(what)
-            }
-        })
+                    .because(error.text()),
+            )),
+            Err(error) => Err(error.into_write_error(what)),
+        }
     }
 
     async fn route(&self, route: &RouteId) -> Result<Value, Failure> {

@@ -94,6 +94,15 @@ pub trait ServiceSelectors: PodLabels {
     async fn turned_client_side(&self) -> Result<bool, Failure>;
 }
 
+/// Answer to a write of an object that has to be as it was read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Written {
+    /// Done.
+    Done,
+    /// Nothing was written: somebody else changed the object since, as the failure says.
+    Overtaken(Failure),
+}
+
 /// Routes that may lead to the release.
 #[async_trait]
 pub trait Routes: Send + Sync {
@@ -106,14 +115,14 @@ pub trait Routes: Send + Sync {
     /// Sets weights of a route, as it was read.
     ///
     /// # Errors
-    /// `Conflict` when it changed since; `NotFound`, `Forbidden`, `Unreachable`.
-    async fn set(&self, route: &Route, weights: &[Weight]) -> Result<(), WriteError>;
+    /// `NotFound`, `Forbidden`, `Unreachable`.
+    async fn set(&self, route: &Route, weights: &[Weight]) -> Result<Written, WriteError>;
 
     /// Takes us out of a route's managed fields. Harmless when we are in none.
     ///
     /// # Errors
-    /// `Conflict` when it changed meanwhile; `NotFound`, `Forbidden`, `Unreachable`.
-    async fn give_back(&self, route: &RouteId) -> Result<(), WriteError>;
+    /// `NotFound`, `Forbidden`, `Unreachable`.
+    async fn give_back(&self, route: &RouteId) -> Result<Written, WriteError>;
 
     /// Requests that each running pod of the release has answered; none where it does not tell.
     ///

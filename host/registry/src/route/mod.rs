@@ -19,7 +19,7 @@ use tokio::time::Instant;
 use vllm_rollback_engine::WriteError;
 use vllm_rollback_engine::failure::{Failure, FailureKind};
 use vllm_rollback_engine::ports::Registry;
-use vllm_rollback_engine::ports::drivers::{ReleaseEndpoints, RouterClient, Routes};
+use vllm_rollback_engine::ports::drivers::{ReleaseEndpoints, RouterClient, Routes, Written};
 use vllm_rollback_engine::release::ReleaseRef;
 use vllm_rollback_engine::traffic::{Stop, TrafficState, TrafficStatus};
 use vllm_rollback_objects::route::{Backend, LeadsTo, Observed, Route, RouteId, RouteKind, Weight, share};
@@ -171,32 +171,29 @@ impl RouteWeights {
     where
         F: Fn(&ReleaseRoute) -> Vec<Weight> + Send + Sync,
     {
-        let mut conflict = None;
+        let mut overtaken = None;
         for _ in 0..TRIES {
-            conflict = None;
+            overtaken = None;
             for leading in &self.leading().await.map_err(WriteError::Rejected)? {
                 let weights = wanted(leading);
-                let id = &leading.route.id;
-                let written = if weights.is_empty() {
-                    Ok(())
-                } else {
-                    self.config.routes.set(&leading.route, &weights).await
-                };
-                let written = match written {
-                    Ok(()) if is_last => self.config.routes.give_back(id).await,
-                    other => other,
-                };
-                match written {
-                    Err(error) if error.failure().kind == FailureKind::Conflict => conflict = Some(error),
-                    other => other?,
+                let mut written = Written::Done;
+                if !weights.is_empty() {
+                    written = self.config.routes.set(&leading.route, &weights).await?;
+                }
+                if written == Written::Done && is_last {
+                    written = self.config.routes.give_back(&leading.route.id).await?;
+                }
+                if let Written::Overtaken(failure) = written {
+                    overtaken = Some(failure);
                 }
             }
-            if conflict.is_none() {
-                return Ok(());
+            if overtaken.is_none() {
+                break;
             }
         }
-        conflict.map_or(Ok(()), |error| {
-            Err(error.map(|failure| failure.because(format!("and so {TRIES} times in a row"))))
+        overtaken.map_or(Ok(()), |failure| {
+            let why = format!("and so {TRIES} times in a row");
+            Err(WriteError::Rejected(failure.because(why)))
         })
     }
 

@@ -117,11 +117,11 @@ impl Routes for World {
     async fn list(&self, _: &[RouteId]) -> Result<Vec<Route>, Failure> {
         Ok(self.routes.lock().unwrap().clone())
     }
-    async fn set(&self, route: &Route, weights: &[Weight]) -> Result<(), WriteError> {
+    async fn set(&self, route: &Route, weights: &[Weight]) -> Result<Written, WriteError> {
         let mut races = self.races.lock().unwrap();
         if *races > 0 {
             *races -= 1;
-            return Err(WriteError::Rejected(Failure::new(FailureKind::Conflict, "changed")));
+            return Ok(Written::Overtaken(Failure::new(FailureKind::Conflict, "changed")));
         }
         self.edit(|routes| {
             let route = routes.iter_mut().find(|known| known.id == route.id).unwrap();
@@ -130,10 +130,10 @@ impl Routes for World {
                 route.backends.iter_mut().find(is_it).unwrap().weight = *weight;
             }
         });
-        Ok(())
+        Ok(Written::Done)
     }
-    async fn give_back(&self, _: &RouteId) -> Result<(), WriteError> {
-        Ok(())
+    async fn give_back(&self, _: &RouteId) -> Result<Written, WriteError> {
+        Ok(Written::Done)
     }
     async fn answered(&self) -> Result<BTreeMap<String, Option<u64>>, Failure> {
         let count = (!self.are_pods_silent).then_some(*self.answered.lock().unwrap());
