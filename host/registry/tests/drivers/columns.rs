@@ -7,7 +7,9 @@ use vllm_rollback_engine::failure::{Failure, FailureKind};
 use vllm_rollback_engine::ports::Registry;
 use vllm_rollback_engine::traffic::TrafficStatus;
 use vllm_rollback_registry::Statuses;
-use vllm_rollback_registry::postgres::{Cache, CacheMode, Column, Columns, Dsn, PostgresConfig, PostgresRegistry};
+use vllm_rollback_registry::drivers::postgres::{
+    Cache, CacheMode, Column, Columns, Dsn, PostgresConfig, PostgresRegistry,
+};
 
 const ENDPOINT: &str = "llama.ml.svc.cluster.local:8000";
 

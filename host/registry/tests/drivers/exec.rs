@@ -8,8 +8,7 @@ use serde_json::{Value, json};
 use vllm_rollback_engine::failure::{Failure, FailureKind};
 use vllm_rollback_engine::ports::Registry as _;
 use vllm_rollback_engine::traffic::{Stop, TrafficStatus};
-use vllm_rollback_registry::ExecRegistry;
-use vllm_rollback_registry::exec::{Commands, ExecConfig, ProcessEnv, Template, Values};
+use vllm_rollback_registry::drivers::exec::{Commands, ExecConfig, ExecRegistry, ProcessEnv, Template, Values};
 
 const ENDPOINT: &str = "llama.ml.svc.cluster.local:8000";
 

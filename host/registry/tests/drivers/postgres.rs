@@ -7,7 +7,7 @@ use vllm_rollback_engine::failure::{Failure, FailureKind};
 use vllm_rollback_engine::ports::Registry;
 use vllm_rollback_engine::traffic::TrafficStatus;
 use vllm_rollback_objects::http::Response;
-use vllm_rollback_registry::postgres::{Cache, CacheMode, Dsn, PostgresRegistry};
+use vllm_rollback_registry::drivers::postgres::{Cache, CacheMode, Dsn, PostgresRegistry};
 
 #[tokio::test]
 async fn every_prior_status_is_restored_exactly() {

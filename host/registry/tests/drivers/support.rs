@@ -12,7 +12,9 @@ use vllm_rollback_objects::http::{Request, Response};
 use vllm_rollback_objects::pod::PodEndpoint;
 use vllm_rollback_objects::service::Service;
 use vllm_rollback_registry::Statuses;
-use vllm_rollback_registry::postgres::{Cache, CacheMode, Columns, Dsn, PostgresConfig, PostgresRegistry, Table};
+use vllm_rollback_registry::drivers::postgres::{
+    Cache, CacheMode, Columns, Dsn, PostgresConfig, PostgresRegistry, Table,
+};
 
 /// Enough for what happens at once.
 pub(crate) const SOON: Duration = Duration::from_secs(10);

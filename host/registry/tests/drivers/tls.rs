@@ -4,7 +4,7 @@ use vllm_rollback_engine::failure::{Failure, FailureKind};
 use vllm_rollback_engine::ports::Registry;
 use vllm_rollback_harness::certificates::Authority;
 use vllm_rollback_harness::databases::Postgres;
-use vllm_rollback_registry::postgres::{Dsn, PostgresRegistry};
+use vllm_rollback_registry::drivers::postgres::{Dsn, PostgresRegistry};
 
 use crate::support::{config, share};
 

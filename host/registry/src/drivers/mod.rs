@@ -1,4 +1,23 @@
-//! The drivers by name: what each is called, its flags, its keys in the configuration, and what it is made from.
+//! The drivers by name. One folder each, the same shape in all: `mod.rs` implements the engine's port, `settings.rs` has the
+//! flags, the keys of the configuration and the making, the other files are what it rests on.
+//!
+//! - [`service`]: the default, needs nothing but the cluster. The release's Services select no pod until released.
+//! - [`postgres`]: the runbook's table, with an optional Redis cache and an optional proof at the router.
+//! - [`exec`]: commands of the site's own tool.
+//! - [`litellm`]: the deployments of a LiteLLM proxy.
+//! - [`vllm_router`]: the worker lists of vllm-router's replicas.
+//! - [`route`]: the weights of Gateway API routes.
+//! - [`composite`]: more than one of them, in order.
+//! - [`noop`]: traffic is left alone, and that is said loudly.
+
+pub mod composite;
+pub mod exec;
+pub mod litellm;
+pub mod noop;
+pub mod postgres;
+pub mod route;
+pub mod service;
+pub mod vllm_router;
 
 use std::fmt;
 use std::path::Path;
@@ -11,8 +30,8 @@ use vllm_rollback_engine::ports::Registry;
 use vllm_rollback_settings::{Env, keys, usage};
 
 use crate::context::{DriverContext, DriverSettings};
-use crate::route::RouteName;
-use crate::{Composite, exec, litellm, noop, postgres, route, service, vllm_router};
+use composite::Composite;
+use route::RouteName;
 
 /// Names of the ways in which a model is taken out of traffic.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum, Deserialize)]

@@ -52,7 +52,7 @@ impl Template {
     /// `Usage` for an empty list, an unknown placeholder, or one that is the program.
     ///
     /// ```
-    /// # use vllm_rollback_registry::exec::Template;
+    /// # use vllm_rollback_registry::drivers::exec::Template;
     /// assert!(Template::new(["admin-cli", "disable", "--model-name={model}"]).is_ok());
     /// assert!(Template::new(["admin-cli", "{modle}"]).is_err());
     /// ```
