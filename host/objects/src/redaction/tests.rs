@@ -224,8 +224,8 @@ fn an_object_loses_its_secrets_and_keeps_its_shape() {
 fn a_part_of_a_secret_is_hidden_too() {
     let fields = Fields::of_kind("v1", "Secret");
     assert_eq!(
-        part(&fields, &["data"], &json!({"a": "canary", "n": 1})),
-        json!({"a": hidden("canary"), "n": hidden("1")})
+        part(&fields, &["data"], &json!({"a": "canary", "n": 1, "list": ["x"]})),
+        json!({"a": hidden("canary"), "n": hidden("1"), "list": [hidden("x")]})
     );
     assert_eq!(
         part(&fields, &["metadata"], &json!({"name": "s"})),

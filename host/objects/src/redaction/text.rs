@@ -88,8 +88,7 @@ impl Lines {
         };
         while let Some(c) = scan.rest().chars().next() {
             if scan.rest().starts_with(BEGIN) {
-                let end = scan.rest().find('>').map_or(BEGIN.len(), |end| end + 1);
-                scan.keep(end);
+                scan.keep(scan.rest().find('>').unwrap_or(BEGIN.len()));
             } else if is_word(c) {
                 self.word(&mut scan);
             } else {
