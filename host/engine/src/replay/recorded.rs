@@ -329,8 +329,13 @@ impl Lock for RecordedWorld {
         Ok(Vec::new())
     }
 
+    /// Is asked before each step, so it tells why the next one was not begun.
     async fn assert_held(&self) -> Result<(), Failure> {
-        Ok(())
+        let replayed = self.now().written.len();
+        match self.script.ending_between_steps(replayed) {
+            Ending::Failed(failure) => Err(failure),
+            Ending::Done | Ending::Interrupted => Ok(()),
+        }
     }
 
     async fn release(&self) -> Result<(), Failure> {
@@ -427,7 +432,7 @@ impl Interrupt for RecordedWorld {
 
     fn is_requested(&self) -> bool {
         let now = self.now();
-        now.is_interrupted || self.script.only_the_end_is_left(now.written.len())
+        now.is_interrupted || self.script.ending_between_steps(now.written.len()) == Ending::Interrupted
     }
 }
 

@@ -1,5 +1,7 @@
 //! A journal that is run again goes the way of its run.
 
+use std::collections::BTreeSet;
+
 use vllm_rollback_engine::failure::FailureKind;
 use vllm_rollback_engine::journal::{Journalled, RecordKind};
 use vllm_rollback_engine::replay::{Replay, ReplayEnd, replay};
@@ -138,4 +140,54 @@ fn the_journal_of_another_verb_and_an_empty_one_are_refused() {
     for journal in [journal(&sim, "run-2"), Journalled::default()] {
         assert_eq!(replay(&journal).unwrap_err().kind, FailureKind::Refused);
     }
+}
+
+/// Runs with one thing going wrong at each call, and replays those that wrote a decision down.
+fn replay_each(goes_wrong: fn(Client, u32) -> Client) {
+    let count = Client::new(&crashed(), "run-1");
+    count.report();
+    let mut replayed = BTreeSet::new();
+    let mut wrong = Vec::new();
+    for (at, name) in (0..).zip(count.calls.lock().unwrap().iter()) {
+        // What could not be written into the journal cannot be told from it.
+        if *name == "append" {
+            continue;
+        }
+        let sim = crashed();
+        let Some(Ok(report)) = goes_wrong(Client::new(&sim, "run-1"), at).run() else {
+            continue;
+        };
+        let Ok(replay) = replay(&journal(&sim, "run-1")) else {
+            continue;
+        };
+        let (state, exit_code) = (report.outcome, report.exit_code.number());
+        replayed.insert((state.as_str(), exit_code));
+        if replay.end != (ReplayEnd::Ended { state, exit_code }) {
+            wrong.push(format!(
+                "{name}, call {at}: {state}, {exit_code}, and replayed {:?}",
+                replay.end
+            ));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(replayed.len() > 1, "{replayed:?}");
+}
+
+#[test]
+fn wherever_a_run_was_interrupted_its_replay_ends_as_it_did() {
+    replay_each(|mut client, at| {
+        client.interrupt_at = Some(at);
+        client
+    });
+}
+
+#[test]
+fn wherever_a_call_failed_the_replay_ends_as_the_run_did() {
+    replay_each(|client, at| client.with(Trouble::Call(at), Fault::Fails(FailureKind::Unreachable)));
+    replay_each(|client, at| client.with(Trouble::Call(at), Fault::LosesAnswer));
+}
+
+#[test]
+fn wherever_a_run_lost_its_lock_the_replay_ends_as_it_did() {
+    replay_each(|client, at| client.with(Trouble::Call(at), Fault::LosesLock));
 }
