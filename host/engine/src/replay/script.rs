@@ -103,8 +103,8 @@ impl Script {
         let is_reached = of_state().any(|entry| matches!(entry.edge, RecordKind::Observed { .. }));
         let is_begun = of_state().any(|entry| matches!(entry.edge, RecordKind::Intent { .. }));
         match &self.end {
-            Some((code, summary)) if is_begun && !is_reached => {
-                if summary.starts_with("interrupted") || *code == 13 {
+            Some((_, summary)) if is_begun && !is_reached => {
+                if summary.starts_with("interrupted") {
                     Ending::Interrupted
                 } else {
                     Ending::Failed(Failure::new(FailureKind::External, summary.clone()))

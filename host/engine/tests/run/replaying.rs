@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use vllm_rollback_engine::check::Outcome;
 use vllm_rollback_engine::failure::FailureKind;
 use vllm_rollback_engine::journal::{Journalled, RecordKind};
 use vllm_rollback_engine::replay::{Replay, ReplayEnd, replay};
@@ -63,13 +64,19 @@ fn a_run_that_failed_fails_at_the_same_step() {
 
 #[test]
 fn a_check_that_did_not_pass_does_not_pass_again() {
-    let failing = Health {
-        direct: vllm_rollback_engine::check::Outcome::Fail,
+    let at_the_pods = Health {
+        direct: Outcome::Fail,
         ..Health::GOOD
     };
-    let sim = crashed_with(failing);
-    Client::new(&sim, "run-1").report();
-    ends_as_it_did(&sim, "run-1", StateName::Held, 10);
+    let through_the_router = Health {
+        routed: Outcome::Fail,
+        ..Health::GOOD
+    };
+    for failing in [at_the_pods, through_the_router] {
+        let sim = crashed_with(failing);
+        Client::new(&sim, "run-1").report();
+        ends_as_it_did(&sim, "run-1", StateName::Held, 10);
+    }
 }
 
 #[test]
