@@ -206,11 +206,11 @@ impl Workloads for RecordedWorld {
     }
 
     async fn suspend(&self, _: &GitOpsOwner, _: &str) -> Result<Vec<String>, Failure> {
-        Ok(Vec::new())
+        Ok(vec![])
     }
 
     async fn live_objects(&self, _: &ReleaseRecord) -> Result<Vec<Object>, Failure> {
-        Ok(Vec::new())
+        Ok(vec![])
     }
 
     async fn split_pods(&self, _: &ReleaseRecord) -> Result<PodSplit, Failure> {
@@ -244,7 +244,7 @@ impl Workloads for RecordedWorld {
     }
 
     async fn drift(&self, _: &ReleaseRecord) -> Result<Vec<Drift>, Failure> {
-        Ok(Vec::new())
+        Ok(vec![])
     }
 
     async fn serving_pods(&self, _: &ReleaseRecord) -> Result<Vec<ServingPod>, Failure> {
@@ -326,7 +326,7 @@ impl Checks for RecordedWorld {
 #[async_trait]
 impl Lock for RecordedWorld {
     async fn acquire(&self, _: &LockRequest) -> Result<Vec<String>, Failure> {
-        Ok(Vec::new())
+        Ok(vec![])
     }
 
     /// Is asked before each step, so it tells why the next one was not begun.
@@ -351,7 +351,7 @@ impl Lock for RecordedWorld {
     }
 
     async fn force_release(&self) -> Result<Vec<String>, Failure> {
-        Ok(Vec::new())
+        Ok(vec![])
     }
 }
 
@@ -404,7 +404,7 @@ impl Journal for RecordedWorld {
     }
 
     async fn keep(&self, _: &str, _: &[EvidenceItem]) -> Result<Vec<String>, Failure> {
-        Ok(Vec::new())
+        Ok(vec![])
     }
 }
 

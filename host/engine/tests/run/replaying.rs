@@ -5,12 +5,15 @@ use std::collections::BTreeSet;
 use vllm_rollback_engine::check::Outcome;
 use vllm_rollback_engine::failure::FailureKind;
 use vllm_rollback_engine::journal::{Journalled, RecordKind};
+use vllm_rollback_engine::release::ReleaseStatus;
 use vllm_rollback_engine::replay::{Replay, ReplayEnd, replay};
 use vllm_rollback_engine::report::StateName;
 use vllm_rollback_engine::traffic::TrafficStatus;
 
-use crate::sim::build::{crashed, crashed_with};
+use crate::gitops::{owned, suspending};
+use crate::sim::build::{crashed, crashed_with, history};
 use crate::sim::{Client, Fault, Health, HelmEnd, Sim, Trouble};
+use crate::step_back::{self, half_rolled_back};
 use crate::unfinished::cut_off;
 
 fn journal(sim: &Sim, run_id: &str) -> Journalled {
@@ -133,9 +136,10 @@ fn a_decision_that_this_version_would_not_take_is_shown_beside_its_own() {
         panic!("{:?}", replay.end)
     };
     assert_eq!(theirs, journal.entries[at]);
-    let ours = this_version.unwrap().edge;
+    let ours = this_version.unwrap();
+    assert_eq!(ours.at, theirs.at);
     assert!(
-        matches!(&ours, RecordKind::Intent { key, .. } if key == "watch 3"),
+        matches!(&ours.edge, RecordKind::Intent { key, .. } if key == "watch 3"),
         "{ours:?}"
     );
 }
@@ -146,6 +150,35 @@ fn the_journal_of_another_verb_and_an_empty_one_are_refused() {
     Client::new(&sim, "run-2").abort().unwrap();
     for journal in [journal(&sim, "run-2"), Journalled::default()] {
         assert_eq!(replay(&journal).unwrap_err().kind, FailureKind::Refused);
+    }
+}
+
+#[test]
+fn a_run_that_ended_before_helm_leaves_the_revision_that_it_found() {
+    let sim = history(&[
+        (ReleaseStatus::Superseded, "good"),
+        (ReleaseStatus::Superseded, "good"),
+        (ReleaseStatus::Superseded, "good"),
+        (ReleaseStatus::Deployed, "bad"),
+    ]);
+    let client = Client::new(&sim, "run-1").with(Trouble::Every("confirm_stopped"), Fault::Fails(FailureKind::Timeout));
+    client.report();
+    ends_as_it_did(&sim, "run-1", StateName::Held, 11);
+}
+
+#[test]
+fn a_run_that_suspended_the_gitops_controller_does_so_again() {
+    let sim = owned(crashed(), None);
+    suspending(&sim).report();
+    ends_as_it_did(&sim, "run-1", StateName::Done, 0);
+}
+
+#[test]
+fn a_run_in_two_steps_takes_both_again() {
+    for status in [ReleaseStatus::PendingRollback, ReleaseStatus::Failed] {
+        let sim = half_rolled_back(status);
+        step_back::client(&sim, "run-1").report();
+        ends_as_it_did(&sim, "run-1", StateName::Done, 0);
     }
 }
 
