@@ -95,6 +95,10 @@ fn only_the_secret_of_a_line_is_hidden() {
             "  password: |\n    canary\n\n    canary\n  ports:\n    - 1\n",
             format!("  password: |\n    {0}\n\n    {0}\n  ports:\n    - 1\n", hide("canary")),
         ),
+        (
+            "sent Bearer  canary, got 401",
+            format!("sent Bearer  {}, got 401", hide("canary")),
+        ),
         ("password => canary", format!("password => {}", hide("canary"))),
         ("HF_TOKEN='$a-b'", format!("HF_TOKEN='{}'", hide("$a-b"))),
         ("HF_TOKEN='$1a'", format!("HF_TOKEN='{}'", hide("$1a"))),

@@ -224,7 +224,7 @@ impl<'l> Scan<'l> {
             .find(|c: char| c.is_whitespace() || "\"',;<>".contains(c))
             .unwrap_or(word.len());
         let plain = word[..end].trim_end_matches(['.', ':', ')']).to_lowercase();
-        if blanks > 0 && end > 0 && !NOT_BEARERS.contains(&plain.as_str()) {
+        if blanks > 0 && !NOT_BEARERS.contains(&plain.as_str()) {
             self.keep(blanks);
             self.hide(end);
         }
