@@ -22,8 +22,3 @@ pub(crate) fn code(failure: &Failure) -> ExitCode {
         | FailureKind::Internal => ExitCode::Refused,
     }
 }
-
-/// A wrong command line or configuration.
-pub(crate) fn usage(what: impl Into<String>) -> Failure {
-    Failure::new(FailureKind::Usage, what)
-}

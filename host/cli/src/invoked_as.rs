@@ -3,7 +3,7 @@
 use std::ffi::OsStr;
 use std::path::Path;
 
-use crate::env::Env;
+use vllm_rollback_settings::Env;
 
 /// The tool's version, for reports and journals.
 pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");

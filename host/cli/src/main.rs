@@ -6,15 +6,12 @@
 mod args;
 mod clock;
 mod config;
-mod duration;
-mod env;
 mod exit;
 mod invoked_as;
 mod journal;
 mod names;
 mod panics;
 mod prompt;
-mod secret;
 mod session;
 mod signals;
 mod ui;
@@ -31,8 +28,8 @@ use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use vllm_rollback_engine::failure::{Failure, FailureKind};
 use vllm_rollback_engine::report::ExitCode;
+use vllm_rollback_settings::Env;
 
-use crate::env::Env;
 use crate::invoked_as::InvokedAs;
 use crate::ui::Ui;
 use crate::verbs::Cli;

@@ -12,9 +12,9 @@ use vllm_rollback_report::render;
 use vllm_rollback_report::run::{ReportKind, RunDocument};
 use vllm_rollback_report::style::Glyphs;
 use vllm_rollback_report::terminal::{Style, Terminal};
+use vllm_rollback_settings::Env;
 
 use crate::args::output::{Color, Format, OutputArgs};
-use crate::env::Env;
 use crate::exit;
 use crate::invoked_as::InvokedAs;
 

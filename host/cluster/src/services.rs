@@ -8,7 +8,7 @@ use vllm_rollback_objects::service::Service;
 use crate::api::Resource;
 use crate::connect::Cluster;
 use crate::gate::GATE_KEY;
-use crate::manifest::{Manifest, Workload, selects, served_model};
+use crate::manifest::{Manifest, Workload, selects};
 
 /// All Services of a namespace.
 #[derive(Debug)]
@@ -54,15 +54,6 @@ impl Services {
             .filter(|service| selects(&service["spec"]["selector"], labels));
         selecting.map(|service| read(service).name).collect()
     }
-}
-
-/// The name that clients ask for, when the record's manifest tells it.
-///
-/// # Errors
-/// `Invalid` when the manifest cannot be read.
-pub fn model_of(record: &ReleaseRecord) -> Result<Option<String>, Failure> {
-    let manifest = record.objects()?;
-    Ok(manifest.serving_workloads().iter().find_map(served_model))
 }
 
 fn leads_to(service: &Value, workload: &Workload<'_>) -> bool {

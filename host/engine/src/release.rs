@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use vllm_rollback_objects::manifest::Manifest;
 pub use vllm_rollback_objects::release::{ReleaseRef, Revision};
+use vllm_rollback_objects::served_model::served_model;
 
 use crate::failure::{Failure, FailureKind};
 
@@ -238,5 +239,13 @@ impl ReleaseRecord {
                 release.name, release.namespace
             ))
         })
+    }
+
+    /// The model name that clients ask for, when the manifest tells it.
+    ///
+    /// # Errors
+    /// As [`Self::objects`].
+    pub fn served_model(&self) -> Result<Option<String>, Failure> {
+        Ok(self.objects()?.serving_workloads().iter().find_map(served_model))
     }
 }

@@ -1,5 +1,6 @@
 //! Registry drivers: how a model is taken out of traffic and put back as it was. One folder per driver, the same shape
-//! in each: `mod.rs` implements the engine's port, the other files are what it rests on.
+//! in each: `mod.rs` implements the engine's port, `settings.rs` has its flags, its keys in the configuration and how it is made,
+//! the other files are what it rests on. [`DriverName`] has a line for each.
 //!
 //! - [`service`]: the default, needs nothing but the cluster. The release's Services select no pod until released.
 //! - [`postgres`]: the runbook's table, with an optional Redis cache and an optional proof at the router.
@@ -11,7 +12,9 @@
 //! - [`noop`]: traffic is left alone, and that is said loudly.
 
 pub mod composite;
+mod context;
 mod driver_state;
+mod drivers;
 pub mod exec;
 pub mod litellm;
 pub mod noop;
@@ -25,6 +28,8 @@ mod status;
 pub mod vllm_router;
 
 pub use composite::Composite;
+pub use context::{DriverContext, DriverSettings};
+pub use drivers::{DriverFlags, DriverKeys, DriverName, Drivers};
 pub use exec::ExecRegistry;
 pub use litellm::LiteLlm;
 pub use noop::Noop;

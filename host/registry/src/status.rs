@@ -12,10 +12,34 @@ pub(crate) const READY: &str = "ready";
 pub(crate) const DISABLED: &str = "disabled";
 
 /// The registry's words for the two statuses that the tool writes.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "Words")]
 pub struct Statuses {
     ready: String,
     disabled: String,
+}
+
+/// As in the configuration, where a word that is left out is the runbook's.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Words {
+    ready: String,
+    disabled: String,
+}
+
+impl Default for Words {
+    fn default() -> Self {
+        let Statuses { ready, disabled } = Statuses::default();
+        Self { ready, disabled }
+    }
+}
+
+impl TryFrom<Words> for Statuses {
+    type Error = Failure;
+
+    fn try_from(words: Words) -> Result<Self, Failure> {
+        Self::new(words.ready, words.disabled)
+    }
 }
 
 impl Default for Statuses {
@@ -63,7 +87,7 @@ impl Statuses {
         }
     }
 
-    /// What was read.
+    /// The state that was read.
     pub(crate) fn found(
         &self,
         driver: &str,
@@ -104,7 +128,7 @@ impl Statuses {
     }
 }
 
-/// What is remembered of an entry, in the registry's own words.
+/// An entry as it is remembered, in the registry's own words.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct DriverState {
     pub(crate) status: Option<String>,

@@ -1,8 +1,5 @@
 //! The flags that share their words with the configuration.
 
 #[allow(dead_code)]
-#[path = "../../../host/cli/src/args/route_name.rs"]
-pub(crate) mod route_name;
-#[allow(dead_code)]
 #[path = "../../../host/cli/src/args/traffic.rs"]
 pub(crate) mod traffic;

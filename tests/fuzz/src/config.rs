@@ -3,6 +3,3 @@
 #[allow(dead_code)]
 #[path = "../../../host/cli/src/config/file.rs"]
 pub(crate) mod file;
-#[allow(dead_code)]
-#[path = "../../../host/cli/src/config/postgres_columns.rs"]
-pub(crate) mod postgres_columns;

@@ -13,39 +13,8 @@ pub mod targets;
 mod args;
 mod config;
 #[allow(dead_code)]
-#[path = "../../../host/cli/src/duration.rs"]
-mod duration;
-#[allow(dead_code)]
-#[path = "../../../host/cli/src/exit.rs"]
-mod exit;
-#[allow(dead_code)]
 #[path = "../../../host/cli/src/journal/record.rs"]
 mod record;
-
-/// Borrowed from `host/registry`, under whose name the configuration knows it: commands with placeholders, and the names
-/// and words of a table.
-extern crate self as vllm_rollback_registry;
-#[allow(dead_code, unreachable_pub)]
-#[path = "../../../host/registry/src/postgres/columns.rs"]
-mod columns;
-#[allow(dead_code)]
-#[path = "../../../host/registry/src/driver_state.rs"]
-mod driver_state;
-#[allow(dead_code, unreachable_pub)]
-#[path = "../../../host/registry/src/status.rs"]
-mod status;
-#[allow(dead_code, unreachable_pub)]
-#[path = "../../../host/registry/src/exec/template.rs"]
-mod template;
-#[allow(missing_docs)]
-pub mod exec {
-    pub use crate::template::Template;
-}
-#[allow(missing_docs)]
-pub mod postgres {
-    pub use crate::columns::{Column, Columns};
-}
-pub use status::Statuses;
 
 /// Borrowed from `host/plugins`: the look at a component before it is compiled, and the form of a check's requests.
 #[allow(dead_code, unreachable_pub)]

@@ -14,14 +14,15 @@ pub const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
     ("engine", &["objects"]),
     ("helm", &["engine", "objects"]),
     ("cluster", &["engine", "objects", "metrics"]),
-    ("registry", &["engine", "objects"]),
+    ("settings", &["engine"]),
+    ("registry", &["engine", "objects", "settings"]),
     ("plugin-abi", &[]),
     ("plugins", &["engine", "objects", "metrics", "plugin-abi"]),
     ("report", &["engine", "objects"]),
     (
         "cli",
         &[
-            "objects", "metrics", "engine", "helm", "cluster", "registry", "plugins", "report",
+            "objects", "metrics", "engine", "helm", "cluster", "registry", "plugins", "report", "settings",
         ],
     ),
 ];

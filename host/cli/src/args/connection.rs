@@ -4,9 +4,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
+use vllm_rollback_settings::Env;
+use vllm_rollback_settings::duration;
 
-use crate::duration;
-use crate::env::Env;
 use crate::invoked_as::InvokedAs;
 use crate::names;
 

@@ -6,7 +6,6 @@ pub(crate) mod checks;
 pub(crate) mod connection;
 pub(crate) mod output;
 pub(crate) mod request;
-pub(crate) mod route_name;
 pub(crate) mod site;
 pub(crate) mod target;
 pub(crate) mod traffic;

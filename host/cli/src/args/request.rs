@@ -6,9 +6,9 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use vllm_rollback_engine::release::Revision;
 use vllm_rollback_engine::request::{FenceScope, Override, Request, RollbackTarget};
+use vllm_rollback_settings::duration;
 
 use crate::args::target::TargetArgs;
-use crate::duration;
 
 /// What a rollback depends on beside the release and the site.
 #[derive(Debug, Clone, Default, Args)]

@@ -2,9 +2,9 @@
 
 use clap::Args;
 use vllm_rollback_engine::failure::Failure;
+use vllm_rollback_settings::usage;
 
 use crate::args::connection::ConnectionArgs;
-use crate::exit;
 use crate::invoked_as::InvokedAs;
 use crate::names::{self, WantedRevision};
 
@@ -37,7 +37,7 @@ impl TargetArgs {
     /// When `-n` names another namespace. Helm resolves a namespace even when nobody typed one, so there the word wins.
     pub(crate) fn place(&self, connection: &mut ConnectionArgs, invoked_as: InvokedAs) -> Result<(), Failure> {
         match (&self.namespace_word, &connection.namespace) {
-            (Some(word), Some(flag)) if word != flag && invoked_as != InvokedAs::Helm => Err(exit::usage(format!(
+            (Some(word), Some(flag)) if word != flag && invoked_as != InvokedAs::Helm => Err(usage(format!(
                 "two namespaces: \"{word}\" as the third word and \"{flag}\" with -n"
             ))
             .next(invoked_as.command("rollback", &self.release, flag))
@@ -85,7 +85,7 @@ mod tests {
     #[test]
     fn two_different_namespaces_are_a_usage_error_that_shows_both_ways_out() {
         let failure = placed("prod", Some("dev"), InvokedAs::Kubectl).unwrap_err();
-        assert_eq!(exit::code(&failure).number(), 2);
+        assert_eq!(crate::exit::code(&failure).number(), 2);
         assert_eq!(failure.next.len(), 2);
     }
 

@@ -4,15 +4,13 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use clap::ValueEnum;
 use serde::{Deserialize, Deserializer};
 use vllm_rollback_engine::failure::Failure;
-use vllm_rollback_registry::exec::Template;
+use vllm_rollback_registry::DriverKeys;
+use vllm_rollback_settings::keys::{self, NoSecret};
+use vllm_rollback_settings::usage;
 
-use crate::args::route_name::RouteName;
-use crate::args::traffic::{Driver, RedisMode, RouterService};
-use crate::config::postgres_columns::{Columns, StatusNames};
-use crate::{duration, exit};
+use crate::args::traffic::RouterService;
 
 /// A configuration is a page, not a book.
 const MAX_BYTES: u64 = 256 * 1024;
@@ -28,8 +26,8 @@ pub(crate) struct File {
     pub(crate) model: Option<String>,
     /// Environment of the registry's row.
     pub(crate) environment: Option<String>,
-    /// How the model is taken out of traffic.
-    pub(crate) registry: Registry,
+    /// The registry drivers.
+    pub(crate) registry: DriverKeys,
     /// The router that clients use.
     pub(crate) router: Router,
     /// Checks beside the built-in ones, and parameters of all.
@@ -38,106 +36,26 @@ pub(crate) struct File {
     pub(crate) timeouts: Timeouts,
 }
 
-/// `registry:`
-#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub(crate) struct Registry {
-    /// Which driver, or several in order.
-    #[serde(deserialize_with = "drivers")]
-    pub(crate) driver: Vec<Driver>,
-    /// The runbook's table.
-    pub(crate) postgres: Postgres,
-    /// The routers' cache.
-    pub(crate) redis: Redis,
-    /// The site's own tool.
-    pub(crate) exec: Exec,
-    /// Routes beside those of the release's namespace.
-    #[serde(deserialize_with = "routes")]
-    pub(crate) routes: Vec<RouteName>,
-}
-
-/// `registry.postgres:`
-#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub(crate) struct Postgres {
-    /// Variable that holds the connection string.
-    #[serde(deserialize_with = "variable")]
-    pub(crate) dsn_env: Option<String>,
-    /// File that holds it.
-    pub(crate) dsn_file: Option<PathBuf>,
-    /// Table, the runbook's by default.
-    pub(crate) table: Option<String>,
-    /// Its columns, where they have other names than the runbook's.
-    pub(crate) columns: Columns,
-    /// Its words for in and out of traffic, where they are others than the runbook's.
-    pub(crate) statuses: StatusNames,
-    dsn: Refused,
-    url: Refused,
-    password: Refused,
-}
-
-/// `registry.redis:`
-#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub(crate) struct Redis {
-    /// Variable that holds the URL.
-    #[serde(deserialize_with = "variable")]
-    pub(crate) url_env: Option<String>,
-    /// File that holds it.
-    pub(crate) url_file: Option<PathBuf>,
-    /// Delete the entry, or wait until it expires.
-    pub(crate) mode: Option<RedisMode>,
-    url: Refused,
-    password: Refused,
-}
-
-/// `registry.exec:`
-#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub(crate) struct Exec {
-    /// Prints the registry's entries as JSON.
-    #[serde(deserialize_with = "command")]
-    pub(crate) read: Option<Template>,
-    /// Takes the model out of traffic.
-    #[serde(deserialize_with = "command")]
-    pub(crate) disable: Option<Template>,
-    /// Puts it into traffic.
-    #[serde(deserialize_with = "command")]
-    pub(crate) enable: Option<Template>,
-    /// Sets another status.
-    #[serde(deserialize_with = "command")]
-    pub(crate) restore: Option<Template>,
-    /// Variables that the commands get.
-    #[serde(deserialize_with = "variables")]
-    pub(crate) env: Vec<String>,
-    /// How long a command may take.
-    #[serde(deserialize_with = "time")]
-    pub(crate) timeout: Option<Duration>,
-    /// How long routers may go on as before.
-    #[serde(deserialize_with = "time_or_none")]
-    pub(crate) visible_after: Option<Duration>,
-}
-
 /// `router:`
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Router {
-    /// Its URL.
+    /// The URL that clients use.
     #[serde(deserialize_with = "plain_url")]
     pub(crate) url: Option<String>,
-    /// Its replicas, where they can be asked one by one.
+    /// URLs of its replicas, where they can be asked one by one.
     #[serde(deserialize_with = "plain_urls")]
     pub(crate) replicas: Vec<String>,
-    /// Its Service, where the replicas are the pods behind it.
-    #[serde(deserialize_with = "service")]
+    /// The Service, where the replicas are the pods behind it.
+    #[serde(deserialize_with = "keys::parsed_some")]
     pub(crate) service: Option<RouterService>,
     /// Variable that holds its API key.
-    #[serde(deserialize_with = "variable")]
+    #[serde(deserialize_with = "keys::variable")]
     pub(crate) key_env: Option<String>,
     /// File that holds it.
     pub(crate) key_file: Option<PathBuf>,
-    key: Refused,
-    api_key: Refused,
+    key: NoSecret,
+    api_key: NoSecret,
 }
 
 /// `checks:`
@@ -156,10 +74,10 @@ pub(crate) struct Checks {
 pub(crate) struct Plugin {
     /// The component; relative to the configuration file.
     pub(crate) file: PathBuf,
-    /// What it may reach.
+    /// Capabilities that it gets.
     #[serde(default)]
     pub(crate) grants: Vec<String>,
-    /// Its verdict decides.
+    /// The run ends unless it passes.
     #[serde(default = "yes")]
     pub(crate) required: bool,
 }
@@ -173,87 +91,17 @@ fn yes() -> bool {
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Timeouts {
     /// For requests in flight.
-    #[serde(deserialize_with = "time")]
+    #[serde(deserialize_with = "keys::positive_duration")]
     pub(crate) drain: Option<Duration>,
     /// For the pods to get ready; else the target's own probes decide.
-    #[serde(deserialize_with = "time")]
+    #[serde(deserialize_with = "keys::positive_duration")]
     pub(crate) ready: Option<Duration>,
-}
-
-/// A key that would hold a secret: its presence is an error that names what to write instead.
-#[derive(Debug, Clone, Default, PartialEq)]
-struct Refused;
-
-impl<'de> Deserialize<'de> for Refused {
-    fn deserialize<D: Deserializer<'de>>(_: D) -> Result<Self, D::Error> {
-        Err(serde::de::Error::custom(
-            "secrets are not kept in this file: name an environment variable or a file instead (dsn_env, dsn_file, url_env, url_file, key_env, key_file)",
-        ))
-    }
-}
-
-fn variable<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
-    variable_name(String::deserialize(deserializer)?).map(Some)
-}
-
-fn variables<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
-    let names = Vec::<String>::deserialize(deserializer)?;
-    names.into_iter().map(variable_name).collect()
-}
-
-fn variable_name<E: serde::de::Error>(name: String) -> Result<String, E> {
-    if crate::args::traffic::is_variable_name(&name) {
-        Ok(name)
-    } else {
-        Err(E::custom(
-            "this key takes the name of an environment variable, not its value",
-        ))
-    }
-}
-
-fn command<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Template>, D::Error> {
-    let words = Vec::<String>::deserialize(deserializer)?;
-    Template::new(words).map(Some).map_err(serde::de::Error::custom)
 }
 
 fn plain_url<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
     let url = String::deserialize(deserializer)?;
     crate::args::traffic::router_url(&url).map_err(serde::de::Error::custom)?;
     Ok(Some(url))
-}
-
-fn service<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<RouterService>, D::Error> {
-    let text = String::deserialize(deserializer)?;
-    text.parse().map(Some).map_err(serde::de::Error::custom)
-}
-
-fn routes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<RouteName>, D::Error> {
-    let names = Vec::<String>::deserialize(deserializer)?;
-    let read = |name: &String| name.parse().map_err(serde::de::Error::custom);
-    names.iter().map(read).collect()
-}
-
-/// One word, or a list of them.
-fn drivers<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Driver>, D::Error> {
-    #[derive(Deserialize)]
-    #[serde(untagged)]
-    enum Named {
-        One(Driver),
-        Several(Vec<Driver>),
-    }
-    match Named::deserialize(deserializer) {
-        Ok(Named::One(driver)) => Ok(vec![driver]),
-        Ok(Named::Several(drivers)) => Ok(drivers),
-        Err(_) => Err(serde::de::Error::custom(format!(
-            "registry.driver is one of {}, or a list of them",
-            words().join(", ")
-        ))),
-    }
-}
-
-fn words() -> Vec<String> {
-    let words = Driver::value_variants().iter().filter_map(ValueEnum::to_possible_value);
-    words.map(|word| word.get_name().to_owned()).collect()
 }
 
 fn plain_urls<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
@@ -264,18 +112,6 @@ fn plain_urls<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>,
     Ok(urls)
 }
 
-fn time_or_none<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
-    let text = String::deserialize(deserializer)?;
-    duration::parse(&text).map(Some).map_err(serde::de::Error::custom)
-}
-
-fn time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
-    let text = String::deserialize(deserializer)?;
-    duration::parse_positive(&text)
-        .map(Some)
-        .map_err(serde::de::Error::custom)
-}
-
 impl File {
     /// Reads a configuration file.
     ///
@@ -283,7 +119,7 @@ impl File {
     /// Usage, with line, column and key; the file's text is never repeated, since it may hold a secret by mistake.
     pub(crate) fn read(path: &Path) -> Result<Self, Failure> {
         let unreadable = |why: String| {
-            exit::usage(format!("cannot read the configuration {}", path.display()))
+            usage(format!("cannot read the configuration {}", path.display()))
                 .because(why)
                 .next("name another one with --config FILE, or unset VLLM_ROLLBACK_CONFIG")
         };
@@ -295,7 +131,7 @@ impl File {
         }
         let text = std::fs::read_to_string(path).map_err(|error| unreadable(error.to_string()))?;
         let mut file = Self::parse(&text).map_err(|why| {
-            exit::usage(format!("the configuration {} is wrong", path.display()))
+            usage(format!("the configuration {} is wrong", path.display()))
                 .because(why)
                 .next("mend that line; docs/configuration.md lists every key")
         })?;
@@ -323,25 +159,15 @@ impl File {
         for plugin in &mut self.checks.plugins {
             plugin.file = directory.join(&plugin.file);
         }
-        let exec = &mut self.registry.exec;
-        for command in [&mut exec.read, &mut exec.disable, &mut exec.enable, &mut exec.restore] {
-            *command = command.take().map(|command| command.anchored(directory));
-        }
-        for file in [
-            &mut self.registry.postgres.dsn_file,
-            &mut self.registry.redis.url_file,
-            &mut self.router.key_file,
-        ]
-        .into_iter()
-        .flatten()
-        {
-            *file = directory.join(&*file);
-        }
+        self.registry.anchor(directory);
+        self.router.key_file = self.router.key_file.take().map(|file| directory.join(file));
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use vllm_rollback_registry::DriverName;
+
     use super::*;
 
     #[test]
@@ -355,14 +181,10 @@ mod tests {
              timeouts: {drain: 45s, ready: 20m}\n",
         )
         .unwrap();
-        assert_eq!(file.registry.driver, [Driver::Postgres]);
-        assert_eq!(file.registry.redis.mode, Some(RedisMode::Wait));
+        assert_eq!(file.registry.driver, [DriverName::Postgres]);
         assert!(file.checks.plugins[0].required);
         assert_eq!(file.checks.params["completion"]["max_tokens"], serde_json::json!(5));
         assert_eq!(file.timeouts.ready, Some(Duration::from_secs(1200)));
-        let exec = &file.registry.exec;
-        assert_eq!(exec.read.as_ref().map(Template::program), Some("./tool"));
-        assert_eq!((exec.env.len(), exec.visible_after), (1, Some(Duration::ZERO)));
     }
 
     #[test]

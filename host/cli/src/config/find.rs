@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::env::Env;
+use vllm_rollback_settings::Env;
 
 /// The file's name in the working directory.
 const NAME: &str = "vllm-rollback.yaml";

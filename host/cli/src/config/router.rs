@@ -2,25 +2,25 @@
 
 use secrecy::SecretString;
 use vllm_rollback_engine::failure::Failure;
+use vllm_rollback_settings::Env;
+use vllm_rollback_settings::secret::Source;
+use vllm_rollback_settings::usage;
 
 use crate::args::traffic::{RouterService, TrafficArgs};
 use crate::config::file::File;
-use crate::env::Env;
-use crate::exit;
-use crate::secret::Source;
 
 /// The router that clients use.
 #[derive(Debug, Clone)]
 pub(crate) struct Router {
-    /// Its URL for clients, without secrets; routed checks use it.
+    /// The URL for clients, without secrets; routed checks use it.
     pub(crate) url: Option<String>,
-    /// Where its replicas are asked.
+    /// The place of its replicas.
     pub(crate) place: RouterAddress,
-    /// Its API key.
+    /// The API key.
     pub(crate) key: Option<SecretString>,
 }
 
-/// Where a router's replicas are.
+/// The place of a router's replicas.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum RouterAddress {
     /// At these URLs.
@@ -46,17 +46,13 @@ pub(super) fn router(traffic: &TrafficArgs, file: &File, env: &Env) -> Result<Op
     };
     let place = match (service, replicas, &url) {
         (Some(_), replicas, _) if !replicas.is_empty() => {
-            return Err(
-                exit::usage("the router's replicas are set by URL and by Service").next("leave one of them out")
-            );
+            return Err(usage("the router's replicas are set by URL and by Service").next("leave one of them out"));
         }
         (Some(service), _, _) => RouterAddress::Service(service),
         (None, replicas, _) if !replicas.is_empty() => RouterAddress::Urls(replicas),
         (None, _, Some(url)) => RouterAddress::Urls(vec![url.clone()]),
         (None, _, None) if key.is_some() => {
-            return Err(
-                exit::usage("a key for the router is set, but not its URL").next("name it with --router-url URL")
-            );
+            return Err(usage("a key for the router is set, but not its URL").next("name it with --router-url URL"));
         }
         (None, _, None) => return Ok(None),
     };

@@ -5,22 +5,22 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use vllm_rollback_engine::failure::Failure;
+use vllm_rollback_registry::Drivers;
+use vllm_rollback_settings::Env;
 
 use crate::args::checks::ChecksArgs;
 use crate::args::traffic::TrafficArgs;
 use crate::config::file::File;
-use crate::config::registry::{self, Registry};
 use crate::config::router::{self, Router};
-use crate::env::Env;
 
 /// Requests in flight get this long where nothing else is said.
 const DRAIN: Duration = Duration::from_secs(30);
 
-/// What a verb works with.
+/// The settings of a verb.
 #[derive(Debug, Clone)]
 pub(crate) struct Settings {
-    /// How the model is taken out of traffic: at least one, the outermost first.
-    pub(crate) registries: Vec<Registry>,
+    /// Drivers that take the model out of traffic.
+    pub(crate) drivers: Drivers,
     /// The router that clients use.
     pub(crate) router: Option<Router>,
     /// Model name that clients ask for.
@@ -44,9 +44,9 @@ pub(crate) struct Settings {
 pub(crate) struct Plugin {
     /// The component.
     pub(crate) file: PathBuf,
-    /// What the configuration lets it reach.
+    /// Capabilities that the configuration grants it.
     pub(crate) grants: Vec<String>,
-    /// Its verdict decides.
+    /// The run ends unless it passes.
     pub(crate) required: bool,
 }
 
@@ -78,7 +78,7 @@ impl Settings {
         }));
         let router = router::router(traffic, &file, env)?;
         Ok(Self {
-            registries: registry::registries(traffic, &file, router.as_ref(), env)?,
+            drivers: Drivers::new(&traffic.drivers, &file.registry, router.is_some(), env)?,
             router,
             model: traffic.model.clone().or(file.model),
             environment: traffic.environment.clone().or(file.environment),
@@ -93,28 +93,20 @@ impl Settings {
 
 #[cfg(test)]
 pub(super) mod tests {
+    use vllm_rollback_registry::DriverName;
+
     use super::*;
 
     pub(crate) fn merge(traffic: TrafficArgs, file: File, env: Env) -> Result<Settings, Failure> {
         Settings::merge(&traffic, &ChecksArgs::default(), file, &env)
     }
 
-    pub(crate) fn postgres_in_file() -> File {
-        File::parse("registry: {driver: postgres, postgres: {dsn_env: FILE_DSN}}").unwrap()
-    }
-
     #[test]
     fn nothing_needs_configuring() {
         let settings = merge(TrafficArgs::default(), File::default(), Env::default()).unwrap();
-        assert!(matches!(settings.registries[..], [Registry::Service]));
+        assert!(settings.drivers.names().eq([DriverName::Service]));
         assert!(settings.router.is_none());
         assert_eq!(settings.drain, DRAIN);
-    }
-
-    #[test]
-    fn an_unset_variable_is_a_usage_error() {
-        let failure = merge(TrafficArgs::default(), postgres_in_file(), Env::default()).unwrap_err();
-        assert!(failure.to_string().contains("FILE_DSN is not set"), "{failure}");
     }
 
     #[test]

@@ -7,8 +7,7 @@ use cap_std::ambient_authority;
 use cap_std::fs::Dir;
 use vllm_rollback_engine::failure::{Failure, FailureKind};
 use vllm_rollback_engine::release::ReleaseRef;
-
-use crate::env::Env;
+use vllm_rollback_settings::Env;
 
 /// The directory of a release's journals. It is made, private to the user, when the first record is written.
 #[derive(Debug, Clone)]

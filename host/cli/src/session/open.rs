@@ -13,6 +13,7 @@ use vllm_rollback_engine::ports::{Interrupt, Releases};
 use vllm_rollback_engine::release::ReleaseRef;
 use vllm_rollback_helm::{HelmBinary, HelmReleases};
 use vllm_rollback_plugins::CheckRunner;
+use vllm_rollback_registry::DriverName;
 use vllm_rollback_report::style::StatusIcon;
 use vllm_rollback_report::terminal::Terminal;
 
@@ -20,7 +21,6 @@ use crate::args::site::SiteArgs;
 use crate::clock::SystemClock;
 use crate::config::file::File;
 use crate::config::find;
-use crate::config::registry as chosen;
 use crate::config::settings::Settings;
 use crate::journal::dir::JournalDir;
 use crate::journal::local::LocalJournal;
@@ -131,8 +131,7 @@ fn read_settings(ui: &Ui, args: &SiteArgs) -> Result<Settings, Failure> {
 
 fn workloads(settings: &Settings, cluster: &Cluster) -> ReleaseWorkloads {
     let workloads = ReleaseWorkloads::new(cluster.clone());
-    let closes_services = |registry: &chosen::Registry| matches!(registry, chosen::Registry::Service);
-    if settings.registries.iter().any(closes_services) {
+    if settings.drivers.names().any(|name| name == DriverName::Service) {
         workloads.with_service_gate()
     } else {
         workloads

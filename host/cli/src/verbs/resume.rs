@@ -6,10 +6,10 @@ use clap::Args;
 use vllm_rollback_engine::failure::Failure;
 use vllm_rollback_engine::report::ExitCode;
 use vllm_rollback_engine::request::Override;
+use vllm_rollback_settings::duration;
 
 use crate::args::change::ChangeArgs;
 use crate::args::request::GitOps;
-use crate::duration;
 use crate::session::Session;
 use crate::ui::Ui;
 use crate::wiring::helm::HelmUse;

@@ -6,12 +6,13 @@ use clap::Args;
 use vllm_rollback_engine::failure::Failure;
 use vllm_rollback_engine::report::ExitCode;
 use vllm_rollback_report::run::ReportKind;
+use vllm_rollback_settings::duration;
 
 use crate::args::site::SiteArgs;
+use crate::names;
 use crate::session::Session;
 use crate::ui::Ui;
 use crate::wiring::helm::HelmUse;
-use crate::{duration, names};
 
 const EXAMPLES: &str = "\
 Examples:

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use vllm_rollback_cluster::records::RecordStore;
 use vllm_rollback_engine::failure::{Failure, FailureKind};
 use vllm_rollback_helm::{Connection, HelmBinary};
+use vllm_rollback_settings::Env;
 
 use crate::args::connection::ConnectionArgs;
-use crate::env::Env;
 
 /// Whether a verb asks Helm what it offers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -8,10 +8,10 @@ use std::process::ExitCode;
 use serde_json::Value;
 use vllm_rollback_engine::failure::Failure;
 use vllm_rollback_plugins::{BUILTINS, CHILD_ARGUMENT, Enforcement, GrantTable, HostOptions, PluginHost};
+use vllm_rollback_settings::Env;
+use vllm_rollback_settings::usage;
 
 use crate::config::settings::{Plugin, Settings};
-use crate::env::Env;
-use crate::exit;
 
 /// First argument that loads the built-in checks and prints the milliseconds it took, for benchmarks.
 const LOAD_CHECKS: &str = "__load-checks";
@@ -108,7 +108,7 @@ fn known_parameters(params: &Params, names: &[String]) -> Result<(), Failure> {
         None => Ok(()),
         Some(unknown_check) => {
             let known: Vec<&str> = BUILTINS.into_iter().chain(names.iter().map(String::as_str)).collect();
-            Err(exit::usage(format!(
+            Err(usage(format!(
                 "parameters are given for \"{unknown_check}\", which is no check of this run"
             ))
             .next(format!("the checks are: {}", known.join(", "))))

@@ -6,6 +6,7 @@
 
 mod answer;
 mod command;
+mod settings;
 mod template;
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -20,6 +21,8 @@ use vllm_rollback_engine::ports::drivers::{ReleaseEndpoints, RouterClient};
 use vllm_rollback_engine::traffic::{TrafficState, TrafficStatus};
 
 pub use command::ProcessEnv;
+pub use settings::Keys;
+pub(crate) use settings::Settings;
 pub use template::{Template, Values};
 
 use crate::driver_state::decode;

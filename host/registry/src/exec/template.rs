@@ -2,9 +2,10 @@
 
 use std::fmt;
 
+use serde::Deserialize;
 use vllm_rollback_engine::failure::{Failure, FailureKind};
 
-/// What placeholders stand for.
+/// Values that placeholders stand for.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Values {
     /// `{model}`: its name in the registry.
@@ -29,10 +30,19 @@ impl fmt::Display for Values {
 
 /// A program and its arguments, in which `{model}`, `{environment}`, `{release}`, `{namespace}` and `{status}` stand for
 /// values. No shell reads it, so nothing needs quoting.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "Vec<String>")]
 pub struct Template {
     program: String,
     arguments: Vec<String>,
+}
+
+impl TryFrom<Vec<String>> for Template {
+    type Error = Failure;
+
+    fn try_from(words: Vec<String>) -> Result<Self, Failure> {
+        Self::new(words)
+    }
 }
 
 impl Template {

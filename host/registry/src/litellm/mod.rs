@@ -6,6 +6,7 @@
 //! have no `/model/block` are refused.
 
 mod proxy;
+mod settings;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -22,6 +23,8 @@ use vllm_rollback_engine::ports::drivers::{PodLabels, ReleaseEndpoints, RouterCl
 use vllm_rollback_engine::traffic::{TrafficState, TrafficStatus};
 use vllm_rollback_engine::workload::ServingPod;
 use vllm_rollback_objects::service::Service;
+
+pub(crate) use settings::Settings;
 
 use crate::driver_state::{decode, encode};
 use crate::release_endpoints::{BackendKind, leads_to};

@@ -1,5 +1,7 @@
 //! No registry: traffic is left alone. For releases that nobody can reach yet, or that are fenced by hand.
 
+mod settings;
+
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -7,6 +9,8 @@ use vllm_rollback_engine::WriteError;
 use vllm_rollback_engine::failure::{Failure, FailureKind};
 use vllm_rollback_engine::ports::Registry;
 use vllm_rollback_engine::traffic::{TrafficState, TrafficStatus};
+
+pub(crate) use settings::Settings;
 
 /// What is said wherever another driver would give proof.
 const LOUD: &str =

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use serde::de::Error;
+use serde::{Deserialize, Deserializer};
 use vllm_rollback_engine::failure::{Failure, FailureKind};
 
 /// The registry's table: `name` or `schema.name`, quoted when used.
@@ -13,21 +15,44 @@ pub struct Table(String);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Column(String);
 
-/// The columns that the driver uses, by the runbook's names for them.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// The columns that the driver uses, by the runbook's names for them. In the configuration a key that is left out keeps the
+/// runbook's name.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
 pub struct Columns {
     /// The model's name.
+    #[serde(deserialize_with = "needed")]
     pub model_name: Column,
     /// `host:port`.
+    #[serde(deserialize_with = "needed")]
     pub deployment_endpoint: Column,
     /// In traffic or not: of any type whose text is the word (text, an enum, boolean).
+    #[serde(deserialize_with = "needed")]
     pub deployment_status: Column,
     /// The environment. Without it the model's name alone names a row.
+    #[serde(deserialize_with = "optional")]
     pub deployment_environment: Option<Column>,
     /// Namespace of the endpoint. Without it the endpoint has to name its namespace, or none.
+    #[serde(deserialize_with = "optional")]
     pub deployment_namespace: Option<Column>,
-    /// When the row was last changed. Without it nothing is stamped.
+    /// The time of the last change. Without it nothing is stamped.
+    #[serde(deserialize_with = "optional")]
     pub updated_at: Option<Column>,
+}
+
+/// Says that the table has no such column. An empty value is not taken for that: a template that was given nothing leaves one
+/// behind.
+const ABSENT: &str = "false";
+
+fn needed<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Column, D::Error> {
+    optional(deserializer)?.ok_or_else(|| D::Error::custom("the registry cannot do without this column"))
+}
+
+fn optional<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Column>, D::Error> {
+    match String::deserialize(deserializer)?.as_str() {
+        ABSENT => Ok(None),
+        name => name.parse().map(Some).map_err(D::Error::custom),
+    }
 }
 
 impl Default for Table {

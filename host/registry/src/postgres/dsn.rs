@@ -1,17 +1,13 @@
 //! Connection strings, which hold passwords: read from the environment or a file only, never shown.
 
-use std::ffi::OsString;
-use std::path::Path;
-
 use secrecy::{ExposeSecret as _, SecretString};
 use vllm_rollback_engine::failure::{Failure, FailureKind};
+use vllm_rollback_settings::Env;
+use vllm_rollback_settings::secret::Source;
 
-/// What the runbook's own tool reads, and what its scripts and pages say that it reads. A site that sets both to
+/// The variable that the runbook's own tool reads, and the one that its scripts and pages name. A site that sets both to
 /// different databases gets a refusal instead of a guess.
 const RUNBOOK_VARIABLES: [&str; 2] = ["ADMIN_CLI_DATABASE_URL", "DATABASE_URL"];
-
-/// No connection string is longer.
-const MAX_BYTES: u64 = 64 * 1024;
 
 /// A connection string of PostgreSQL or Redis.
 #[derive(Debug, Clone)]
@@ -41,13 +37,24 @@ impl Dsn {
         })
     }
 
-    /// From the variables of the runbook: `ADMIN_CLI_DATABASE_URL`, else `DATABASE_URL`. `variable` looks one up.
+    /// Reads it from where flags or configuration say that it is. `what` is a noun for messages.
+    ///
+    /// # Errors
+    /// `Usage` when it is not there.
+    pub(super) fn read(source: &Source, what: &str, env: &Env) -> Result<Self, Failure> {
+        Self::new(source.read(what, env)?.expose_secret(), source.to_string())
+    }
+
+    /// Reads it from the variables of the runbook: `ADMIN_CLI_DATABASE_URL`, else `DATABASE_URL`.
     ///
     /// # Errors
     /// `Usage` when neither is set; `Refused` when both are and differ.
-    pub fn from_env(variable: impl Fn(&str) -> Option<OsString>) -> Result<Self, Failure> {
-        let [first, second] = RUNBOOK_VARIABLES.map(|name| read_variable(&variable, name));
-        match (first?, second?) {
+    pub(super) fn from_env(env: &Env) -> Result<Self, Failure> {
+        let [first, second] = RUNBOOK_VARIABLES.map(|name| {
+            let text = env.get(name)?;
+            Some(Self::new(text, format!("${name}")))
+        });
+        match (first.transpose()?, second.transpose()?) {
             (Some(a), Some(b)) if a.expose() != b.expose() => {
                 Err(Failure::new(FailureKind::Refused, "which database to use is not clear")
                     .because(format!(
@@ -68,80 +75,43 @@ impl Dsn {
         }
     }
 
-    /// From a file; white space around it does not belong to it.
-    ///
-    /// # Errors
-    /// `Usage` when it cannot be read, is too long or empty.
-    pub fn from_file(path: &Path) -> Result<Self, Failure> {
-        let place = path.display().to_string();
-        let wrong = |why: String| {
-            Failure::new(
-                FailureKind::Usage,
-                format!("the connection string cannot be read from {place}"),
-            )
-            .because(why)
-            .next("name a file that you can read and that holds nothing else")
-        };
-        let length = std::fs::metadata(path).map_err(|e| wrong(e.to_string()))?.len();
-        if length > MAX_BYTES {
-            return Err(wrong(format!("it has {length} bytes")));
-        }
-        let text = std::fs::read_to_string(path).map_err(|e| wrong(e.to_string()))?;
-        Self::new(&text, place)
-    }
-
     /// The text itself, for the one place that connects.
     pub(super) fn expose(&self) -> &str {
         self.text.expose_secret()
     }
 
-    /// Where it was read.
+    /// The place where it was read.
     pub fn origin(&self) -> &str {
         &self.origin
     }
-}
-
-fn read_variable(variable: impl Fn(&str) -> Option<OsString>, name: &str) -> Result<Option<Dsn>, Failure> {
-    let Some(value) = variable(name).filter(|value| !value.is_empty()) else {
-        return Ok(None);
-    };
-    let text = value.into_string().map_err(|_| {
-        Failure::new(FailureKind::Usage, format!("${name} is not UTF-8")).next(format!("export {name}=postgres://…"))
-    })?;
-    Dsn::new(&text, format!("${name}")).map(Some)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn from(first: Option<&str>, second: Option<&str>) -> Result<Dsn, Failure> {
-        Dsn::from_env(|name| {
-            let value = if name == "DATABASE_URL" { second } else { first };
-            value.map(OsString::from)
-        })
+    fn from(first: &str, second: &str) -> Result<Dsn, Failure> {
+        Dsn::from_env(&Env::from([
+            ("ADMIN_CLI_DATABASE_URL", first),
+            ("DATABASE_URL", second),
+        ]))
     }
 
     #[test]
     fn two_variables_that_differ_are_refused_and_two_that_agree_are_not() {
-        let failure = from(Some("postgres://u:hunter2@a/x"), Some("postgres://u:hunter2@b/x")).unwrap_err();
+        let failure = from("postgres://u:hunter2@a/x", "postgres://u:hunter2@b/x").unwrap_err();
         assert_eq!(failure.kind, FailureKind::Refused);
         assert!(!failure.to_string().contains("hunter2"), "{failure}");
-        assert_eq!(
-            from(Some("postgres://a"), Some("postgres://a")).unwrap().origin(),
-            "$ADMIN_CLI_DATABASE_URL"
-        );
-        assert_eq!(from(None, Some("postgres://a")).unwrap().origin(), "$DATABASE_URL");
-        assert_eq!(from(Some(""), None).unwrap_err().kind, FailureKind::Usage);
+        let same = from("postgres://a", "postgres://a").unwrap();
+        assert_eq!(same.origin(), "$ADMIN_CLI_DATABASE_URL");
+        assert_eq!(from("", "postgres://a").unwrap().origin(), "$DATABASE_URL");
+        assert_eq!(from("", "").unwrap_err().kind, FailureKind::Usage);
     }
 
     #[test]
-    fn a_file_is_read_without_its_line_break_and_never_shown() {
-        let file = tempfile::NamedTempFile::new().unwrap();
-        std::fs::write(file.path(), "postgres://u:hunter2@a/x\n").unwrap();
-        let dsn = Dsn::from_file(file.path()).unwrap();
+    fn it_is_never_shown() {
+        let dsn = Dsn::new("postgres://u:hunter2@a/x\n", "$DSN").unwrap();
         assert_eq!(dsn.expose(), "postgres://u:hunter2@a/x");
         assert!(!format!("{dsn:?}").contains("hunter2"));
-        assert!(Dsn::from_file(Path::new("/nowhere/at/all")).is_err());
     }
 }

@@ -9,6 +9,7 @@ mod columns;
 mod dsn;
 mod errors;
 mod row;
+mod settings;
 mod target;
 mod tls;
 mod value;
@@ -27,6 +28,8 @@ use vllm_rollback_engine::traffic::{TrafficState, TrafficStatus};
 pub use cache::{Cache, CacheMode};
 pub use columns::{Column, Columns, Table};
 pub use dsn::Dsn;
+pub(crate) use settings::Settings;
+pub use settings::{CacheKeys, Flags, Keys, RedisMode};
 
 use crate::driver_state::decode;
 use crate::release_endpoints::assert_own;

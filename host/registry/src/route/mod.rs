@@ -6,7 +6,9 @@
 //! cannot be held: Helm writes its weights back in the middle of the rollback.
 
 mod gateway_probe;
+mod name;
 mod release_route;
+mod settings;
 mod verifier;
 
 use std::sync::Arc;
@@ -23,6 +25,10 @@ use vllm_rollback_engine::release::ReleaseRef;
 use vllm_rollback_engine::traffic::{TrafficState, TrafficStatus};
 use vllm_rollback_objects::route::{Backend, LeadsTo, Observed, Route, RouteId, RouteKind, Weight, share};
 use vllm_rollback_objects::service::Service;
+
+pub use name::RouteName;
+pub use settings::Flags;
+pub(crate) use settings::Settings;
 
 use crate::driver_state::{decode, encode};
 use crate::router::PAUSE;

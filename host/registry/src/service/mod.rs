@@ -8,6 +8,9 @@
 //! The selector can also ask for a value that good pods carry as a label: then those stay in traffic, and pods that come later
 //! do not get any, whatever they run. A selector by `pod-template-hash` would let new pods in before they were checked.
 
+mod settings;
+
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -24,6 +27,8 @@ use vllm_rollback_engine::workload::ServingPod;
 use vllm_rollback_objects::pod::RETAINED_LABEL;
 use vllm_rollback_objects::service::Gate;
 
+pub(crate) use settings::Settings;
+
 use crate::driver_state::{decode, encode};
 use crate::retained_pods::RetainedPods;
 
@@ -31,10 +36,9 @@ use crate::retained_pods::RetainedPods;
 pub const CLOSED: &str = "closed";
 
 /// The driver.
-#[derive(Debug)]
-pub struct ServiceGate<S> {
+pub struct ServiceGate {
     release: ReleaseRef,
-    services: S,
+    services: Arc<dyn ServiceSelectors>,
     retained: RetainedPods,
 }
 
@@ -50,9 +54,9 @@ struct Remembered {
     gate: Option<String>,
 }
 
-impl<S: ServiceSelectors> ServiceGate<S> {
+impl ServiceGate {
     /// The gate of a release.
-    pub fn new(release: ReleaseRef, services: S) -> Self {
+    pub fn new(release: ReleaseRef, services: Arc<dyn ServiceSelectors>) -> Self {
         Self {
             release,
             services,
@@ -207,7 +211,7 @@ impl<S: ServiceSelectors> ServiceGate<S> {
 }
 
 #[async_trait]
-impl<S: ServiceSelectors> Registry for ServiceGate<S> {
+impl Registry for ServiceGate {
     fn driver(&self) -> &'static str {
         "service"
     }
@@ -247,7 +251,7 @@ impl<S: ServiceSelectors> Registry for ServiceGate<S> {
     }
 
     async fn spare(&self, pods: &[ServingPod]) -> Result<Vec<String>, Failure> {
-        self.retained.mark(&self.services, pods).await
+        self.retained.mark(self.services.as_ref(), pods).await
     }
 
     async fn stop(&self, prior: &TrafficState) -> Result<(), WriteError> {
@@ -256,7 +260,7 @@ impl<S: ServiceSelectors> Registry for ServiceGate<S> {
         let closing = restore.iter().map(|service| self.close(&service.name, &prior.status));
         WriteError::of_all(join_all(closing).await)?;
         if prior.status == TrafficStatus::Partial {
-            self.retained.forget(&self.services).await?;
+            self.retained.forget(self.services.as_ref()).await?;
         }
         Ok(())
     }
@@ -321,7 +325,7 @@ impl<S: ServiceSelectors> Registry for ServiceGate<S> {
                 "whether Helm changed its apply method could not be read: {failure}"
             )],
         };
-        lines.extend(self.retained.post_run_notes(&self.services).await);
+        lines.extend(self.retained.post_run_notes(self.services.as_ref()).await);
         lines
     }
 }

@@ -1,4 +1,5 @@
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use proptest::prelude::*;
 
@@ -12,7 +13,7 @@ use vllm_rollback_engine::ports::drivers::PodLabels;
 struct Cluster {
     services: Mutex<BTreeMap<String, Gate>>,
     marked: Mutex<Vec<String>>,
-    turned: bool,
+    turned: AtomicBool,
 }
 
 impl Cluster {
@@ -84,7 +85,7 @@ impl ServiceSelectors for Cluster {
         }
     }
     async fn turned_client_side(&self) -> Result<bool, Failure> {
-        Ok(self.turned)
+        Ok(self.turned.load(Ordering::Relaxed))
     }
 }
 
@@ -102,8 +103,26 @@ impl PodLabels for Cluster {
 
 const SOON: Duration = Duration::from_secs(5);
 
-fn driver(gates: &[(&str, Option<&str>)]) -> ServiceGate<Cluster> {
-    ServiceGate::new(release(), Cluster::with(gates))
+/// The driver, and the cluster that it works on.
+struct Gated {
+    driver: ServiceGate,
+    services: Arc<Cluster>,
+}
+
+impl std::ops::Deref for Gated {
+    type Target = ServiceGate;
+
+    fn deref(&self) -> &ServiceGate {
+        &self.driver
+    }
+}
+
+fn driver(gates: &[(&str, Option<&str>)]) -> Gated {
+    let services = Arc::new(Cluster::with(gates));
+    Gated {
+        driver: ServiceGate::new(release(), services.clone()),
+        services,
+    }
 }
 
 #[tokio::test]
@@ -229,9 +248,9 @@ async fn what_another_driver_remembered_is_refused() {
 
 #[tokio::test]
 async fn a_change_of_the_apply_method_is_told_with_the_flag_that_reverts_it() {
-    let mut gate = driver(&[("a", None)]);
+    let gate = driver(&[("a", None)]);
     assert!(gate.post_run_notes().await.is_empty());
-    gate.services.turned = true;
+    gate.services.turned.store(true, Ordering::Relaxed);
     assert!(gate.post_run_notes().await[0].contains("--server-side=true"));
 }
 

@@ -6,6 +6,7 @@
 //! while its `/health` still says 200. A router that discovers pods by itself adds new ones before anybody checked them:
 //! it is refused.
 
+mod settings;
 mod workers;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -24,6 +25,8 @@ use vllm_rollback_engine::traffic::{TrafficState, TrafficStatus};
 use vllm_rollback_engine::workload::ServingPod;
 use vllm_rollback_objects::pod::PodEndpoint;
 use vllm_rollback_objects::service::Service;
+
+pub(crate) use settings::Settings;
 
 use crate::driver_state::{decode, encode};
 use crate::release_endpoints::{BackendKind, is_retained, leads_to};

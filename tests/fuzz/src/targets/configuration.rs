@@ -1,8 +1,11 @@
 //! `vllm-rollback.yaml`.
 
+use vllm_rollback_settings::duration;
+use vllm_rollback_settings::env::is_variable_name;
+
 use super::assert_is_a_line;
+use crate::args;
 use crate::config::file::File;
-use crate::{args, duration};
 
 /// A configuration file.
 ///
@@ -19,7 +22,7 @@ pub fn configuration(data: &[u8]) {
                 &file.router.key_env,
             ];
             for name in variables.into_iter().flatten() {
-                assert!(args::traffic::is_variable_name(name), "{name}");
+                assert!(is_variable_name(name), "{name}");
             }
             if let Some(url) = &file.router.url {
                 assert!(args::traffic::router_url(url).is_ok(), "{url}");

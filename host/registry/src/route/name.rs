@@ -6,15 +6,15 @@ use vllm_rollback_objects::route::{RouteId, RouteKind};
 
 /// A route, as a user names it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct RouteName {
+pub struct RouteName {
     kind: RouteKind,
     namespace: Option<String>,
     name: String,
 }
 
 impl RouteName {
-    /// Which it is, seen from a namespace.
-    pub(crate) fn seen_from(&self, namespace: &str) -> RouteId {
+    /// The route that it is, seen from a namespace.
+    pub fn seen_from(&self, namespace: &str) -> RouteId {
         RouteId {
             kind: self.kind,
             namespace: self.namespace.clone().unwrap_or_else(|| namespace.to_owned()),

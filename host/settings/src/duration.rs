@@ -10,7 +10,7 @@ const EXAMPLE: &str = "write it like 30s, 10m or 1h30m";
 ///
 /// # Errors
 /// When there is no unit, an unknown one, or no number.
-pub(crate) fn parse(text: &str) -> Result<Duration, String> {
+pub fn parse(text: &str) -> Result<Duration, String> {
     if text.is_empty() {
         return Err(format!("an empty duration: {EXAMPLE}"));
     }
@@ -27,7 +27,7 @@ pub(crate) fn parse(text: &str) -> Result<Duration, String> {
 ///
 /// # Errors
 /// As [`parse`], and for zero.
-pub(crate) fn parse_positive(text: &str) -> Result<Duration, String> {
+pub fn parse_positive(text: &str) -> Result<Duration, String> {
     match parse(text)? {
         Duration::ZERO => Err(format!("\"{text}\" is no time at all: {EXAMPLE}")),
         some => Ok(some),
@@ -38,7 +38,7 @@ pub(crate) fn parse_positive(text: &str) -> Result<Duration, String> {
 ///
 /// # Errors
 /// As [`parse`].
-pub(crate) fn parse_request_timeout(text: &str) -> Result<Duration, String> {
+pub fn parse_request_timeout(text: &str) -> Result<Duration, String> {
     match text.parse::<u64>() {
         Ok(seconds) => Ok(Duration::from_secs(seconds)),
         Err(_) => parse(text),

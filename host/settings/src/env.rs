@@ -5,11 +5,11 @@ use std::path::PathBuf;
 
 /// Environment variables. Helm sets those it does not use to the empty string, so empty means unset everywhere.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Env(BTreeMap<String, String>);
+pub struct Env(BTreeMap<String, String>);
 
 impl Env {
     /// This process's variables; those that are not UTF-8 are left out.
-    pub(crate) fn of_process() -> Self {
+    pub fn of_process() -> Self {
         Self(
             std::env::vars_os()
                 .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
@@ -18,17 +18,17 @@ impl Env {
     }
 
     /// A variable that is set and not empty.
-    pub(crate) fn get(&self, name: &str) -> Option<&str> {
+    pub fn get(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(String::as_str).filter(|value| !value.is_empty())
     }
 
     /// A variable that is set and not empty.
-    pub(crate) fn owned(&self, name: &str) -> Option<String> {
+    pub fn owned(&self, name: &str) -> Option<String> {
         self.get(name).map(str::to_owned)
     }
 
     /// `$XDG_…_HOME`, else `$HOME/<fallback>`; relative paths are ignored, as the XDG base directory specification says.
-    pub(crate) fn xdg(&self, name: &str, fallback: &str) -> Option<PathBuf> {
+    pub fn xdg(&self, name: &str, fallback: &str) -> Option<PathBuf> {
         let absolute = |value: &str| Some(PathBuf::from(value)).filter(|path| path.is_absolute());
         self.get(name)
             .and_then(absolute)
@@ -36,7 +36,7 @@ impl Env {
     }
 }
 
-#[cfg(test)]
+/// These variables and no others.
 impl<const N: usize> From<[(&str, &str); N]> for Env {
     fn from(pairs: [(&str, &str); N]) -> Self {
         Self(
@@ -46,6 +46,12 @@ impl<const N: usize> From<[(&str, &str); N]> for Env {
                 .collect(),
         )
     }
+}
+
+/// Tells whether a text is a variable's name, and not by mistake its value.
+pub fn is_variable_name(text: &str) -> bool {
+    text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+        && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
 }
 
 #[cfg(test)]

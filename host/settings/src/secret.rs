@@ -1,20 +1,22 @@
 //! Secrets: named on the command line or in the configuration, read from the environment or a file.
 
+use std::convert::Infallible;
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
 use secrecy::SecretString;
 use vllm_rollback_engine::failure::Failure;
 
-use crate::env::Env;
-use crate::exit;
+use crate::env::{Env, is_variable_name};
+use crate::usage;
 
 /// No secret is longer.
 const MAX_BYTES: u64 = 64 * 1024;
 
-/// Where a secret is.
+/// The place of a secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Source {
+pub enum Source {
     /// In this environment variable.
     Variable(String),
     /// In this file; a line break at its end does not belong to it.
@@ -28,7 +30,7 @@ impl Source {
     }
 
     /// Of the flags, else of the keys: a pair wins as a whole, so `--…-env` on the command line beats `…_file` in the configuration.
-    pub(crate) fn first(
+    pub fn first(
         flags: (&Option<String>, &Option<PathBuf>),
         keys: (&Option<String>, &Option<PathBuf>),
     ) -> Option<Self> {
@@ -40,8 +42,8 @@ impl Source {
     ///
     /// # Errors
     /// Usage, when it is not there.
-    pub(crate) fn read(&self, what: &str, env: &Env) -> Result<SecretString, Failure> {
-        let absent = |why: String| exit::usage(format!("{what} cannot be read")).because(why);
+    pub fn read(&self, what: &str, env: &Env) -> Result<SecretString, Failure> {
+        let absent = |why: String| usage(format!("{what} cannot be read")).because(why);
         let text = match self {
             Self::Variable(name) => env.owned(name).ok_or_else(|| {
                 absent(format!("the environment variable {name} is not set")).next(format!("export {name}=…"))
@@ -71,6 +73,56 @@ impl fmt::Display for Source {
             Self::File(path) => path.display().fmt(f),
         }
     }
+}
+
+/// A secret that was typed into a flag: that it was, and never the value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Typed;
+
+impl FromStr for Typed {
+    type Err = Infallible;
+
+    fn from_str(_: &str) -> Result<Self, Infallible> {
+        Ok(Self)
+    }
+}
+
+/// Refuses a secret that is typed where only its place may be. `safe` is how the flags for that place begin: `--postgres-dsn`;
+/// `tried` is the flag that people try instead, and whether it was given.
+///
+/// # Errors
+/// Usage, naming the flags that are safe, and never the value.
+pub fn assert_none_typed(
+    safe: &str,
+    tried: (&str, bool),
+    variable: Option<&str>,
+    file: Option<&Path>,
+) -> Result<(), Failure> {
+    if tried.1 {
+        return Err(typed_secret(tried.0, safe));
+    }
+    if variable.is_some_and(|name| !is_variable_name(name)) {
+        let flag = format!("{safe}-env");
+        return Err(typed_secret(&flag, safe).because(format!(
+            "{flag} takes the name of an environment variable, not its value"
+        )));
+    }
+    if file.is_some_and(|path| path.to_string_lossy().contains("://")) {
+        let flag = format!("{safe}-file");
+        return Err(typed_secret(&flag, safe).because(format!("{flag} takes the path of a file")));
+    }
+    Ok(())
+}
+
+/// The refusal of a secret in a flag, with the flags that are safe: how they begin is `safe`.
+pub fn typed_secret(flag: &str, safe: &str) -> Failure {
+    usage(format!(
+        "{flag} would carry a secret in the command line, where other users can read it"
+    ))
+    .next(format!(
+        "put it into an environment variable and name that: {safe}-env NAME"
+    ))
+    .next(format!("or into a file that only you can read: {safe}-file FILE"))
 }
 
 #[cfg(test)]

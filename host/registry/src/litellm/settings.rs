@@ -1,0 +1,23 @@
+//! How the driver is made: all that is said to it is where the router is.
+
+use async_trait::async_trait;
+use vllm_rollback_engine::failure::Failure;
+use vllm_rollback_engine::ports::Registry;
+
+use super::{LiteLlm, LiteLlmConfig};
+use crate::context::{DriverContext, DriverSettings};
+
+/// There are none.
+#[derive(Debug)]
+pub(crate) struct Settings;
+
+#[async_trait]
+impl DriverSettings for Settings {
+    async fn make(&self, session: &DriverContext) -> Result<Box<dyn Registry>, Failure> {
+        Ok(Box::new(LiteLlm::new(LiteLlmConfig {
+            link: session.needed_router()?,
+            owner: session.endpoints.clone(),
+            marks: session.selectors.clone(),
+        })))
+    }
+}

@@ -1,0 +1,15 @@
+//! What flags, environment and configuration file have in common, whoever owns the setting: variables, secrets, durations,
+//! and how keys are read.
+
+pub mod duration;
+pub mod env;
+pub mod keys;
+pub mod secret;
+
+pub use env::Env;
+use vllm_rollback_engine::failure::{Failure, FailureKind};
+
+/// A wrong command line or configuration.
+pub fn usage(what: impl Into<String>) -> Failure {
+    Failure::new(FailureKind::Usage, what)
+}
