@@ -11,7 +11,7 @@ use crate::check::{CheckContext, CheckSpec, Outcome, Phase, Verdict};
 use crate::event::{Event, Observer};
 use crate::failure::Failure;
 use crate::journal::{Entry, RunState, RunSummary, TrafficHold};
-use crate::ports::{Checks, Clock, Interrupt, Journal, Lock, LockRequest, NotReady, Registry, Releases, Workloads};
+use crate::ports::{Checks, Clock, Interrupt, Journal, Lock, LockError, LockRequest, NotReady, Registry, Releases, Workloads};
 use crate::release::{
     ApplyMethod, HelmInfo, ReleaseRecord, ReleaseRef, ReleaseStatus, Revision, RevisionSummary, RollbackOrder,
     RollbackOutcome, RolledBack,
@@ -325,11 +325,11 @@ impl Checks for RecordedWorld {
 
 #[async_trait]
 impl Lock for RecordedWorld {
-    async fn acquire(&self, _: &LockRequest) -> Result<Vec<String>, Failure> {
+    async fn acquire(&self, _: &LockRequest) -> Result<Vec<String>, LockError> {
         Ok(Vec::new())
     }
 
-    async fn assert_held(&self) -> Result<(), Failure> {
+    async fn assert_held(&self) -> Result<(), LockError> {
         Ok(())
     }
 
@@ -337,11 +337,11 @@ impl Lock for RecordedWorld {
         Ok(())
     }
 
-    async fn assert_free(&self) -> Result<(), Failure> {
+    async fn assert_free(&self) -> Result<(), LockError> {
         Ok(())
     }
 
-    async fn assert_expired(&self) -> Result<(), Failure> {
+    async fn assert_expired(&self) -> Result<(), LockError> {
         Ok(())
     }
 
