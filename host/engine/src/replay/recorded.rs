@@ -11,7 +11,9 @@ use crate::check::{CheckContext, CheckSpec, Outcome, Phase, Verdict};
 use crate::event::{Event, Observer};
 use crate::failure::Failure;
 use crate::journal::{Entry, RunState, RunSummary, TrafficHold};
-use crate::ports::{Checks, Clock, Interrupt, Journal, Lock, LockError, LockRequest, NotReady, Registry, Releases, Workloads};
+use crate::ports::{
+    Checks, Clock, Interrupt, Journal, Lock, LockError, LockRequest, NotReady, Registry, Releases, Workloads,
+};
 use crate::release::{
     ApplyMethod, HelmInfo, ReleaseRecord, ReleaseRef, ReleaseStatus, Revision, RevisionSummary, RollbackOrder,
     RollbackOutcome, RolledBack,

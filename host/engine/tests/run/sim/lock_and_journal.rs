@@ -33,7 +33,8 @@ impl Lock for Client {
 
     async fn assert_held(&self) -> Result<(), LockError> {
         let run_id = &self.request.run_id;
-        self.call("assert_held", |world| Ok(not_another_s(world, run_id))).await?
+        self.call("assert_held", |world| Ok(not_another_s(world, run_id)))
+            .await?
     }
 
     async fn release(&self) -> Result<(), Failure> {
@@ -49,12 +50,14 @@ impl Lock for Client {
 
     async fn assert_free(&self) -> Result<(), LockError> {
         let run_id = &self.request.run_id;
-        self.call("assert_free", |world| Ok(not_another_s(world, run_id))).await?
+        self.call("assert_free", |world| Ok(not_another_s(world, run_id)))
+            .await?
     }
 
     async fn assert_expired(&self) -> Result<(), LockError> {
         let run_id = &self.request.run_id;
-        self.call("assert_dead", |world| Ok(not_another_s(world, run_id))).await?
+        self.call("assert_dead", |world| Ok(not_another_s(world, run_id)))
+            .await?
     }
 
     async fn force_release(&self) -> Result<Vec<String>, Failure> {
