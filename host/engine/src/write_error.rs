@@ -79,6 +79,18 @@ mod tests {
     }
 
     #[test]
+    fn an_outcome_keeps_its_kind_when_its_failure_is_told_more_of_and_is_shown_by_it() {
+        let failure = |what: &str| Failure::new(FailureKind::External, what);
+        let more = |failure: Failure| failure.because("the row is gone");
+        let rejected = WriteError::Rejected(failure("no")).map(more);
+        assert_eq!(rejected, WriteError::Rejected(more(failure("no"))));
+        let unknown = WriteError::Unknown(failure("lost")).map(more);
+        assert_eq!(unknown, WriteError::Unknown(more(failure("lost"))));
+        assert_eq!(unknown.to_string(), more(failure("lost")).to_string());
+        assert_eq!(Failure::from(unknown), more(failure("lost")));
+    }
+
+    #[test]
     fn a_failure_that_says_no_more_is_no_rejection() {
         let failure = Failure::new(FailureKind::Forbidden, "x");
         assert_eq!(WriteError::from(failure.clone()), WriteError::Unknown(failure));

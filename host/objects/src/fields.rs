@@ -91,8 +91,8 @@ impl Fields {
             return false;
         };
         let in_pod = pod.is_some_and(|pod| {
-            let depth = pod.split('/').count();
-            keys.len() > depth && matches(pod, &keys[..depth]) && POD.iter().any(|one| matches(one, &keys[depth..]))
+            let template = keys.split_at_checked(pod.split('/').count());
+            template.is_some_and(|(way, rest)| matches(pod, way) && POD.iter().any(|one| matches(one, rest)))
         });
         in_pod || others.iter().any(|one| matches(one, keys))
     }

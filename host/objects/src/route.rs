@@ -172,3 +172,40 @@ pub struct Weight {
     /// None: the API's default.
     pub weight: Option<u32>,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_route_is_shown_and_edited_by_the_name_of_its_kind() {
+        let shown = RouteKind::ALL.map(|kind| {
+            let id = RouteId {
+                kind,
+                namespace: "ml".into(),
+                name: "llama".into(),
+            };
+            (id.to_string(), id.command("edit"))
+        });
+        let [http, ai] = &shown;
+        assert_eq!(http.0, "HTTPRoute ml/llama");
+        assert_eq!(http.1, "kubectl edit httproute llama -n ml");
+        assert_eq!(ai.0, "AIGatewayRoute ml/llama");
+        assert_eq!(ai.1, "kubectl edit aigatewayroute llama -n ml");
+    }
+
+    #[test]
+    fn a_backend_without_a_weight_has_the_apis_default() {
+        let share_of = |weight| {
+            Backend {
+                rule: 0,
+                index: 0,
+                name: "Service ml/llama:8000".into(),
+                weight,
+                leads_to: LeadsTo::OwnPods,
+            }
+            .share()
+        };
+        assert_eq!([None, Some(0), Some(7)].map(share_of), [1, 0, 7]);
+    }
+}

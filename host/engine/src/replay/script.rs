@@ -103,8 +103,8 @@ impl Script {
         let is_reached = of_state().any(|entry| matches!(entry.edge, RecordKind::Observed { .. }));
         let is_begun = of_state().any(|entry| matches!(entry.edge, RecordKind::Intent { .. }));
         match &self.end {
-            Some((code, summary)) if is_begun && !is_reached => {
-                if summary.starts_with("interrupted") || *code == 13 {
+            Some((_, summary)) if is_begun && !is_reached => {
+                if summary.starts_with("interrupted") {
                     Ending::Interrupted
                 } else {
                     Ending::Failed(Failure::new(FailureKind::External, summary.clone()))
@@ -119,9 +119,23 @@ impl Script {
         self.end.as_ref().map(|(code, _)| *code)
     }
 
-    /// All that is left of the journal behind so many records is how the run ended.
-    pub(super) fn only_the_end_is_left(&self, replayed: usize) -> bool {
-        self.end.is_some() && replayed + 1 >= self.entries.len()
+    /// How the run ended between two steps, once nothing but its end is left of the journal behind so many records.
+    pub(super) fn ending_between_steps(&self, replayed: usize) -> Ending {
+        let (Some((code, summary)), [.., last, end]) = (&self.end, self.entries.as_slice()) else {
+            return Ending::Done;
+        };
+        let is_open = matches!(last.edge, RecordKind::Intent { .. });
+        let failed = |kind| Ending::Failed(Failure::new(kind, summary.clone()));
+        match code {
+            _ if replayed + 1 < self.entries.len() => Ending::Done,
+            // A step that was written down and not begun.
+            _ if is_open && end.state == StateName::Unchanged => Ending::Interrupted,
+            _ if is_open => Ending::Done,
+            0 => Ending::Done,
+            _ if summary.starts_with("interrupted") => Ending::Interrupted,
+            12 | 13 => failed(FailureKind::Locked),
+            _ => failed(FailureKind::External),
+        }
     }
 }
 

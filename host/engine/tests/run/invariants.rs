@@ -252,11 +252,13 @@ fn client(sim: &Sim, id: &str, wish: RollbackTarget, accepts_all: bool, spares: 
     })
 }
 
+/// Twice the usual number of cases: none where PROPTEST_CASES asks for none (tools/mutants.sh).
 fn config() -> ProptestConfig {
+    let usual = ProptestConfig::default();
     ProptestConfig {
-        cases: 512,
+        cases: 2 * usual.cases,
         failure_persistence: Some(Box::new(FileFailurePersistence::Off)),
-        ..ProptestConfig::default()
+        ..usual
     }
 }
 

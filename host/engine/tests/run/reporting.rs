@@ -308,6 +308,32 @@ fn an_interruption_names_both_ways_out_first() {
 }
 
 #[test]
+fn a_run_whose_end_is_not_in_the_memory_says_what_the_next_one_is_refused_for() {
+    let count = Client::new(&crashed(), "count");
+    count.report();
+    let at = Trouble::Call(count.last_call("remember"));
+    let report = Client::new(&crashed(), "run-1")
+        .with(at, Fault::Fails(FailureKind::Unreachable))
+        .report();
+    assert_eq!(report.outcome, StateName::Done);
+    assert_said(
+        &report.notes,
+        "later runs cannot see how this one ended: remember failed",
+    );
+    let ways_out = [
+        "finish it: kubectl vllm-rollback resume llama -n prod",
+        "or end it in a safe state: kubectl vllm-rollback abort llama -n prod",
+    ];
+    assert_eq!(report.next[..2], ways_out);
+    // A memory that this run never wrote names no unfinished run.
+    let unwritten =
+        Client::new(&crashed(), "run-1").with(Trouble::Every("remember"), Fault::Fails(FailureKind::Unreachable));
+    let report = unwritten.report();
+    assert_eq!(unwritten.sim.world().memory.runs, []);
+    assert!(!report.next.contains(&ways_out[0].to_owned()), "{:?}", report.next);
+}
+
+#[test]
 fn helms_last_words_and_exit_code_are_told_beside_what_its_record_says() {
     let failing = |end: HelmEnd| {
         let sim = crashed();

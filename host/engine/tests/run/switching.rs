@@ -257,6 +257,17 @@ fn what_the_operator_is_told_after_a_change() {
 }
 
 #[test]
+fn a_hold_that_was_written_ahead_of_a_stop_that_never_came_is_taken_back() {
+    let count = operator(&crashed(), "count");
+    set(&count, TrafficAction::Disable);
+    let at = Trouble::Call(count.first_call("remember"));
+    let sim = crashed();
+    let client = operator(&sim, "op-1").with(at, Fault::LosesAnswer);
+    assert_eq!(set(&client, TrafficAction::Disable).outcome, StateName::Unchanged);
+    assert_eq!(state(&sim), (Enabled, false));
+}
+
+#[test]
 fn disabling_half_of_the_gates_is_put_back_or_not_called_unchanged() {
     for undoes in [true, false] {
         let sim = crashed();

@@ -183,7 +183,7 @@ const TRAILING: &[&str] = &[
 /// ```
 pub fn is_secret_name(name: &str) -> bool {
     let mut words = words(name);
-    while words.len() > 1 && words.last().is_some_and(|word| is_trailing(word)) {
+    while words.last().is_some_and(|word| is_trailing(word)) {
         words.pop();
     }
     let is_key_id =

@@ -88,8 +88,7 @@ impl Lines {
         };
         while let Some(c) = scan.rest().chars().next() {
             if scan.rest().starts_with(BEGIN) {
-                let end = scan.rest().find('>').map_or(BEGIN.len(), |end| end + 1);
-                scan.keep(end);
+                scan.keep(scan.rest().find('>').unwrap_or(BEGIN.len()));
             } else if is_word(c) {
                 self.word(&mut scan);
             } else {
@@ -225,7 +224,7 @@ impl<'l> Scan<'l> {
             .find(|c: char| c.is_whitespace() || "\"',;<>".contains(c))
             .unwrap_or(word.len());
         let plain = word[..end].trim_end_matches(['.', ':', ')']).to_lowercase();
-        if blanks > 0 && end > 0 && !NOT_BEARERS.contains(&plain.as_str()) {
+        if blanks > 0 && !NOT_BEARERS.contains(&plain.as_str()) {
             self.keep(blanks);
             self.hide(end);
         }
