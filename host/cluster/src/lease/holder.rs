@@ -182,7 +182,9 @@ mod tests {
     #[test]
     fn who_is_refused_learns_who_since_when_and_why() {
         let lease = lease("r", "ml", &claim(), "01RUN/1", Duration::from_secs(45), None);
-        let failure = Holder::read(&lease).unwrap().refuse("r", "ml");
+        let LockError::NotOurs(failure) = Holder::read(&lease).unwrap().refuse("r", "ml") else {
+            panic!("another holds it");
+        };
         assert_eq!(failure.kind, FailureKind::Locked);
         let text = failure.to_string();
         for part in ["01RUN", "ana@laptop", "INC-7", "held the lock since 20"] {
