@@ -2,10 +2,10 @@
 
 use serde_json::Value;
 use vllm_rollback_engine::failure::Failure;
+use vllm_rollback_objects::identity::Object;
 
 use crate::api::Resource;
 use crate::connect::Cluster;
-use crate::manifest::Object;
 use crate::pods;
 
 /// A workload whose replicas an autoscaler sets.

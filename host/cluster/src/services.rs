@@ -3,12 +3,13 @@
 use serde_json::Value;
 use vllm_rollback_engine::failure::Failure;
 use vllm_rollback_engine::release::ReleaseRecord;
+use vllm_rollback_objects::manifest::Manifest;
 use vllm_rollback_objects::service::Service;
+use vllm_rollback_objects::workload::{Workload, selects};
 
 use crate::api::Resource;
 use crate::connect::Cluster;
 use crate::gate::GATE_KEY;
-use crate::manifest::{Manifest, Workload, selects};
 
 /// All Services of a namespace.
 #[derive(Debug)]

@@ -6,11 +6,14 @@ use serde_json::{Value, json};
 use vllm_rollback_engine::failure::Failure;
 use vllm_rollback_engine::workload::Drift;
 use vllm_rollback_objects::comparison::{Against, Difference, as_stored, compare};
+use vllm_rollback_objects::identity::Object;
+use vllm_rollback_objects::manifest::Manifest;
+use vllm_rollback_objects::workload::Workload;
 
 use crate::autoscaler;
 use crate::connect::Cluster;
 use crate::gate::GATE_KEY;
-use crate::manifest::{Manifest, Mapper, Object, Workload};
+use crate::mapping::Mapper;
 
 /// Fields of a live object that are not the manifest's business.
 const IGNORED: &[&str] = &["spec.template.metadata.creationTimestamp"];

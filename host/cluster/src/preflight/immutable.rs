@@ -4,9 +4,11 @@
 use serde_json::Value;
 use vllm_rollback_engine::workload::{Finding, Severity};
 use vllm_rollback_objects::comparison::is_live;
+use vllm_rollback_objects::identity::Object;
+use vllm_rollback_objects::manifest::Manifest;
 use vllm_rollback_objects::quantity::Quantity;
 
-use crate::manifest::{Manifest, Mapper, Object};
+use crate::mapping::Mapper;
 use crate::view::LiveWorkload;
 
 /// Obstacle, and what helps.

@@ -2,10 +2,10 @@
 
 use serde_json::Value;
 use vllm_rollback_engine::workload::{Finding, Severity};
+use vllm_rollback_objects::manifest::Manifest;
 
 use crate::api::Resource;
 use crate::connect::Cluster;
-use crate::manifest::Manifest;
 
 /// An object that a pod needs, and the key in it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]

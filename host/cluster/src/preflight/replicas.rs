@@ -2,10 +2,11 @@
 //! closed gate no load makes an autoscaler raise them again before the model is let back.
 
 use vllm_rollback_engine::workload::{Finding, Severity};
+use vllm_rollback_objects::manifest::Manifest;
+use vllm_rollback_objects::workload::Workload;
 
 use crate::autoscaler::{self, Scaled};
 use crate::connect::Cluster;
-use crate::manifest::{Manifest, Workload};
 use crate::view::LiveWorkload;
 
 pub(super) async fn inspect(

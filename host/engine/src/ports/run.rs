@@ -206,23 +206,45 @@ pub struct LockRequest {
     pub reason: Option<String>,
 }
 
+/// Why the lock is not ours, or not another's to lose.
+#[derive(Debug)]
+pub enum LockError {
+    /// Another run holds it, or took it away: who, since when and why.
+    NotOurs(Failure),
+    /// The lock could not be read or written. A write whose answer was lost may have been done.
+    Failed(Failure),
+}
+
+impl From<Failure> for LockError {
+    fn from(failure: Failure) -> Self {
+        Self::Failed(failure)
+    }
+}
+
+impl From<LockError> for Failure {
+    fn from(error: LockError) -> Self {
+        let (LockError::NotOurs(failure) | LockError::Failed(failure)) = error;
+        failure
+    }
+}
+
 /// The lock on a release: one run at a time (invariant I3).
 #[async_trait]
 pub trait Lock: Send + Sync {
-    /// Takes it, or fails with kind `Locked` that tells who, since when and why. Renews itself until released.
-    async fn acquire(&self, claim: &LockRequest) -> Result<Vec<String>, Failure>;
+    /// Takes it, and says how. Renews itself until released.
+    async fn acquire(&self, claim: &LockRequest) -> Result<Vec<String>, LockError>;
 
     /// Still ours? Asked before every step that changes something.
-    async fn assert_held(&self) -> Result<(), Failure>;
+    async fn assert_held(&self) -> Result<(), LockError>;
 
     /// Gives it back. Safe to repeat.
     async fn release(&self) -> Result<(), Failure>;
 
-    /// Fails with kind `Locked` when another run holds it and may be alive. Takes nothing.
-    async fn assert_free(&self) -> Result<(), Failure>;
+    /// Fails when another run holds it and may be alive. Takes nothing.
+    async fn assert_free(&self) -> Result<(), LockError>;
 
     /// As [`Self::assert_free`], by signs of life and not by clocks: waits for one as long as the lock lasts.
-    async fn assert_expired(&self) -> Result<(), Failure>;
+    async fn assert_expired(&self) -> Result<(), LockError>;
 
     /// Removes it, whoever holds it. Says who held it; nothing when nobody did.
     async fn force_release(&self) -> Result<Vec<String>, Failure>;

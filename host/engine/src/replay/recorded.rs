@@ -9,9 +9,11 @@ use vllm_rollback_objects::identity::Object;
 
 use crate::check::{CheckContext, CheckSpec, Outcome, Phase, Verdict};
 use crate::event::{Event, Observer};
-use crate::failure::Failure;
+use crate::failure::{Failure, FailureKind};
 use crate::journal::{Entry, RunState, RunSummary, TrafficHold};
-use crate::ports::{Checks, Clock, Interrupt, Journal, Lock, LockRequest, NotReady, Registry, Releases, Workloads};
+use crate::ports::{
+    Checks, Clock, Interrupt, Journal, Lock, LockError, LockRequest, NotReady, Registry, Releases, Workloads,
+};
 use crate::release::{
     ApplyMethod, HelmInfo, ReleaseRecord, ReleaseRef, ReleaseStatus, Revision, RevisionSummary, RollbackOrder,
     RollbackOutcome, RolledBack,
@@ -325,15 +327,17 @@ impl Checks for RecordedWorld {
 
 #[async_trait]
 impl Lock for RecordedWorld {
-    async fn acquire(&self, _: &LockRequest) -> Result<Vec<String>, Failure> {
+    async fn acquire(&self, _: &LockRequest) -> Result<Vec<String>, LockError> {
         Ok(vec![])
     }
 
     /// Is asked before each step, so it tells why the next one was not begun.
-    async fn assert_held(&self) -> Result<(), Failure> {
+    async fn assert_held(&self) -> Result<(), LockError> {
         let replayed = self.now().written.len();
         match self.script.ending_between_steps(replayed) {
-            Ending::Failed(failure) => Err(failure),
+            // The kind is what the record has of whose the lock was.
+            Ending::Failed(failure) if failure.kind == FailureKind::Locked => Err(LockError::NotOurs(failure)),
+            Ending::Failed(failure) => Err(failure.into()),
             Ending::Done | Ending::Interrupted => Ok(()),
         }
     }
@@ -342,11 +346,11 @@ impl Lock for RecordedWorld {
         Ok(())
     }
 
-    async fn assert_free(&self) -> Result<(), Failure> {
+    async fn assert_free(&self) -> Result<(), LockError> {
         Ok(())
     }
 
-    async fn assert_expired(&self) -> Result<(), Failure> {
+    async fn assert_expired(&self) -> Result<(), LockError> {
         Ok(())
     }
 

@@ -8,7 +8,7 @@ use crate::failure::{Failure, FailureKind};
 use crate::journal::RunSummary;
 use crate::ledger::WriteAccess;
 use crate::plan::Plan;
-use crate::ports::LockRequest;
+use crate::ports::{LockError, LockRequest};
 use crate::release::{ReleaseRecord, Revision};
 use crate::report::StateName;
 use crate::resume::earlier;
@@ -72,11 +72,10 @@ pub(crate) async fn lock(run: &mut RunContext<'_>) -> Result<Vec<String>, Failur
     };
     let evidence = match run.ports.lock.acquire(&claim).await {
         Ok(evidence) => evidence,
-        Err(failure) => {
-            // It may have been taken although the answer was lost; another's is never given back.
-            if failure.kind != FailureKind::Locked
-                && let Err(also) = run.ports.lock.release().await
-            {
+        // Another's is never given back.
+        Err(LockError::NotOurs(failure)) => return Err(failure),
+        Err(LockError::Failed(failure)) => {
+            if let Err(also) = run.ports.lock.release().await {
                 run.warn(format!(
                     "if the lock was taken after all, it runs out by itself: {also}"
                 ));
@@ -93,11 +92,12 @@ pub(crate) async fn lock(run: &mut RunContext<'_>) -> Result<Vec<String>, Failur
 /// The lock is asked for before every step that changes something.
 pub(crate) async fn assert_held(run: &mut RunContext<'_>) -> Result<(), StepError> {
     match run.ports.lock.assert_held().await {
-        Err(failure) if failure.kind == FailureKind::Locked => {
+        Ok(()) => Ok(()),
+        Err(LockError::NotOurs(failure)) => {
             run.ledger.access = WriteAccess::Lost;
             Err(StepError::LockLost(failure))
         }
-        other => Ok(other?),
+        Err(LockError::Failed(failure)) => Err(failure.into()),
     }
 }
 

@@ -4,8 +4,9 @@ use std::collections::HashMap;
 
 use serde_json::Value;
 use tokio::sync::Mutex;
+use vllm_rollback_objects::identity::Object;
+use vllm_rollback_objects::workload::{Workload, WorkloadKind};
 
-use super::{Object, Workload, WorkloadKind};
 use crate::api::{ApiClient, ApiError, Resource, escape};
 
 /// The resource of a kind whose rollout can be watched.
