@@ -77,7 +77,7 @@ fn nothing_to_abort(run: &RunContext<'_>) -> Failure {
     }
 }
 
-/// What that run made of the release stays: undoing it would be another rollback, which nobody asked for.
+/// Notes what that run made of the release. It stays: undoing it would be another rollback, which nobody asked for.
 fn note_helm_state(run: &mut RunContext<'_>, cut: &RunSummary, history: &[RevisionSummary]) {
     let Some(newest) = history.iter().max_by_key(|summary| summary.revision) else {
         return;

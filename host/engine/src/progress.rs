@@ -2,7 +2,7 @@
 
 use crate::traffic::TrafficState;
 
-/// What a run changed so far, with what it takes to get out of it again.
+/// Changes that a run made so far, with what it takes to get out of them again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Progress {
     /// Nothing was changed.

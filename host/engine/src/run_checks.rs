@@ -10,7 +10,7 @@ use crate::step_error::StepError;
 use crate::wait::or_interrupted;
 use crate::workload::ServingPod;
 
-/// What the checks are told.
+/// Collects the facts that are handed to the checks.
 pub(crate) fn context(
     request: &Request,
     model: Option<&str>,
@@ -105,8 +105,8 @@ fn line(verdict: &Verdict) -> String {
     format!("{} {outcome}{pod}: {}", verdict.check, verdict.summary)
 }
 
-/// What was checked is what will serve: the same pods, of the same revision, still ready, not restarted since. Else why
-/// not.
+/// Returns why the pods that were checked are not those that will serve; `None` when they are the same ones, of the
+/// same revision, still ready and not restarted since.
 pub(crate) fn changed_pods(release: &ReleaseRef, before: &[ServingPod], now: &[ServingPod]) -> Option<Failure> {
     let gone_bad = |pod: &ServingPod| {
         let Some(same) = now.iter().find(|other| other.uid == pod.uid) else {

@@ -15,7 +15,7 @@ use crate::step_error::StepError;
 use crate::traffic::{TrafficState, TrafficStatus};
 use crate::wait::or_interrupted;
 
-/// What the operator wants.
+/// Change of traffic that the operator wants.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TrafficAction {
     /// The model gets traffic, as it had it before somebody took it away.
@@ -142,7 +142,7 @@ async fn enable(run: &mut RunContext<'_>, found: TrafficState) -> Result<String,
     Ok("the model is in traffic".to_owned())
 }
 
-/// What is remembered says how this driver had the model in traffic.
+/// Says whether the remembered state tells how this driver had the model in traffic.
 fn is_way_back(prior: &TrafficState, found: &TrafficState) -> bool {
     prior.status == TrafficStatus::Enabled && prior.driver == found.driver
 }

@@ -8,7 +8,7 @@ use crate::failure::Failure;
 /// later; the failure inside is for people.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum WriteError {
-    /// It was refused, or never asked for: it is not done, and will not be.
+    /// The write was refused, or never sent: it is not done, and will not be.
     Rejected(Failure),
     /// No answer tells: it may be done, or may be yet.
     Unknown(Failure),
@@ -48,7 +48,7 @@ impl fmt::Display for WriteError {
     }
 }
 
-/// What nobody knows to be a rejection may have been done.
+/// Takes a failure for `Unknown`: unless it is known to be a rejection, the write may have been done.
 impl From<Failure> for WriteError {
     fn from(failure: Failure) -> Self {
         Self::Unknown(failure)

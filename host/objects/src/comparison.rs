@@ -16,7 +16,7 @@ const MERGE_KEYS: [&str; 5] = ["mountPath", "name", "containerPort", "port", "ke
 /// A value longer than this is cut when shown.
 const SHOWN: usize = 200;
 
-/// What a difference says of the manifest.
+/// Relation of a difference to the manifest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Against {
     /// A field that it has is not live as it says, or a list that it has is live with one element more.
@@ -30,7 +30,7 @@ pub enum Against {
 pub struct Difference {
     /// `spec.template.spec.containers[vllm].env[X].value`.
     pub path: String,
-    /// What it says of the manifest.
+    /// Relation to the manifest.
     pub against: Against,
     /// In the manifest; none when it is not there.
     pub wanted: Option<String>,

@@ -12,12 +12,12 @@ use crate::manifest::Manifest;
 use crate::redaction;
 use crate::release::Revision;
 
-/// How one object changes.
+/// Change of one object.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ObjectDiff {
     /// `Deployment/llama-…`.
     pub object: String,
-    /// What the rollback does to it.
+    /// Change that the rollback makes.
     pub change: ObjectChange,
     /// Unified diff from the current manifest to the target's, Secrets redacted; empty when they are equal.
     pub manifest_diff: String,
@@ -26,7 +26,7 @@ pub struct ObjectDiff {
     pub live_drift: Vec<String>,
 }
 
-/// What a rollback does to an object.
+/// Kind of change that a rollback makes to an object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ObjectChange {

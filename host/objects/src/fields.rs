@@ -1,6 +1,6 @@
 //! What the API has in a field, by kind and path. A type of somebody else's (a custom resource) is stored as it was written.
 
-/// Where a pod's spec is in an object of the kind, and where else the kind has quantities. `*` stands for any key, `|` for
+/// Path of the pod spec in an object of each kind, and of the kind's other quantities. `*` stands for any key, `|` for
 /// a choice (k8s.io/api v0.35: all fields of type `resource.Quantity`).
 const KINDS: &[(&str, &str, Option<&str>, &[&str])] = &[
     ("", "Pod", Some("spec"), &[]),

@@ -75,7 +75,7 @@ impl Request {
 }
 
 impl Response {
-    /// Whether the status is one of success.
+    /// Says whether the status is one of success.
     pub fn is_success(&self) -> bool {
         (200..300).contains(&self.status)
     }

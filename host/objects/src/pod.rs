@@ -81,7 +81,7 @@ pub struct PodEndpoint {
 }
 
 impl PodEndpoint {
-    /// Whether a URL leads to this pod, whatever the port.
+    /// Says whether a URL leads to this pod, whatever the port.
     pub fn is_at(&self, url: &str) -> bool {
         host(url) == Some(self.ip.as_str())
     }

@@ -39,9 +39,9 @@ impl Service {
         self.ports.iter().map(port)
     }
 
-    /// Whether an endpoint of a registry (`host:port`, or a URL with a port) is this Service: by its short name, with its namespace, with `svc`, or in
-    /// full with any cluster domain. `row_namespace` is what the row says besides; a short name of another namespace is
-    /// another Service.
+    /// Says whether an endpoint of a registry (`host:port`, or a URL with a port) is this Service: by its short name,
+    /// with its namespace, with `svc`, or in full with any cluster domain. `row_namespace` is what the row says
+    /// besides; a short name of another namespace is another Service.
     ///
     /// ```
     /// use vllm_rollback_objects::service::Service;

@@ -28,7 +28,7 @@ impl WorkloadKind {
         }
     }
 
-    /// Its plural in the API, in the group `apps`.
+    /// Returns the plural in the API, in the group `apps`.
     pub fn plural(self) -> &'static str {
         match self {
             Self::Deployment => "deployments",
@@ -43,7 +43,7 @@ impl WorkloadKind {
 pub struct Workload<'a> {
     /// The object.
     pub object: &'a Object,
-    /// Which kind of them.
+    /// Kind of the workload.
     pub kind: WorkloadKind,
 }
 
@@ -68,7 +68,7 @@ impl<'a> Workload<'a> {
         &self.object.json["spec"]["template"]["metadata"]["labels"]
     }
 
-    /// Its selector as the API's `labelSelector` parameter.
+    /// Returns the selector as the API's `labelSelector` parameter.
     pub fn selector(&self) -> String {
         label_selector(&self.object.json["spec"]["selector"])
     }

@@ -51,7 +51,7 @@ pub struct Manifest {
     pub version: String,
     /// One line.
     pub description: String,
-    /// When it runs.
+    /// Phase in which the check runs.
     pub phase: Phase,
     /// Number of runs.
     pub scope: Scope,

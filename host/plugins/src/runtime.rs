@@ -36,7 +36,7 @@ pub(crate) type Linked = PluginPre<CheckInstance>;
 
 /// Reason why a component does not describe itself.
 pub(crate) enum DescribeError {
-    /// Its exports have the contract's names and other types; wasmtime's text.
+    /// The exports have the contract's names and other types; wasmtime's text.
     OtherTypes(String),
     Fault(Fault),
 }

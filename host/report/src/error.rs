@@ -8,14 +8,14 @@ use crate::document::Document;
 use crate::style::{BAD, FAINT, STRONG};
 use crate::text::{TextWriter, plain, span};
 
-/// Why a verb has no result: text on stderr, and with a format for programs a document on stdout.
+/// Error of a verb that has no result: text on stderr, and with a format for programs a document on stdout.
 #[derive(Debug, Clone, Serialize)]
 pub struct ErrorDocument {
     /// The exit code of the process.
     pub exit_code: ExitCode,
-    /// What happened, why, and what to type next.
+    /// Error: what happened, why, and what to type next.
     pub failure: Failure,
-    /// What state the model is in now, for people.
+    /// Present state of the model, for people.
     #[serde(skip)]
     pub state: Option<&'static str>,
 }

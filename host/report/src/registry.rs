@@ -20,7 +20,7 @@ pub struct TrafficView {
     pub now: TrafficState,
     /// Traffic that a run took away and did not give back.
     pub held: Option<TrafficHold>,
-    /// What to type next, best first.
+    /// Commands to type next, best first.
     pub next: Vec<String>,
 }
 

@@ -15,7 +15,7 @@ use crate::traffic;
 
 pub use advice::{forgotten_gates, next_steps};
 
-/// What a release is and does now. What could not be read is said in `unread`, not guessed.
+/// Present state of a release. What could not be read is said in `unread`, not guessed.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Status {
     /// The release.
@@ -23,11 +23,11 @@ pub struct Status {
     pub release: ReleaseRef,
     /// The newest revision in any status.
     pub current: RevisionSummary,
-    /// Its chart, `name-version`.
+    /// Chart, as `name-version`.
     pub chart: Option<String>,
     /// Helm's or the operator's text for it.
     pub description: Option<String>,
-    /// Where `rollback` without a number would go.
+    /// Revision to which `rollback` without a number would go.
     pub last_good: Option<Revision>,
     /// The pods that serve.
     pub pods: Vec<ServingPod>,
@@ -35,20 +35,20 @@ pub struct Status {
     pub traffic: Option<TrafficState>,
     /// Traffic that a run took away and did not give back.
     pub held: Option<TrafficHold>,
-    /// Who holds the lock, in one line.
+    /// Holder of the lock, in one line.
     pub lock: Option<String>,
     /// The last run.
     pub last_run: Option<RunSummary>,
     /// That run did not end: it must be resumed or aborted before another starts. One line.
     pub unfinished: Option<String>,
-    /// What this machine's journal says of it in the end.
+    /// Last entry of this machine's journal, in one line.
     pub last_words: Option<String>,
-    /// What is not as it should be.
+    /// Conditions that need attention.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
-    /// What could not be read, and why.
+    /// Reads that failed, and why.
     pub unread: Vec<String>,
-    /// What to type next, best first.
+    /// Commands to type next, best first.
     pub next: Vec<String>,
 }
 

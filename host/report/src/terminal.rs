@@ -12,14 +12,14 @@ use crate::text::{Span, TextWriter, plain, span};
 use crate::time::{seconds, whole};
 use crate::{cause, sanitize, verdict};
 
-/// Where the texts begin: behind `[ 12.3s] ✔ `.
+/// Column at which the texts begin: behind `[ 12.3s] ✔ `.
 const INDENT: usize = 12;
 /// Pipelines stop a job that says nothing for long, so a line is printed at least this often.
 const HEARTBEAT: Duration = Duration::from_secs(30);
 /// In a log, progress is worth a line at most this often.
 const PROGRESS_EVERY: Duration = Duration::from_secs(5);
 
-/// How progress is shown.
+/// Way in which progress is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Style {
     /// Lines only: a file, a pipe, a CI log.
@@ -51,7 +51,7 @@ struct Inner {
     last_progress: Option<Duration>,
 }
 
-/// What is being waited for.
+/// Activity that is being waited for.
 struct Doing {
     state: StateName,
     text: String,

@@ -12,7 +12,7 @@ pub(crate) fn line(state: &TrafficState) -> String {
     format!("{} ({} driver){at}", state.status.as_str(), state.driver)
 }
 
-/// What was seen of it, below its line.
+/// Writes the evidence, below the registry's line.
 pub(crate) fn evidence(out: &mut TextWriter, state: &TrafficState) {
     for line in &state.evidence {
         out.line(10, &[span(FAINT, line.clone())]);

@@ -44,7 +44,7 @@ pub enum Form {
     Chat,
 }
 
-/// What is asked.
+/// Request for a completion.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Prompt<'a> {
     /// Served name.
@@ -57,12 +57,12 @@ pub struct Prompt<'a> {
     pub temperature: f64,
 }
 
-/// What a 200 carries.
+/// Content of a response with status 200.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answer {
     /// The model that says it answered.
     pub model: Option<String>,
-    /// How many choices there are.
+    /// Number of choices.
     pub choices: usize,
     /// Text of the first choice; of a reasoning model that did not get further, its reasoning.
     pub text: String,
@@ -132,7 +132,7 @@ impl Form {
     }
 }
 
-/// Why an answer is no 200, by whose matter it is.
+/// Reason why a response is no 200, by who has to act on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Refusal {
     /// 401, 403: the key is missing or wrong.

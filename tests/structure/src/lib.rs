@@ -18,5 +18,5 @@ pub mod modules;
 pub mod names;
 pub mod size;
 
-/// Where reading the source went wrong: the file or command, and why.
+/// Place where reading the source failed, and why: the file or command.
 pub type Error = String;

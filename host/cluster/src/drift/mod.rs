@@ -73,7 +73,7 @@ fn compare_workload(object: &Object, expected: Option<&Value>, live: &Value, is_
     told(object, found)
 }
 
-/// What the manifest says and what is not so.
+/// Lists what the manifest declares and the cluster does not have.
 fn declared(object: &Object, path: &[&str], wanted: &Value, live: &Value) -> Vec<Difference> {
     let mut found = compare(&object.fields(), path, wanted, live);
     found.retain(|one| one.against == Against::Declared);
@@ -127,7 +127,7 @@ fn is_data(object: &Object) -> bool {
     matches!(object.kind.as_str(), "ConfigMap" | "Secret") && object.api_version == "v1"
 }
 
-/// What is left over is told key by key, although one side has no such map at all.
+/// Takes an absent map for an empty one, so that leftovers are reported key by key.
 fn or_empty(map: &Value) -> Value {
     if map.is_null() { json!({}) } else { map.clone() }
 }

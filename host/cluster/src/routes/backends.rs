@@ -9,7 +9,7 @@ use vllm_rollback_objects::workload::selects;
 use super::status::list;
 use crate::connect::Cluster;
 
-/// Its groups: since it is stable, and before.
+/// API groups of the pool: since it is stable, and before.
 const POOL_GROUPS: [&str; 2] = ["inference.networking.k8s.io", "inference.networking.x-k8s.io"];
 
 /// Follows references.
@@ -55,7 +55,7 @@ impl<'a> Resolver<'a> {
         Ok(found)
     }
 
-    /// Where the mirror filters of a route send copies of requests.
+    /// Lists the targets to which the mirror filters of a route send copies of requests.
     pub(super) async fn mirrors(&self, namespace: &str, route: &Value) -> Result<Vec<LeadsTo>, Failure> {
         let mut found = Vec::new();
         for rule in list(&route["spec"]["rules"]) {

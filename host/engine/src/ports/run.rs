@@ -53,7 +53,7 @@ pub trait RecordSource: Send + Sync {
     async fn find_elsewhere(&self) -> Vec<String>;
 }
 
-/// Why the workloads did not get ready.
+/// Reason why the workloads did not get ready.
 #[derive(Debug, Clone)]
 pub enum NotReady {
     /// A cause was named that does not heal by waiting, or the deadline passed with these causes.
@@ -88,7 +88,7 @@ pub trait Workloads: Send + Sync {
         observer: &dyn Observer,
     ) -> Result<Drained, Failure>;
 
-    /// What is known of the bad revision: pod statuses, events, logs, metrics. Bounded; best effort.
+    /// Gathers pod statuses, events, logs and metrics of the bad revision. Bounded; best effort.
     async fn evidence(&self, current: &ReleaseRecord) -> Vec<EvidenceItem>;
 
     /// Waits until exactly the target serves. Emits causes and progress as they are seen.
@@ -99,7 +99,8 @@ pub trait Workloads: Send + Sync {
         observer: &dyn Observer,
     ) -> Result<Ready, NotReady>;
 
-    /// Where live objects differ from the target's manifest, leftovers of other revisions included. Empty means equal.
+    /// Lists where live objects differ from the target's manifest, leftovers of other revisions included. Empty means
+    /// equal.
     async fn drift(&self, target: &ReleaseRecord) -> Result<Vec<Drift>, Failure>;
 
     /// The pods that serve for this record now.
@@ -124,7 +125,7 @@ pub trait Registry: Send + Sync {
         Ok(())
     }
 
-    /// Whether this driver could spare pods ([`Self::spare`]). Read-only.
+    /// Fails unless this driver could keep pods in traffic ([`Self::spare`]). Read-only.
     ///
     /// # Errors
     /// `Refused`, with what makes it impossible.
@@ -195,18 +196,18 @@ pub trait Checks: Send + Sync {
     async fn run(&self, phase: Phase, context: &CheckContext, observer: &dyn Observer) -> Vec<Verdict>;
 }
 
-/// Who holds the lock.
+/// Request for the lock: who wants it, and for what.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LockRequest {
     /// The run.
     pub run_id: String,
     /// `user@host`.
     pub by: String,
-    /// Why it is run.
+    /// Reason for the run.
     pub reason: Option<String>,
 }
 
-/// Why the lock is not ours, or not another's to lose.
+/// Reason why the lock is not ours, or not another's to lose.
 #[derive(Debug)]
 pub enum LockError {
     /// Another run holds it, or took it away: who, since when and why.
@@ -250,10 +251,10 @@ pub trait Lock: Send + Sync {
     async fn force_release(&self) -> Result<Vec<String>, Failure>;
 }
 
-/// Where the journal is kept.
+/// Store of the journal and of the run state.
 #[async_trait]
 pub trait Journal: Send + Sync {
-    /// What earlier runs left.
+    /// Reads the state that earlier runs left.
     async fn load_state(&self) -> Result<RunState, Failure>;
 
     /// Writes a record durably before it returns.

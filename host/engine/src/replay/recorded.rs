@@ -118,7 +118,7 @@ impl RecordedWorld {
         }]
     }
 
-    /// What the run found at the ports that only a plan asks.
+    /// Returns what the run found at the ports that only a plan asks.
     pub(super) fn preflight(&self) -> Preflight {
         Preflight {
             findings: Vec::new(),

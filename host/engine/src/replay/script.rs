@@ -9,18 +9,18 @@ use crate::report::StateName;
 use crate::traffic::{TrafficState, TrafficStatus};
 use crate::workload::GitOpsOwner;
 
-/// How a step of the run ended.
+/// End of a step of the run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Ending {
-    /// It was done, as far as the journal goes.
+    /// The step was done, as far as the journal goes.
     Done,
-    /// It failed.
+    /// The step failed.
     Failed(Failure),
     /// The operator asked to stop meanwhile.
     Interrupted,
 }
 
-/// What the run met.
+/// Answers that the run got, as its journal tells them.
 #[derive(Debug, Clone)]
 pub(super) struct Script {
     pub(super) entries: Vec<Entry>,
@@ -89,7 +89,7 @@ impl Script {
         })
     }
 
-    /// Where the run went.
+    /// Returns the revision that the run went to, with the digest of its manifest.
     pub(super) fn target(&self) -> (Revision, String) {
         let ordered = self.orders.last().map(|(order, sha)| (order.to, sha.clone()));
         ordered
@@ -97,7 +97,7 @@ impl Script {
             .unwrap_or_else(|| (Revision(self.current.0.saturating_sub(1).max(1)), String::new()))
     }
 
-    /// How a step towards this state ended, once it was begun.
+    /// Returns the end of a step towards this state, once it was begun.
     pub(super) fn ending(&self, state: StateName) -> Ending {
         let of_state = || self.entries.iter().filter(move |entry| entry.state == state);
         let is_reached = of_state().any(|entry| matches!(entry.edge, RecordKind::Observed { .. }));

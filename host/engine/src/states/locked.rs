@@ -15,20 +15,20 @@ use crate::resume::earlier;
 use crate::step_error::StepError;
 use crate::traffic::TrafficState;
 
-/// What the run rests on, read while the lock is held.
+/// Facts that the run rests on, read while the lock is held.
 #[derive(Debug)]
 pub(crate) struct Baseline {
     /// The newest revision.
     pub(crate) current: ReleaseRecord,
-    /// Where the run goes.
+    /// Revision that the run goes to.
     pub(crate) target: ReleaseRecord,
     /// The revision that is left: the current one, or the one that an earlier run left.
     pub(crate) left: Revision,
     /// Traffic as it was found.
     pub(crate) found: TrafficState,
-    /// What must be restored in the end.
+    /// State of traffic that must be restored in the end.
     pub(crate) prior: TrafficState,
-    /// Where Helm goes first.
+    /// Revision that Helm goes to first.
     pub(crate) step_back: Option<ReleaseRecord>,
     /// Helm's part was done by an earlier run.
     pub(crate) is_continued: bool,

@@ -187,8 +187,8 @@ async fn step_back(ports: &Ports<'_>, choice: &ResolvedTarget) -> Result<Option<
     }))
 }
 
-/// What the run's journal comes to. Its file on this machine and the cluster's copy are held against each other; a file that
-/// is damaged is said, and counts as far as it can be trusted.
+/// Folds the run's journal. Its file on this machine and the cluster's copy are held against each other; a damaged file
+/// becomes a finding, and counts as far as it can be trusted.
 async fn journal_of(ports: &Ports<'_>, run: &RunSummary, preflight: &mut Preflight) -> JournalState {
     let mirrored = JournalState::mirrored(run);
     let (state, trouble) = match ports.journal.records(&run.run_id).await {
@@ -209,7 +209,8 @@ async fn journal_of(ports: &Ports<'_>, run: &RunSummary, preflight: &mut Preflig
     state
 }
 
-/// Where to go, and what was accepted. A run that is not finished comes first: it is resumed, or nothing starts.
+/// Determines the target and what was accepted. A run that is not finished comes first: it is resumed, or nothing
+/// starts.
 async fn wanted(
     ports: &Ports<'_>,
     request: &Request,
@@ -238,7 +239,7 @@ async fn wanted(
     }
 }
 
-/// Why a run of this plan would not start, if it would not: a finding of the preflight refuses.
+/// Returns why a run of this plan would not start, if it would not: a finding of the preflight refuses.
 pub fn refusal(plan: &Plan) -> Option<Failure> {
     let refusing = || {
         plan.preflight
@@ -289,7 +290,7 @@ pub(crate) fn enter(run: &mut RunContext<'_>, plan: &Plan) -> Result<(), StepErr
     Ok(())
 }
 
-/// What was accepted by name is still said.
+/// Reports refusals that were accepted by name as warnings.
 fn accept(request: &Request, preflight: &mut Preflight) {
     let can_suspend = gitops::suspends(request, preflight).is_some();
     let refusing = preflight.findings.iter_mut().filter(|f| f.severity == Severity::Refuse);

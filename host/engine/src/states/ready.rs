@@ -92,7 +92,7 @@ pub(crate) async fn serving(
     Ok(ready)
 }
 
-/// Why a revision is not known to be the newest.
+/// Reason why a revision is not known to be the newest.
 #[derive(Debug)]
 pub(crate) enum NotNewest {
     /// Another helm wrote the release since.

@@ -140,7 +140,7 @@ fn described(run: &RunContext<'_>, what: String) -> String {
     whole.chars().take(DESCRIPTION_CHARS).collect()
 }
 
-/// What the run goes back from is bad: no later run chooses it.
+/// Rejects the revision that the run goes back from: no later run chooses it.
 fn reject_what_is_left(run: &mut RunContext<'_>, baseline: &Baseline) {
     let why = run.request.reason.as_deref().map(one_line);
     let reason = why.unwrap_or_else(|| format!("rolled back by run {}", run.request.run_id));
@@ -226,7 +226,7 @@ async fn found_after_all(
     }
 }
 
-/// What proves that the target is back, as far as Helm's record can.
+/// Proves that the target is back, as far as Helm's record can.
 fn read_back(record: &ReleaseRecord, made: Revision, wanted: &ReleaseRecord) -> Result<Vec<String>, Failure> {
     let release = &record.release;
     let wrong = |what: String| Failure::new(FailureKind::External, what).next(release.command("history", ""));

@@ -13,7 +13,7 @@ const FOREIGN_SECONDS: i64 = 600;
 /// Longest plausible life of the helm child of one of our runs that died: it waits for nothing but hooks.
 const OUR_SECONDS: i64 = 60;
 
-/// What to know of a pending current revision. `is_ours`: one of our runs began it and did not finish.
+/// Inspects a pending current revision. `is_ours`: one of our runs began it and did not finish.
 ///
 /// # Errors
 /// `Refused` when the operation may still be alive and that was not accepted.

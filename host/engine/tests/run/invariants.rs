@@ -15,7 +15,7 @@ use vllm_rollback_engine::traffic::TrafficStatus;
 use crate::sim::build::{crashed, history};
 use crate::sim::{Client, Fault, Health, HelmEnd, Sim, Trouble, interleave};
 
-/// What was true before a run.
+/// State of the world before a run.
 struct Before {
     traffic: TrafficStatus,
     revisions: usize,

@@ -12,7 +12,7 @@ use vllm_rollback_engine::traffic::TrafficStatus;
 use crate::sim::build::{crashed, crashed_with};
 use crate::sim::{Client, Fault, Health, HelmEnd, Sim, Trouble};
 
-/// What was reported for a state.
+/// Returns the evidence that was reported for a state.
 pub(crate) fn evidence(report: &RunReport, name: StateName) -> &[String] {
     let state = report.states.iter().find(|state| state.name == name);
     &state

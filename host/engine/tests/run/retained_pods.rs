@@ -102,7 +102,7 @@ fn without_the_wish_the_plan_proposes_it_and_the_whole_model_is_taken_out() {
     assert!(sim.world().spared.is_empty());
 }
 
-/// What is planned, with what the checks say of the good pods.
+/// Makes a plan with the checks' verdicts on the good pods.
 fn tried(client: &Client) -> Plan {
     let (world, request) = (client.world(), &client.request);
     let trying = async {

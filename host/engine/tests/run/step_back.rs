@@ -33,7 +33,7 @@ pub(crate) fn client(sim: &Sim, run_id: &str) -> Client {
     })
 }
 
-/// Where Helm was told to go, in order.
+/// Lists the revisions that Helm was ordered to go to, in order.
 fn ordered(sim: &Sim) -> Vec<u32> {
     sim.world().orders.iter().map(|order| order.to.0).collect()
 }

@@ -75,7 +75,7 @@ enum Node {
     Map(Map<String, Value>, Key),
 }
 
-/// What the next value of a map is.
+/// Kind of the next value of a map.
 enum Key {
     Missing,
     Known(String),

@@ -4,9 +4,10 @@ use serde_json::{Value, json};
 use super::*;
 use crate::fields::Fields;
 
-/// What vLLM, uvicorn and huggingface_hub print, and what charts and people write; `CANARY` stands for the secrets.
+/// Lines that vLLM, uvicorn and huggingface_hub print, and that charts and people write; `CANARY` stands for the
+/// secrets.
 const LOGS: &str = include_str!("../../tests/redaction/secrets.txt");
-/// What names a cause: nothing of it may be hidden.
+/// Lines that name a cause: nothing of them may be hidden.
 const PLAIN: &str = include_str!("../../tests/redaction/plain.txt");
 
 #[test]

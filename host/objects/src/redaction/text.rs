@@ -5,7 +5,7 @@ use super::{BEGIN, hidden, is_secret_name};
 
 /// Words that say how what follows is to be read.
 const SCHEMES: [&str; 5] = ["bearer", "basic", "digest", "token", "apikey"];
-/// What follows `bearer` in a sentence.
+/// Words that follow `bearer` in a sentence.
 const NOT_BEARERS: [&str; 8] = [
     "token",
     "tokens",
@@ -48,7 +48,7 @@ pub(super) fn is_hidden(value: &str) -> bool {
     })
 }
 
-/// What is known from the lines before.
+/// Facts known from the lines before.
 #[derive(Default)]
 struct Lines {
     in_private_key: bool,

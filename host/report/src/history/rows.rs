@@ -8,9 +8,9 @@ use vllm_rollback_engine::release::{ReleaseRecord, ReleaseStatus, Revision, Revi
 /// One revision.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Row {
-    /// Its number.
+    /// Number of the revision.
     pub revision: Revision,
-    /// Its status.
+    /// Status of the revision.
     pub status: ReleaseStatus,
     /// RFC 3339 time of the operation.
     pub updated: Option<String>,
@@ -18,25 +18,25 @@ pub struct Row {
     pub chart: Option<String>,
     /// Helm's or the operator's text; why the record cannot be read, when it cannot.
     pub description: String,
-    /// What this tool knows of it, most important first.
+    /// Tags, most important first.
     pub marks: Vec<RevisionTag>,
-    /// Why a run rolled back from it.
+    /// Reason why a run rolled back from it.
     pub rejected_because: Option<String>,
 }
 
-/// What this tool knows of a revision.
+/// Fact that this tool knows of a revision.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum RevisionTag {
     /// The newest revision in any status.
     Current,
-    /// Where `rollback` without a number goes.
+    /// Revision to which `rollback` without a number goes.
     LastGood,
     /// A run rolled back from it, so it is never chosen again unless named.
     Rejected,
     /// A run took it out of traffic, and nobody gave it back yet.
     Held,
-    /// Its record cannot be read.
+    /// Revision whose record cannot be read.
     Unreadable,
 }
 

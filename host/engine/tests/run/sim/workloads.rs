@@ -79,7 +79,7 @@ impl Releases for Client {
     }
 }
 
-/// What Helm does (helm v4.3 `pkg/action/rollback.go`), and how it may end.
+/// Does what Helm does (helm v4.3 `pkg/action/rollback.go`), and ends as it may end.
 fn helm_rollback(world: &mut World, order: &RollbackOrder) -> Result<RolledBack, Failure> {
     let end = world.helm_ends.pop_front().unwrap_or(HelmEnd::Deployed);
     if let HelmEnd::NoRecord(kind) = end {
