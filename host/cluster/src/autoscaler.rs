@@ -39,7 +39,7 @@ impl Scaled {
     }
 
     #[cfg(test)]
-    pub(crate) fn of(by: &str, min: u64, keda: Option<&str>) -> Self {
+    pub(crate) fn new(by: &str, min: u64, keda: Option<&str>) -> Self {
         Self {
             by: by.to_owned(),
             kind: "Deployment".to_owned(),

@@ -36,11 +36,11 @@ impl Services {
     ///
     /// # Errors
     /// `Invalid` when the manifest cannot be read.
-    pub fn of(&self, record: &ReleaseRecord) -> Result<Vec<Service>, Failure> {
+    pub fn of_release(&self, record: &ReleaseRecord) -> Result<Vec<Service>, Failure> {
         Ok(self.leading_to(&record.objects()?))
     }
 
-    /// As [`Self::of`].
+    /// As [`Self::of_release`].
     pub(crate) fn leading_to(&self, manifest: &Manifest) -> Vec<Service> {
         let workloads = manifest.serving_workloads();
         let leads = |service: &&Value| workloads.iter().any(|workload| leads_to(service, workload));

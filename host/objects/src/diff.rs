@@ -66,11 +66,16 @@ pub fn diff(
     for wanted in &target.objects {
         let identity = wanted.identity();
         let before = before.remove(&identity);
-        diffs.push(one(before, Some(wanted), live.get(&identity).copied(), &labels));
+        diffs.push(object_diff(before, Some(wanted), live.get(&identity).copied(), &labels));
     }
     for gone in &current.objects {
         if let Some(gone) = before.remove(&gone.identity()) {
-            diffs.push(one(Some(gone), None, live.get(&gone.identity()).copied(), &labels));
+            diffs.push(object_diff(
+                Some(gone),
+                None,
+                live.get(&gone.identity()).copied(),
+                &labels,
+            ));
         }
     }
     diffs.into_iter().flatten().collect()
@@ -80,7 +85,7 @@ pub(crate) fn by_identity(objects: &[Object]) -> BTreeMap<Identity, &Object> {
     objects.iter().map(|object| (object.identity(), object)).collect()
 }
 
-fn one(
+fn object_diff(
     before: Option<&Object>,
     wanted: Option<&Object>,
     live: Option<&Object>,

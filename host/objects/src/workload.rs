@@ -16,7 +16,7 @@ pub enum WorkloadKind {
 }
 
 impl WorkloadKind {
-    fn of(object: &Object) -> Option<Self> {
+    fn from_object(object: &Object) -> Option<Self> {
         if object.api_version != "apps/v1" {
             return None;
         }
@@ -49,7 +49,7 @@ pub struct Workload<'a> {
 
 impl<'a> Workload<'a> {
     pub(crate) fn read(object: &'a Object) -> Option<Self> {
-        let kind = WorkloadKind::of(object)?;
+        let kind = WorkloadKind::from_object(object)?;
         Some(Self { object, kind })
     }
 

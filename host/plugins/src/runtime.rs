@@ -168,5 +168,5 @@ async fn within<T>(
 }
 
 fn explain(error: Option<wasmtime::Error>, deadline: Duration, run: &CheckInstance) -> Fault {
-    error.map_or_else(|| Fault::late(deadline), |error| Fault::of(&error, run))
+    error.map_or_else(|| Fault::late(deadline), |error| Fault::from_error(&error, run))
 }

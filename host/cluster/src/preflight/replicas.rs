@@ -82,7 +82,7 @@ mod tests {
 
     #[test]
     fn replicas_that_a_rollback_would_take_away_are_refused_with_how_to_keep_them() {
-        let by = |min, keda: Option<&str>| Scaled::of("h", min, keda);
+        let by = |min, keda: Option<&str>| Scaled::new("h", min, keda);
         let refused = evaluate("Deployment/d", Some(4), Some(1), Some(&by(2, None))).unwrap();
         assert_eq!(refused.severity, Severity::Refuse);
         assert!(refused.next[0].contains("\"minReplicas\":4"), "{:?}", refused.next);
@@ -96,7 +96,7 @@ mod tests {
         assert_eq!(evaluate("Deployment/d", Some(1), Some(1), None), None);
         assert_eq!(evaluate("Deployment/d", Some(4), None, None), None);
         assert_eq!(
-            evaluate("Deployment/d", Some(4), Some(1), Some(&Scaled::of("h", 4, None))),
+            evaluate("Deployment/d", Some(4), Some(1), Some(&Scaled::new("h", 4, None))),
             None
         );
     }

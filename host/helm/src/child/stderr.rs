@@ -140,7 +140,7 @@ fn said(lines: &[&str]) -> String {
 mod tests {
     use super::*;
 
-    fn of(stderr: &str) -> HelmError {
+    fn from_stderr(stderr: &str) -> HelmError {
         let release = ReleaseRef {
             namespace: "ml".into(),
             name: "llama".into(),
@@ -199,7 +199,7 @@ mod tests {
             ("Error: something new", FailureKind::External, "something new"),
             ("", FailureKind::External, "nothing"),
         ] {
-            let meaning = of(text);
+            let meaning = from_stderr(text);
             assert_eq!(meaning.kind, kind, "{text}");
             assert!(meaning.why.contains(named), "{meaning:?}");
             assert!(!meaning.next.is_empty());
@@ -208,7 +208,7 @@ mod tests {
 
     #[test]
     fn warnings_are_passed_over() {
-        let meaning = of("level=WARN msg=\"conflict ahead\"\nW1124 06:35:28 x.go:1 forbidden\nError: real\n");
+        let meaning = from_stderr("level=WARN msg=\"conflict ahead\"\nW1124 06:35:28 x.go:1 forbidden\nError: real\n");
         assert_eq!(meaning.why, "helm said: real");
     }
 }

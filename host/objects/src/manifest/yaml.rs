@@ -33,18 +33,18 @@ pub(super) fn read(text: &str) -> Result<Option<Value>, Trouble> {
     let mut loader = Loader::default();
     let mut events = Parser::new_from_str_with_options(&text, options);
     while let Some(next) = events.next_event() {
-        let (event, span) = next.map_err(|error| at(error.marker().line(), error.marker().col()))?;
+        let (event, span) = next.map_err(|error| trouble_at(error.marker().line(), error.marker().col()))?;
         if matches!(event, Event::DocumentEnd | Event::StreamEnd) {
             break;
         }
         loader
             .take(event)
-            .ok_or_else(|| at(span.start.line(), span.start.col()))?;
+            .ok_or_else(|| trouble_at(span.start.line(), span.start.col()))?;
     }
     Ok(loader.root)
 }
 
-fn at(line: usize, column: usize) -> Trouble {
+fn trouble_at(line: usize, column: usize) -> Trouble {
     Trouble {
         line,
         column: column + 1,
