@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Sabotages the engine and host/objects in every way cargo-mutants knows, and counts how often the tests of each notice.
+# Mutates the engine and host/objects in every way cargo-mutants knows, and counts how often the tests of each notice.
 # SHARD=3/16 takes every sixteenth mutant, the same each time. Arguments go to cargo-mutants, such as `-f host/engine/src/abort.rs` for one
 # file, or `--iterate` for what was missed last time. The score of such a part is printed, but neither kept nor judged.
 set -euo pipefail

@@ -1,5 +1,5 @@
-//! `registry enable` and `registry disable`: an operator's own hand on the model's traffic, under the same lock and
-//! with the same proof as a run.
+//! `registry enable` and `registry disable`: taking the model out of rotation by hand, or putting it back, under the
+//! same lock and with the same proof as a run.
 
 use serde_json::json;
 

@@ -87,7 +87,7 @@ fn evaluate(object: &Object, live: &Value) -> Option<Finding> {
         ]
     } else {
         vec![format!(
-            "delete it, and the rollback makes it anew (until then it does not serve): kubectl delete {place}"
+            "delete it, and the rollback creates it again (until then it does not serve): kubectl delete {place}"
         )]
     };
     Some(found)

@@ -103,7 +103,7 @@ async fn check(cluster: &Cluster, reference: &Reference) -> Option<Finding> {
     let object = match cluster.api().find(&path).await {
         Ok(object) => object,
         Err(error) => {
-            let text = format!("cannot look at {label}, which the target's pods need: {}", error.text());
+            let text = format!("cannot read {label}, which the target's pods need: {}", error.text());
             return Some(Finding::new(Severity::Unknown, subject, text));
         }
     };

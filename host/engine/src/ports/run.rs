@@ -43,7 +43,7 @@ pub trait RecordSource: Send + Sync {
     /// `Forbidden`, `Unreachable`.
     async fn list(&self) -> Result<Vec<RecordHeader>, Failure>;
 
-    /// The value of key `release`, after the API's own base64 of Secrets is undone: Helm's base64 of a gzip stream.
+    /// The value of key `release`, after the API's own base64 of Secrets is decoded: Helm's base64 of a gzip stream.
     ///
     /// # Errors
     /// `NotFound`, `Forbidden`, `Unreachable`; `Invalid` when the object has no such key.
@@ -310,7 +310,7 @@ pub trait Clock: Send + Sync {
     fn wall(&self) -> String;
 }
 
-/// The operator's wish to stop.
+/// Request of the operator to stop.
 #[async_trait]
 pub trait Interrupt: Send + Sync {
     /// Ends when a stop was asked for; never ends otherwise.

@@ -77,7 +77,7 @@ fn traffic_step(held: &TrafficHold, journal: &JournalState, found: &TrafficState
         ),
         TrafficStatus::Partial => (
             Decision::Done,
-            "the pods that run spared serve, and no others; they are checked again".to_owned(),
+            "the pods that run retained serve, and no others; they are checked again".to_owned(),
         ),
         TrafficStatus::Disabled | TrafficStatus::Other(_) => (
             Decision::Done,
@@ -161,5 +161,5 @@ fn somebody_went_on(unfinished: Unfinished<'_>, current: &ReleaseRecord) -> Fail
         "end that run, the model stays out of traffic: {}",
         release.command("abort", "")
     ))
-    .next(format!("and then decide anew: {}", release.command("plan", "")))
+    .next(format!("then make a new plan: {}", release.command("plan", "")))
 }

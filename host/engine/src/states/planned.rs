@@ -33,14 +33,14 @@ pub async fn plan(ports: &Ports<'_>, request: &Request) -> Result<Plan, Failure>
         let run_state = ports.journal.load_state().await?;
         let now = ports.clock.wall();
         let (target, accept) = wanted(ports, request, &run_state).await?;
-        let wish = TargetQuery {
+        let query = TargetQuery {
             release: &request.release,
             target,
             accept: &accept,
             now: &now,
             verb: if request.resumes { "resume" } else { "" },
         };
-        let choice = target::choose(ports.releases, &run_state, &wish).await?;
+        let choice = target::choose(ports.releases, &run_state, &query).await?;
         let (preflight, live) = try_join!(
             ports.workloads.preflight(&choice.current, &choice.target),
             ports.workloads.live_objects(&choice.current)
@@ -124,8 +124,8 @@ pub async fn plan(ports: &Ports<'_>, request: &Request) -> Result<Plan, Failure>
     Ok(plan)
 }
 
-/// The pods that go on serving: where the operator wishes it, or an earlier run did it. Else it is proposed, where it could
-/// be done.
+/// The pods that go on serving: where the operator asks for it, or an earlier run did it. Else it is proposed, where
+/// it could be done.
 async fn spares(
     ports: &Ports<'_>,
     request: &Request,
@@ -164,7 +164,7 @@ async fn spares(
             next: vec![request.release.command("", "")],
             ..warning(
                 "fence",
-                "no ready pod runs what the target asks for, so there is none to spare".to_owned(),
+                "no ready pod runs what the target asks for, so there is none to keep in traffic".to_owned(),
             )
         },
         _ => return Ok(Vec::new()),

@@ -232,7 +232,7 @@ fn read_back(record: &ReleaseRecord, made: Revision, wanted: &ReleaseRecord) -> 
     let wrong = |what: String| Failure::new(FailureKind::External, what).next(release.command("history", ""));
     if record.revision != made {
         return Err(wrong(format!(
-            "the newest revision is {}, but the rollback would have made {made}: somebody else is at work on the release",
+            "the newest revision is {}, but the rollback would have made {made}: somebody else is changing the release",
             record.revision
         )));
     }

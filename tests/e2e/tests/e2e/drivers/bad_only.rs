@@ -266,7 +266,7 @@ fn the_plan_proposes_it_and_says_which_pods_serve() {
 fn where_no_good_pod_is_left_or_the_driver_cannot_it_is_refused() {
     let model = Model::crashed("sparenone", Major::Four);
     let ran = model.rollback(&["--fence", "bad-only"]).expect_code(1);
-    assert!(ran.stderr.contains("none to spare"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("none to keep in traffic"), "{}", ran.stderr);
     let ran = model
         .rollback(&["--fence", "bad-only", "--registry", "none"])
         .expect_code(1);
@@ -387,5 +387,5 @@ on_both_helms!(a_bad_pod_whose_version_differs_in_a_zero_is_not_good, |major| {
     kubectl.run(&["delete", "resourcequota", "pods", "-n", name]);
     until_versions(&model, 2, &["1.10", "1.10"]);
     let ran = model.tool().run(&bad_only).expect_code(1);
-    assert!(ran.stderr.contains("none to spare"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("none to keep in traffic"), "{}", ran.stderr);
 });
