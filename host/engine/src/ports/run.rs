@@ -206,7 +206,7 @@ pub struct LockRequest {
     pub reason: Option<String>,
 }
 
-/// Why the lock is not ours, or not another's to lose.
+/// Error of whoever wants the lock, or asks for it.
 #[derive(Debug)]
 pub enum LockError {
     /// Another run holds it, or took it away: who, since when and why.

@@ -331,7 +331,7 @@ impl Lock for RecordedWorld {
         Ok(vec![])
     }
 
-    /// Is asked before each step, so it tells why the next one was not begun.
+    /// Tells why the next step was not begun: the run asks before each.
     async fn assert_held(&self) -> Result<(), LockError> {
         let replayed = self.now().written.len();
         match self.script.ending_between_steps(replayed) {

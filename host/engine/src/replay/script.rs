@@ -119,7 +119,7 @@ impl Script {
         self.end.as_ref().map(|(code, _)| *code)
     }
 
-    /// How the run ended between two steps, once nothing but its end is left of the journal behind so many records.
+    /// Ending of the run between two steps, once nothing but its end is left of the journal behind so many records.
     pub(super) fn ending_between_steps(&self, replayed: usize) -> Ending {
         let (Some((code, summary)), [.., last, end]) = (&self.end, self.entries.as_slice()) else {
             return Ending::Done;

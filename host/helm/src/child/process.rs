@@ -32,12 +32,12 @@ pub struct ChildExit {
     pub stderr_tail: Vec<String>,
 }
 
-/// Why the end of a child was not seen.
+/// Error of a child whose end was not seen.
 #[derive(Debug)]
 pub enum ChildError {
-    /// It never ran.
+    /// Nothing ran.
     NotStarted(Failure),
-    /// It ran, and how it ended is not known: it may be at work still.
+    /// A child ran, and how it ended is not known: it may be at work still.
     Lost(Failure),
 }
 

@@ -99,6 +99,19 @@ fn only_the_secret_of_a_line_is_hidden() {
             "sent Bearer  canary, got 401",
             format!("sent Bearer  {}, got 401", hide("canary")),
         ),
+        (
+            "password=\"can\\\"ary\" next",
+            format!("password=\"{}\" next", hide("can\\\"ary")),
+        ),
+        (
+            "{\"password\": \"canary\\\\\", \"n\": 1}",
+            format!("{{\"password\": \"{}\", \"n\": 1}}", hide("canary\\\\")),
+        ),
+        ("API_KEY=can,=ary x", format!("API_KEY={} x", hide("can,=ary"))),
+        (
+            "--api-key canary,canary2 --x",
+            format!("--api-key {} --x", hide("canary,canary2")),
+        ),
         ("password => canary", format!("password => {}", hide("canary"))),
         ("HF_TOKEN='$a-b'", format!("HF_TOKEN='{}'", hide("$a-b"))),
         ("HF_TOKEN='$1a'", format!("HF_TOKEN='{}'", hide("$1a"))),

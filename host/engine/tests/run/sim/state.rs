@@ -59,6 +59,8 @@ pub(crate) enum HelmEnd {
     NoRecord(FailureKind),
     /// A failed record; Helm 3 loses the mark of a rollback there, and the old one becomes superseded.
     FailedWithoutMark,
+    /// A failed record: Helm 4's server-side apply leaves a field to another manager.
+    FieldOfAnother,
     /// A record that stays pending.
     Pending,
 }

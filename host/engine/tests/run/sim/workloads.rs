@@ -98,6 +98,7 @@ fn helm_rollback(world: &mut World, order: &RollbackOrder) -> Result<RolledBack,
     record.rolled_back_to = Some(target.revision);
     record.description = format!("Rollback to {}", target.revision);
     record.last_deployed = Some(build::wall(world.milliseconds));
+    record.hooks.clone_from(&target.hooks);
     match end {
         HelmEnd::FailedWithoutMark => {
             record.status = ReleaseStatus::Failed;
@@ -106,6 +107,10 @@ fn helm_rollback(world: &mut World, order: &RollbackOrder) -> Result<RolledBack,
             if let Some(old) = world.records.last_mut() {
                 old.status = ReleaseStatus::Superseded;
             }
+        }
+        HelmEnd::FieldOfAnother => {
+            record.status = ReleaseStatus::Failed;
+            record.description = "conflict with \"kubectl-edit\" using apps/v1: .spec.replicas".into();
         }
         HelmEnd::Pending => record.status = ReleaseStatus::PendingRollback,
         HelmEnd::Deployed | HelmEnd::NoRecord(_) => {
