@@ -177,7 +177,7 @@ spec:
   selector: {{matchLabels: {{app: llama}}}}
   template:
     metadata: {{labels: {{app: llama, tier: gpu}}}}
-    spec: {{containers: [{{name: vllm, ports: [{{name: http, containerPort: 8080}}]}}]}}
+    spec: {{containers: [{{name: vllm, ports: [{{name: metrics, containerPort: 9090}}, {{name: http, containerPort: 8080}}]}}]}}
 ---
 apiVersion: apps/v1
 kind: Deployment
@@ -215,7 +215,7 @@ spec: {{selector: {{app: other}}, ports: [{{port: 80}}]}}
             ("http", 8080),
             ("9000", 9000),
             ("'9001'", 9001),
-            ("absent", 8080),
+            ("absent", 9090),
             ("null", 80),
         ] {
             let manifest = manifest(target);

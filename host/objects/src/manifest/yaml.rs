@@ -54,7 +54,8 @@ fn at(line: usize, column: usize) -> Trouble {
 /// Tabs at the beginning of a line as blanks. Helm takes them only inside brackets and quotes, where both are the same; the
 /// parser here takes only blanks.
 fn without_leading_tabs(text: &str) -> Cow<'_, str> {
-    if !text.starts_with('\t') && !text.contains("\n\t") {
+    // No document begins inside brackets or quotes.
+    if !text.contains("\n\t") {
         return Cow::Borrowed(text);
     }
     let lines = text.split_inclusive('\n').map(|line| {
