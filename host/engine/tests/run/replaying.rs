@@ -155,15 +155,31 @@ fn the_journal_of_another_verb_and_an_empty_one_are_refused() {
 
 #[test]
 fn a_run_that_ended_before_helm_leaves_the_revision_that_it_found() {
-    let sim = history(&[
-        (ReleaseStatus::Superseded, "good"),
-        (ReleaseStatus::Superseded, "good"),
-        (ReleaseStatus::Superseded, "good"),
-        (ReleaseStatus::Deployed, "bad"),
-    ]);
+    let fourth = || {
+        history(&[
+            (ReleaseStatus::Superseded, "good"),
+            (ReleaseStatus::Superseded, "good"),
+            (ReleaseStatus::Superseded, "good"),
+            (ReleaseStatus::Deployed, "bad"),
+        ])
+    };
+    let sim = fourth();
     let client = Client::new(&sim, "run-1").with(Trouble::Every("confirm_stopped"), Fault::Fails(FailureKind::Timeout));
     client.report();
     ends_as_it_did(&sim, "run-1", StateName::Held, 11);
+    let count = Client::new(&fourth(), "count");
+    count.report();
+    // The order to Helm is written, then remembered, then given.
+    let at = Trouble::Call(count.first_call("rollback") - 2);
+    let sim = fourth();
+    assert!(Client::new(&sim, "run-1").with(at, Fault::DiesBefore).run().is_none());
+    let ReplayEnd::CutOff { next: Some(next), .. } = again(&journal(&sim, "run-1")).end else {
+        panic!("it was cut off")
+    };
+    assert!(
+        matches!(&next.edge, RecordKind::Intent { key, .. } if key.starts_with("helm-rollback 4→")),
+        "{next:?}"
+    );
 }
 
 #[test]
