@@ -152,17 +152,17 @@ impl Finding {
         Self::new(Severity::Ok, subject, message)
     }
 
-    /// It could not be told.
+    /// Makes a finding of what could not be observed.
     pub fn unknown(subject: &str, message: impl Into<String>) -> Self {
         Self::new(Severity::Unknown, subject, message)
     }
 
-    /// It may go wrong.
+    /// Makes a finding of what may go wrong.
     pub fn warning(subject: &str, message: impl Into<String>) -> Self {
         Self::new(Severity::Warning, subject, message)
     }
 
-    /// It stands in the way.
+    /// Makes a finding that stops the run.
     pub fn refuse(subject: &str, message: impl Into<String>) -> Self {
         Self::new(Severity::Refuse, subject, message)
     }
