@@ -86,7 +86,7 @@ race: build testbed sim ## Two operators at once, 200 times: exactly one proceed
 	@"$(TARGET)/release/race" $(or $(RACES),200)
 
 .PHONY: mutants
-mutants: ## Sabotage the engine and host/objects in every way cargo-mutants knows, and count how often tests notice; JOBS=n
+mutants: ## Mutate the engine and host/objects in every way cargo-mutants knows, and count how often tests notice; JOBS=n
 	@tools/mutants.sh
 
 .PHONY: fuzz

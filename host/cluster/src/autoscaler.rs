@@ -2,10 +2,10 @@
 
 use serde_json::Value;
 use vllm_rollback_engine::failure::Failure;
+use vllm_rollback_objects::identity::Object;
 
 use crate::api::Resource;
 use crate::connect::Cluster;
-use crate::manifest::Object;
 use crate::pods;
 
 /// A workload whose replicas an autoscaler sets.
@@ -39,7 +39,7 @@ impl Scaled {
     }
 
     #[cfg(test)]
-    pub(crate) fn of(by: &str, min: u64, keda: Option<&str>) -> Self {
+    pub(crate) fn new(by: &str, min: u64, keda: Option<&str>) -> Self {
         Self {
             by: by.to_owned(),
             kind: "Deployment".to_owned(),

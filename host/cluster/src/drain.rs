@@ -6,9 +6,9 @@ use tokio::time::Instant;
 use vllm_rollback_engine::event::{Event, Observer};
 use vllm_rollback_engine::failure::Failure;
 use vllm_rollback_engine::workload::{Drained, ServingPod};
+use vllm_rollback_objects::manifest::Manifest;
 
 use crate::connect::Cluster;
-use crate::manifest::Manifest;
 use crate::metrics::{self, Unread};
 use crate::pod_http::PodHttp;
 use crate::serving;

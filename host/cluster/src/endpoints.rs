@@ -31,7 +31,7 @@ impl ReleaseServices {
 impl ReleaseEndpoints for ReleaseServices {
     async fn services(&self) -> Result<Vec<Service>, Failure> {
         let (record, services) = tokio::try_join!(self.current.record(), self.cluster.services())?;
-        services.of(&record)
+        services.of_release(&record)
     }
 
     async fn pods(&self) -> Result<Vec<PodEndpoint>, Failure> {

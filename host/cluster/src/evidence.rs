@@ -5,13 +5,13 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use vllm_rollback_engine::workload::EvidenceItem;
+use vllm_rollback_objects::manifest::Manifest;
 use vllm_rollback_objects::pod::Pod;
 use vllm_rollback_objects::redaction;
 
 use crate::connect::Cluster;
 use crate::events;
 use crate::logs;
-use crate::manifest::Manifest;
 use crate::pod_http::PodHttp;
 use crate::pods;
 use crate::snapshot::snapshot;

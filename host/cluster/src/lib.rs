@@ -38,7 +38,7 @@ mod evidence;
 mod gitops;
 mod logs;
 mod managed_fields;
-mod manifest;
+mod mapping;
 mod metrics;
 mod pod_split;
 mod pods;

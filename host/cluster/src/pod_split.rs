@@ -3,11 +3,10 @@
 use serde_json::Value;
 use vllm_rollback_engine::failure::Failure;
 use vllm_rollback_engine::workload::PodSplit;
-use vllm_rollback_objects::comparison::is_live;
-use vllm_rollback_objects::fields::Fields;
+use vllm_rollback_objects::manifest::Manifest;
+use vllm_rollback_objects::workload::Workload;
 
 use crate::connect::Cluster;
-use crate::manifest::{Manifest, Workload};
 use crate::serving::serving;
 use crate::view::LiveWorkload;
 use crate::{pods, view};
@@ -48,16 +47,11 @@ fn sort(found: &mut PodSplit, workload: &Workload<'_>, live: &LiveWorkload, port
 /// UID of the one ReplicaSet whose pods run this template. Where two differ only in what the template leaves open, nobody can
 /// tell which one it is.
 fn revision_that_runs<'l>(template: &Value, live: &'l LiveWorkload) -> Option<&'l str> {
-    let fields = Fields::of_kind("apps/v1", "Deployment");
     let has_pods = |set: &&Value| {
         let uid = Some(pods::uid(set));
         live.pods.iter().any(|pod| pods::controller_uid(pod) == uid)
     };
-    let mut running = live
-        .revisions
-        .iter()
-        .filter(has_pods)
-        .filter(|set| is_live(&fields, &["spec", "template"], template, &set["spec"]["template"]));
+    let mut running = live.revisions_of(template).filter(has_pods);
     let first = running.next()?;
     running.next().is_none().then(|| pods::uid(first))
 }

@@ -3,12 +3,13 @@
 use serde_json::Value;
 use vllm_rollback_engine::failure::Failure;
 use vllm_rollback_engine::release::ReleaseRecord;
+use vllm_rollback_objects::manifest::Manifest;
 use vllm_rollback_objects::service::Service;
+use vllm_rollback_objects::workload::{Workload, selects};
 
 use crate::api::Resource;
 use crate::connect::Cluster;
 use crate::gate::GATE_KEY;
-use crate::manifest::{Manifest, Workload, selects};
 
 /// All Services of a namespace.
 #[derive(Debug)]
@@ -35,11 +36,11 @@ impl Services {
     ///
     /// # Errors
     /// `Invalid` when the manifest cannot be read.
-    pub fn of(&self, record: &ReleaseRecord) -> Result<Vec<Service>, Failure> {
+    pub fn of_release(&self, record: &ReleaseRecord) -> Result<Vec<Service>, Failure> {
         Ok(self.leading_to(&record.objects()?))
     }
 
-    /// As [`Self::of`].
+    /// As [`Self::of_release`].
     pub(crate) fn leading_to(&self, manifest: &Manifest) -> Vec<Service> {
         let workloads = manifest.serving_workloads();
         let leads = |service: &&Value| workloads.iter().any(|workload| leads_to(service, workload));

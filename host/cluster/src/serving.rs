@@ -4,12 +4,12 @@ use serde_json::Value;
 use vllm_rollback_engine::failure::Failure;
 use vllm_rollback_engine::release::ReleaseRecord;
 use vllm_rollback_engine::workload::ServingPod;
+use vllm_rollback_objects::manifest::Manifest;
 use vllm_rollback_objects::pod::{PodEndpoint, RETAINED_LABEL};
 
 use crate::api::Resource;
 use crate::connect::Cluster;
 use crate::gate::GATE_KEY;
-use crate::manifest::Manifest;
 use crate::pods;
 use crate::view;
 

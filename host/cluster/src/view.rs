@@ -5,10 +5,13 @@
 
 use serde_json::Value;
 use vllm_rollback_engine::failure::Failure;
+use vllm_rollback_objects::comparison::is_live;
+use vllm_rollback_objects::fields::Fields;
+use vllm_rollback_objects::workload::{Workload, WorkloadKind};
 
 use crate::api::{ApiError, Resource};
 use crate::connect::Cluster;
-use crate::manifest::{Workload, WorkloadKind, mapping};
+use crate::mapping;
 use crate::pods;
 
 /// A workload in the cluster.
@@ -71,6 +74,13 @@ impl LiveWorkload {
                 newest["metadata"]["labels"]["controller-revision-hash"].as_str()
             }
         }
+    }
+
+    /// ReplicaSets whose pods run this template, apart from what it leaves open.
+    pub(crate) fn revisions_of(&self, template: &Value) -> impl Iterator<Item = &Value> {
+        let fields = Fields::of_kind("apps/v1", "Deployment");
+        let revisions = self.revisions.iter();
+        revisions.filter(move |set| is_live(&fields, &["spec", "template"], template, &set["spec"]["template"]))
     }
 
     /// Pods of the revision that the controller works towards.

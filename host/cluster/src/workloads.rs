@@ -10,9 +10,9 @@ use vllm_rollback_engine::release::ReleaseRecord;
 use vllm_rollback_engine::workload::{
     Drained, Drift, EvidenceItem, GitOpsOwner, PodSplit, Preflight, Ready, ServingPod,
 };
+use vllm_rollback_objects::identity::Object;
 
 use crate::connect::Cluster;
-use crate::manifest::Object;
 use crate::{drain, drift, evidence, gitops, pod_split, preflight, readiness, serving};
 
 /// The workloads of a release in the cluster's namespace.

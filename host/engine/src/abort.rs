@@ -4,7 +4,7 @@
 use serde_json::json;
 
 use crate::context::RunContext;
-use crate::failure::{Failure, FailureKind};
+use crate::failure::Failure;
 use crate::journal::{RunSummary, TrafficHold};
 use crate::ports::Ports;
 use crate::progress::Progress;
@@ -32,9 +32,7 @@ pub async fn abort(ports: &Ports<'_>, request: &Request) -> RunReport {
 
 async fn end_safely(run: &mut RunContext<'_>) -> Result<(StateName, String), StepError> {
     let ports = run.ports;
-    if ports.interrupt.is_requested() {
-        return Err(StepError::Interrupted);
-    }
+    run.assert_not_interrupted()?;
     let step = run.begin(StateName::Locked, "taking the lock on the release", None);
     let mut evidence = lock(run).await?;
     let Some((cut, held)) = resume::unfinished(&run.ledger.run_state).map(|cut| (cut.run.clone(), cut.held.clone()))
@@ -64,7 +62,7 @@ async fn end_safely(run: &mut RunContext<'_>) -> Result<(StateName, String), Ste
 
 fn nothing_to_abort(run: &RunContext<'_>) -> Failure {
     let release = &run.request.release;
-    let failure = Failure::new(FailureKind::Refused, format!("no run on {release} is unfinished"));
+    let failure = Failure::refused(format!("no run on {release} is unfinished"));
     match &run.ledger.run_state.held {
         Some(held) => failure
             .because(format!(
@@ -77,7 +75,7 @@ fn nothing_to_abort(run: &RunContext<'_>) -> Failure {
     }
 }
 
-/// What that run made of the release stays: undoing it would be another rollback, which nobody asked for.
+/// Notes what that run made of the release. It stays: undoing it would be another rollback, which nobody asked for.
 fn note_helm_state(run: &mut RunContext<'_>, cut: &RunSummary, history: &[RevisionSummary]) {
     let Some(newest) = history.iter().max_by_key(|summary| summary.revision) else {
         return;

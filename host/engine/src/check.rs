@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::workload::ServingPod;
 
-/// When a check runs.
+/// Moment of a run at which a check runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Phase {
@@ -25,17 +25,17 @@ pub struct CheckSpec {
     pub version: String,
     /// SHA-256 of the component, hex.
     pub digest: String,
-    /// When it runs.
+    /// Moment at which the check runs.
     pub phase: Phase,
     /// A verdict other than pass keeps the model out of traffic.
     pub required: bool,
-    /// What it may reach, as words: `pod`, `cluster`, `host:https://…`.
+    /// Targets that the check may reach: `pod`, `cluster`, `host:https://…`.
     pub grants: Vec<String>,
-    /// Why it will not run, when it will not (`no router is known`).
+    /// Reason why the check will be skipped (`no router is known`); none when it will run.
     pub skipped: Option<String>,
 }
 
-/// What a check found.
+/// Result of a check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Outcome {
@@ -43,18 +43,18 @@ pub enum Outcome {
     Pass,
     /// Not in order.
     Fail,
-    /// It ran and could not tell.
+    /// The check ran and reached no conclusion.
     Inconclusive,
-    /// It could not run: trap, deadline, budget, denied, malformed.
+    /// The check could not run: trap, deadline, budget, denied, malformed.
     Error,
 }
 
 /// A number a check measured.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Measurement {
-    /// What.
+    /// Name of what was measured.
     pub name: String,
-    /// How much.
+    /// Amount, in `unit`.
     pub value: f64,
     /// Unit: `ms`, `s`, `1`, `By`, `tokens`.
     pub unit: String,
@@ -67,13 +67,13 @@ pub struct Measurement {
 pub struct Verdict {
     /// The check's name.
     pub check: String,
-    /// When it ran.
+    /// Phase in which the check ran.
     pub phase: Phase,
     /// A verdict other than pass keeps the model out of traffic.
     pub required: bool,
     /// The pod it looked at, for checks that run once a pod.
     pub pod: Option<String>,
-    /// What it found.
+    /// Result of the check.
     pub outcome: Outcome,
     /// One line, cleaned of control characters.
     pub summary: String,
@@ -87,14 +87,14 @@ pub struct Verdict {
     pub seconds: f64,
 }
 
-/// What the checks need to know of the run.
+/// Facts of the run that are handed to the checks.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CheckContext {
     /// The run's id.
     pub run_id: String,
     /// Release name.
     pub release: String,
-    /// Its namespace.
+    /// Namespace of the release.
     pub namespace: String,
     /// The Helm revision that should be serving now.
     pub revision: u32,
@@ -104,7 +104,7 @@ pub struct CheckContext {
     pub environment: Option<String>,
     /// The serving pods.
     pub pods: Vec<ServingPod>,
-    /// They are judged by themselves: other pods of the release are of no concern.
+    /// `true` when the pods are only some of the release's: the others are then of no concern.
     #[serde(default, rename = "are_some")]
     pub is_subset: bool,
     /// The word the registry's status should be now: `enabled` or `disabled` or the registry's own.

@@ -12,19 +12,19 @@ use crate::step_error::StepError;
 use crate::traffic::TrafficState;
 use crate::workload::GitOpsOwner;
 
-/// What a run knows on its way.
+/// Data that a run has in every state.
 pub(crate) struct RunContext<'a> {
     pub(crate) ports: Ports<'a>,
     pub(crate) request: &'a Request,
-    /// What it changed so far.
+    /// Changes that the run made so far.
     pub(crate) progress: Progress,
-    /// What it leaves for later runs.
+    /// State that the run leaves for later ones.
     pub(crate) ledger: Ledger,
     /// Traffic as it was found.
     pub(crate) found: Option<TrafficState>,
     /// The GitOps controller that it suspended, or was about to.
     pub(crate) suspended: Option<GitOpsOwner>,
-    /// What to type next, best first.
+    /// Commands to type next, best first.
     pub(crate) next: Vec<String>,
     /// RFC 3339 wall-clock time of its start.
     pub(crate) started: String,
@@ -96,6 +96,14 @@ impl<'a> RunContext<'a> {
         if let Some(failure) = error.failure() {
             let failure = failure.clone();
             self.emit(Event::Failed { failure });
+        }
+    }
+
+    /// Goes no further once the operator asked to stop.
+    pub(crate) fn assert_not_interrupted(&self) -> Result<(), StepError> {
+        match self.ports.interrupt.is_requested() {
+            true => Err(StepError::Interrupted),
+            false => Ok(()),
         }
     }
 

@@ -44,7 +44,8 @@ impl CurrentRecord {
         Ok(record)
     }
 
-    /// Whether it was written client-side, although the revision that it was copied from was applied server-side.
+    /// Says whether the newest record was written client-side, although the revision it was copied from was applied
+    /// server-side.
     ///
     /// # Errors
     /// As [`Releases`].

@@ -13,20 +13,20 @@ use crate::workload::Cause;
 pub enum Event {
     /// A state is being worked towards.
     Entering {
-        /// Which.
+        /// State that begins.
         state: StateName,
-        /// What is being done, one line.
+        /// Present activity, in one line.
         doing: String,
         /// Seconds until the deadline that fires next, when there is one.
         deadline_seconds: Option<u64>,
     },
     /// A state was reached.
     Reached {
-        /// Which.
+        /// State that was reached.
         state: StateName,
         /// Seconds it took.
         seconds: f64,
-        /// What proves it.
+        /// Observations that prove the state.
         evidence: Vec<String>,
     },
     /// Something worth a line.
@@ -46,17 +46,17 @@ pub enum Event {
     },
     /// A cause was named.
     CauseSeen {
-        /// Which.
+        /// Cause that was found.
         cause: Cause,
     },
     /// A check ended.
     Checked {
-        /// Its verdict.
+        /// Verdict of the check.
         verdict: Verdict,
     },
     /// A step failed; what follows is holding or giving back.
     Failed {
-        /// Why.
+        /// Failure that ended the run.
         failure: Failure,
     },
     /// The run ended.

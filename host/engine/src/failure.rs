@@ -4,13 +4,13 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// What sort of failure it is; decides the exit code when nothing else does.
+/// Kind of a failure; decides the exit code when nothing else does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum FailureKind {
     /// The command line or a configuration file is wrong.
     Usage,
-    /// What was named does not exist.
+    /// Something that was named does not exist.
     NotFound,
     /// The cluster or registry does not let this user do it.
     Forbidden,
@@ -38,10 +38,10 @@ pub enum FailureKind {
     Internal,
 }
 
-/// What happened, why, and what to type next. Texts never hold secrets.
+/// Error for people: what happened, why, and what to type next. Texts never hold secrets.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failure {
-    /// What sort it is.
+    /// Kind of the failure.
     pub kind: FailureKind,
     /// One line: what happened.
     pub what: String,
@@ -62,6 +62,36 @@ impl Failure {
             why: Vec::new(),
             next: Vec::new(),
         }
+    }
+
+    /// The command line or a configuration file is wrong.
+    pub fn usage(what: impl Into<String>) -> Self {
+        Self::new(FailureKind::Usage, what)
+    }
+
+    /// Somebody else changed the same thing.
+    pub fn conflict(what: impl Into<String>) -> Self {
+        Self::new(FailureKind::Conflict, what)
+    }
+
+    /// Data that was read makes no sense.
+    pub fn invalid(what: impl Into<String>) -> Self {
+        Self::new(FailureKind::Invalid, what)
+    }
+
+    /// The tool will not do it.
+    pub fn refused(what: impl Into<String>) -> Self {
+        Self::new(FailureKind::Refused, what)
+    }
+
+    /// A child process failed.
+    pub fn external(what: impl Into<String>) -> Self {
+        Self::new(FailureKind::External, what)
+    }
+
+    /// A defect of this tool.
+    pub fn internal(what: impl Into<String>) -> Self {
+        Self::new(FailureKind::Internal, what)
     }
 
     /// Adds one cause.

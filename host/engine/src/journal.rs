@@ -20,7 +20,7 @@ pub struct Entry {
     pub at: String,
     /// The state that is being entered or was reached.
     pub state: StateName,
-    /// What is recorded.
+    /// Kind of the record, with its data.
     pub edge: RecordKind,
 }
 
@@ -37,7 +37,7 @@ impl Entry {
     }
 }
 
-/// What a journal record says.
+/// Content of a journal record.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "edge", rename_all = "kebab-case")]
 pub enum RecordKind {
@@ -45,7 +45,7 @@ pub enum RecordKind {
     Intent {
         /// Idempotency key: `helm-rollback 3→1 as 4 sha256:…`.
         key: String,
-        /// What is needed to undo or finish it elsewhere.
+        /// Data needed to undo or finish the step on another machine.
         data: serde_json::Value,
     },
     /// Seen afterwards.
@@ -57,7 +57,7 @@ pub enum RecordKind {
     Finished {
         /// The exit code it ended with.
         exit_code: i32,
-        /// Why, in one line.
+        /// Reason for the end, in one line.
         summary: String,
     },
 }
@@ -71,7 +71,7 @@ pub struct Journalled {
     pub damaged: Option<usize>,
 }
 
-/// What earlier runs on the release left behind, as a later run on any machine can read it.
+/// State that earlier runs on the release left behind, readable by a later run on any machine.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct RunState {
     /// Traffic that a run took away and did not give back: its run id and the state it found.
@@ -89,20 +89,20 @@ pub struct TrafficHold {
     pub run_id: String,
     /// RFC 3339.
     pub since: String,
-    /// Why, in one line.
+    /// Reason for holding traffic, in one line.
     pub reason: String,
-    /// What it found before it took the model out of traffic.
+    /// State of traffic before the run took the model out of it.
     pub prior: TrafficState,
 }
 
 /// A revision that a run rolled back from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rejected {
-    /// Its number.
+    /// Number of the revision.
     pub revision: u32,
     /// SHA-256 of its manifest, hex.
     pub manifest_sha256: String,
-    /// Why, in one line.
+    /// Reason for the rejection, in one line.
     pub reason: String,
 }
 
@@ -120,15 +120,15 @@ pub struct RunSummary {
     /// The revision that Helm goes back to first, when it does ([`crate::plan::StepBack`]).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub step_back: Option<u32>,
-    /// It keeps good pods in traffic ([`crate::request::FenceScope::BadOnly`]).
+    /// `true` when the run keeps good pods in traffic ([`crate::request::FenceScope::BadOnly`]).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub spares: bool,
     /// The state it reached last.
     pub state: StateName,
     /// Exit code, once it ended.
     pub exit_code: Option<i32>,
-    /// Why, in one line.
+    /// Reason for the end, in one line.
     pub summary: String,
-    /// Who ran it, as the cluster knows them.
+    /// User who ran it, as the cluster knows them.
     pub by: String,
 }

@@ -7,7 +7,7 @@ const KEPT_RUNS: usize = 20;
 /// Rejected revisions that the memory keeps: more than Helm keeps revisions.
 const KEPT_REJECTED: usize = 40;
 
-/// How the run stands to what the lock guards.
+/// Permission of the run to write what the lock guards.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum WriteAccess {
     /// The lock is not ours: what later runs read is not ours to write.
@@ -22,16 +22,16 @@ pub(crate) enum WriteAccess {
     Lost,
 }
 
-/// What a run leaves for later ones.
+/// Shared state that a run leaves for later ones.
 #[derive(Debug)]
 pub(crate) struct Ledger {
-    /// Whether it may be written.
+    /// Permission to write.
     pub(crate) access: WriteAccess,
-    /// What earlier runs left, and this one adds.
+    /// State that earlier runs left, with what this run adds.
     pub(crate) run_state: RunState,
     /// This run's line in it, for runs that roll back.
     pub(crate) summary: Option<RunSummary>,
-    /// What it said when the lock was taken.
+    /// State as it was when the lock was taken.
     found: RunState,
 }
 
@@ -69,7 +69,7 @@ impl Ledger {
         }
     }
 
-    /// How this run ends must be written, and may be.
+    /// Says whether the end of this run has to be written, and may be.
     pub(crate) fn must_tell_the_end(&self) -> bool {
         matches!(self.access, WriteAccess::Due | WriteAccess::Announced)
     }

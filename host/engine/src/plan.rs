@@ -13,7 +13,7 @@ use crate::workload::{Preflight, ServingPod};
 /// A revision that was passed over, and why.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Skipped {
-    /// Its number.
+    /// Number of the revision.
     pub revision: Revision,
     /// `failed: Upgrade "x" failed: …`, `revision 5 rolled back from it`, `same manifest as the current one`.
     pub reason: String,
@@ -32,37 +32,38 @@ pub struct StepBack {
     pub fields: Vec<String>,
 }
 
-/// What a run will do. Read-only to make; its digest changes when anything it rests on changes.
+/// All that a run will do. Read-only to make; its digest changes when anything it rests on changes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Plan {
     /// The release.
     pub release: ReleaseRef,
-    /// What is current: the newest revision in any status.
+    /// Newest revision, in any status.
     pub current: RevisionSummary,
-    /// Where the run goes.
+    /// Revision that the run goes to.
     pub target: Revision,
     /// Chart of the target, `name-version`.
     pub target_chart: String,
     /// SHA-256 of the target's manifest, hex.
     pub target_manifest_sha256: String,
-    /// How the target's objects were written.
+    /// Way in which the target's objects were written.
     pub target_apply_method: ApplyMethod,
     /// Newer revisions that were passed over.
     pub skipped: Vec<Skipped>,
-    /// What changes.
+    /// Changes to objects.
     pub diff: Vec<ObjectDiff>,
     /// Hooks of the target that the rollback will run, as `pre-rollback Job/x`.
     pub hooks: Vec<String>,
-    /// What was looked at in the cluster.
+    /// Findings and facts from the cluster.
     pub preflight: Preflight,
     /// The helm binary.
     pub helm: HelmInfo,
     /// The rollback is written client-side, because a closed gate owns a field.
     pub client_side: bool,
-    /// Where Helm goes first, so that the rollback leaves nothing of a third revision behind.
+    /// Revision that Helm goes to first, so that the rollback leaves nothing of a third revision behind.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub step_back: Option<StepBack>,
-    /// What the run restores in the end: what the registry said, or what an earlier run took away and still holds.
+    /// State of traffic that the run restores in the end: as the registry has it, or as an earlier run found it and
+    /// still holds it.
     pub traffic: TrafficState,
     /// Pods that go on serving through the run, once they passed the direct checks; empty when the whole model is taken out.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

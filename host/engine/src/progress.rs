@@ -3,7 +3,7 @@
 use crate::traffic::TrafficState;
 use crate::workload::ServingPod;
 
-/// What a run changed so far, with what it takes to get out of it again.
+/// Changes that a run made so far, with what it takes to get out of them again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Progress {
     /// Nothing was changed.

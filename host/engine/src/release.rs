@@ -8,15 +8,15 @@ use vllm_rollback_objects::manifest::Manifest;
 pub use vllm_rollback_objects::release::{ReleaseRef, Revision};
 use vllm_rollback_objects::served_model::served_model;
 
-use crate::failure::{Failure, FailureKind};
+use crate::failure::Failure;
 
 /// Status of a revision (helm v4.3 `pkg/release/common/status.go`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ReleaseStatus {
-    /// It is what Helm last applied with success.
+    /// Last revision that Helm applied with success.
     Deployed,
-    /// It was deployed once, or a later operation replaced it.
+    /// Revision that was deployed once, or that a later operation replaced.
     Superseded,
     /// Applying it failed.
     Failed,
@@ -84,15 +84,15 @@ impl fmt::Display for ReleaseStatus {
 /// One line of the history, read from a record's labels alone.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RevisionSummary {
-    /// Its number.
+    /// Number of the revision.
     pub revision: Revision,
-    /// Its status.
+    /// Status of the revision.
     pub status: ReleaseStatus,
     /// Name of the object that holds the record.
     pub record: String,
 }
 
-/// How Helm wrote a revision's objects (`apply_method`; absent means client-side).
+/// Way in which Helm wrote a revision's objects (`apply_method`; absent means client-side).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ApplyMethod {
@@ -137,9 +137,9 @@ impl Hook {
 pub struct ReleaseRecord {
     /// The release.
     pub release: ReleaseRef,
-    /// Its number.
+    /// Number of the revision.
     pub revision: Revision,
-    /// Its status.
+    /// Status of the revision.
     pub status: ReleaseStatus,
     /// Helm's or the operator's text: `Upgrade complete`, `Rollback to 1`.
     pub description: String,
@@ -153,7 +153,7 @@ pub struct ReleaseRecord {
     pub chart_version: String,
     /// The chart's `appVersion`.
     pub app_version: Option<String>,
-    /// How its objects were written.
+    /// Way in which its objects were written.
     pub apply_method: ApplyMethod,
     /// The multi-document YAML that Helm applied; holds Secrets, so it is never printed or journalled.
     #[serde(skip)]
@@ -182,7 +182,7 @@ pub struct RollbackOrder {
     pub timeout_ms: u64,
 }
 
-/// What the cluster says after `helm rollback` ended: read back from the record, not from the exit code.
+/// Result of `helm rollback`, read back from the release record, not from the exit code.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RolledBack {
     /// The new record, decoded.
@@ -193,7 +193,7 @@ pub struct RolledBack {
     pub stderr_tail: Vec<String>,
 }
 
-/// How an order to roll back ended, as the release's records say it.
+/// Outcome of an order to roll back, as the release's records show it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RollbackOutcome {
     /// A record `from + 1` exists. Its status says whether the rollback succeeded.
@@ -202,16 +202,16 @@ pub enum RollbackOutcome {
     NotRecorded(Failure),
     /// Another Helm operation made a revision meanwhile: what runs now is its to say.
     Overtaken(Failure),
-    /// Whether a new record exists could not be read.
+    /// The records could not be read, so a new one may or may not exist.
     Unknown(Failure),
 }
 
 /// The helm binary that a run uses.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HelmInfo {
-    /// Where it is.
+    /// Path of the binary.
     pub path: String,
-    /// What `helm version --short` prints.
+    /// Output of `helm version --short`.
     pub version: String,
     /// 3 or 4.
     pub major: u32,
@@ -229,15 +229,12 @@ impl ReleaseRecord {
     pub fn objects(&self) -> Result<Manifest, Failure> {
         let Self { release, revision, .. } = self;
         Manifest::parse(&self.manifest, &release.namespace).map_err(|why| {
-            Failure::new(
-                FailureKind::Invalid,
-                format!("the manifest of {release} revision {revision} cannot be read"),
-            )
-            .because(why)
-            .next(format!(
-                "helm get manifest {} --revision {revision} -n {}",
-                release.name, release.namespace
-            ))
+            Failure::invalid(format!("the manifest of {release} revision {revision} cannot be read"))
+                .because(why)
+                .next(format!(
+                    "helm get manifest {} --revision {revision} -n {}",
+                    release.name, release.namespace
+                ))
         })
     }
 

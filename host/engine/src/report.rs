@@ -36,7 +36,7 @@ pub enum StateName {
     Held,
     /// Nothing was changed, or all that was changed was put back.
     Unchanged,
-    /// What is true now could not be observed.
+    /// The present state could not be observed.
     Unknown,
 }
 
@@ -109,7 +109,7 @@ impl ExitCode {
         self as i32
     }
 
-    /// What it means, one line.
+    /// Returns the meaning, in one line.
     pub fn meaning(self) -> &'static str {
         match self {
             Self::Success => "restored and serving, or the plan or validation passed",
@@ -145,13 +145,13 @@ impl TryFrom<i32> for ExitCode {
 /// A state that was reached.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct StateReached {
-    /// Which.
+    /// Name of the state.
     pub name: StateName,
     /// Seconds it took.
     pub seconds: f64,
     /// Seconds from the start of the run to its end.
     pub at_seconds: f64,
-    /// What proves it.
+    /// Observations that prove the state.
     pub evidence: Vec<String>,
 }
 
@@ -168,11 +168,11 @@ pub struct RunReport {
     pub seconds: f64,
     /// Release name.
     pub release: String,
-    /// Its namespace.
+    /// Namespace of the release.
     pub namespace: String,
-    /// Why it was run, as the operator said.
+    /// Reason for the run, as the operator gave it.
     pub reason: Option<String>,
-    /// Who ran it, as the cluster knows them.
+    /// User who ran it, as the cluster knows them.
     pub by: Option<String>,
     /// The state it ended in: done, held, unchanged or unknown.
     pub outcome: StateName,
@@ -188,7 +188,7 @@ pub struct RunReport {
     pub states: Vec<StateReached>,
     /// The checks it meant to make.
     pub checks_planned: Vec<CheckSpec>,
-    /// What they found.
+    /// Verdicts of the checks.
     pub checks: Vec<Verdict>,
     /// Causes that were named.
     pub causes: Vec<Cause>,
@@ -196,12 +196,12 @@ pub struct RunReport {
     pub traffic_before: Option<TrafficState>,
     /// Traffic as it was last read.
     pub traffic_after: Option<TrafficState>,
-    /// Why it did not end in done.
+    /// Failure that kept the run from `done`.
     pub failure: Option<Failure>,
     /// Things to know: what was skipped, what changed for later upgrades.
     pub notes: Vec<String>,
-    /// What to type next, best first.
+    /// Commands to type next, best first.
     pub next: Vec<String>,
-    /// Where the evidence and the journal are.
+    /// Places of the evidence and the journal.
     pub artifacts: Vec<String>,
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::release::{ReleaseRef, Revision};
 
-/// Where the operator wants to go.
+/// Revision that the operator wants to go back to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RollbackTarget {
     /// The newest revision below the current one that is not known to be bad.
@@ -29,7 +29,7 @@ pub enum Override {
     FewerReplicas,
 }
 
-/// How long the run waits for what.
+/// Longest times that the run waits, by what it waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Deadlines {
     /// For requests in flight, before the pods are replaced.
@@ -53,7 +53,7 @@ impl Default for Deadlines {
     }
 }
 
-/// What is taken out of traffic for the time of the run.
+/// Part of the model that is taken out of traffic during the run.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum FenceScope {
     /// The whole model.
@@ -63,28 +63,28 @@ pub enum FenceScope {
     BadOnly,
 }
 
-/// What the operator asks for, and who asks.
+/// Order of an operator, and who gave it.
 #[derive(Debug, Clone)]
 pub struct Request {
     /// The release.
     pub release: ReleaseRef,
-    /// Where to go. A run that resumes another goes where that one went.
+    /// Revision to go to. A run that resumes another goes where that one went.
     pub target: RollbackTarget,
     /// Finish the run that was cut off, instead of starting another.
     pub resumes: bool,
-    /// Why, as the operator says.
+    /// Reason that the operator gave.
     pub reason: Option<String>,
-    /// Who: `user@host`, or as the cluster knows them.
+    /// Operator: `user@host`, or as the cluster knows them.
     pub by: String,
     /// Unique name of this run.
     pub run_id: String,
     /// Version of this tool.
     pub tool_version: String,
-    /// How long to wait for what.
+    /// Longest times to wait.
     pub deadlines: Deadlines,
-    /// What is taken out of traffic.
+    /// Part of the model to take out of traffic.
     pub fence: FenceScope,
-    /// What the operator accepted by name.
+    /// Overrides that the operator accepted by name.
     pub accept: BTreeSet<Override>,
     /// Model name that clients ask for, when the operator says it; else the preflight's.
     pub model: Option<String>,

@@ -3,14 +3,14 @@
 use crate::check::{CheckContext, CheckSpec, Outcome, Phase, Verdict};
 use crate::context::RunContext;
 use crate::event::Event;
-use crate::failure::{Failure, FailureKind};
+use crate::failure::Failure;
 use crate::release::{ReleaseRecord, ReleaseRef};
 use crate::request::Request;
 use crate::step_error::StepError;
 use crate::wait::or_interrupted;
 use crate::workload::ServingPod;
 
-/// What the checks are told.
+/// Collects the facts that are handed to the checks.
 pub(crate) fn context(
     request: &Request,
     model: Option<&str>,
@@ -82,7 +82,7 @@ pub(crate) fn judged(
         .collect();
     let mut unique = names.clone();
     unique.dedup();
-    let mut failure = Failure::new(FailureKind::Refused, format!("not passed: {}", unique.join(", ")));
+    let mut failure = Failure::refused(format!("not passed: {}", unique.join(", ")));
     failure.why.extend(failed.iter().map(|v| line(v)));
     failure
         .why
@@ -105,8 +105,8 @@ fn line(verdict: &Verdict) -> String {
     format!("{} {outcome}{pod}: {}", verdict.check, verdict.summary)
 }
 
-/// What was checked is what will serve: the same pods, of the same revision, still ready, not restarted since. Else why
-/// not.
+/// Returns why the pods that were checked are not those that will serve; `None` when they are the same ones, of the
+/// same revision, still ready and not restarted since.
 pub(crate) fn changed_pods(release: &ReleaseRef, before: &[ServingPod], now: &[ServingPod]) -> Option<Failure> {
     let gone_bad = |pod: &ServingPod| {
         let Some(same) = now.iter().find(|other| other.uid == pod.uid) else {
@@ -127,6 +127,6 @@ pub(crate) fn changed_pods(release: &ReleaseRef, before: &[ServingPod], now: &[S
             .map(|pod| format!("pod {} was not checked", pod.name))
     };
     let what = before.iter().find_map(gone_bad).or_else(new)?;
-    let failure = Failure::new(FailureKind::Conflict, "the pods changed while they were checked");
+    let failure = Failure::conflict("the pods changed while they were checked");
     Some(failure.because(what).next(release.command("", "")))
 }

@@ -1,5 +1,5 @@
-//! `registry enable` and `registry disable`: an operator's own hand on the model's traffic, under the same lock and
-//! with the same proof as a run.
+//! `registry enable` and `registry disable`: taking the model out of rotation by hand, or putting it back, under the
+//! same lock and with the same proof as a run.
 
 use serde_json::json;
 
@@ -15,7 +15,7 @@ use crate::step_error::StepError;
 use crate::traffic::{Keep, Stop, TrafficState, TrafficStatus};
 use crate::wait::or_interrupted;
 
-/// What the operator wants.
+/// Change of traffic that the operator wants.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TrafficAction {
     /// The model gets traffic, as it had it before somebody took it away.
@@ -36,9 +36,7 @@ pub async fn set_traffic(ports: &Ports<'_>, request: &Request, action: TrafficAc
 
 async fn change(run: &mut RunContext<'_>, action: TrafficAction) -> Result<String, StepError> {
     let ports = run.ports;
-    if ports.interrupt.is_requested() {
-        return Err(StepError::Interrupted);
-    }
+    run.assert_not_interrupted()?;
     let step = run.begin(StateName::Locked, "taking the lock on the release", None);
     let evidence = lock(run).await?;
     run.mark(step, evidence);
@@ -147,7 +145,7 @@ async fn enable(run: &mut RunContext<'_>, found: TrafficState) -> Result<String,
     Ok("the model is in traffic".to_owned())
 }
 
-/// What is remembered says how this driver had the model in traffic.
+/// Says whether the remembered state tells how this driver had the model in traffic.
 fn is_way_back(prior: &TrafficState, found: &TrafficState) -> bool {
     prior.status == TrafficStatus::Enabled && prior.driver == found.driver
 }

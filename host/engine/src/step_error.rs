@@ -4,15 +4,14 @@ use crate::failure::{Failure, FailureKind};
 use crate::report::ExitCode;
 use crate::write_error::WriteError;
 
-/// Why a run does not reach its next state. What follows depends on what was changed so far:
-/// see `Progress`.
+/// Reason why a run does not reach its next state. What follows depends on what was changed so far: see `Progress`.
 #[derive(Debug)]
 pub(crate) enum StepError {
     /// Something could not be done, or is not as it must be.
     Failed(Failure),
     /// A check did not pass.
     CheckFailed(Failure),
-    /// What the plan rests on changed.
+    /// Something that the plan rests on changed.
     Stale(Failure),
     /// The lock is no longer ours: another run may be at work, so nothing more is changed.
     LockLost(Failure),
@@ -44,7 +43,7 @@ impl StepError {
         }
     }
 
-    /// What failed; nothing failed when the operator asked to stop.
+    /// Returns the failure; none when the operator asked to stop.
     pub(crate) fn failure(&self) -> Option<&Failure> {
         match self {
             Self::Failed(failure) | Self::CheckFailed(failure) | Self::Stale(failure) | Self::LockLost(failure) => {

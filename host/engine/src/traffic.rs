@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::workload::ServingPod;
 
-/// Whether clients can reach the model.
+/// Reachability of the model for clients.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum TrafficStatus {
@@ -40,16 +40,16 @@ impl TrafficStatus {
     }
 }
 
-/// What a driver read: enough to restore exactly this later, on another machine too.
+/// State of a registry as a driver read it: enough to restore exactly this later, on another machine too.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TrafficState {
-    /// Which driver read it.
+    /// Name of the driver that read it.
     pub driver: String,
-    /// What it means.
+    /// Meaning of what was read.
     pub status: TrafficStatus,
     /// The driver's own memory of it (row status, selector, …): opaque to all others, free of secrets.
     pub token: serde_json::Value,
-    /// Where the registry sends traffic, when it says so.
+    /// Endpoint to which the registry sends traffic, where it names one.
     pub endpoint: Option<String>,
     /// Lines that show what was read, for the report.
     pub evidence: Vec<String>,

@@ -3,8 +3,8 @@
 use serde_json::json;
 
 use crate::context::RunContext;
-use crate::failure::{Failure, FailureKind};
-use crate::ports::Ports;
+use crate::failure::Failure;
+use crate::ports::{LockError, Ports};
 use crate::report::{ExitCode, RunReport, StateName};
 use crate::request::Request;
 use crate::states::unchanged;
@@ -26,12 +26,14 @@ pub async fn unlock(ports: &Ports<'_>, request: &Request, force: bool) -> RunRep
 
 async fn remove(run: &mut RunContext<'_>, force: bool) -> Result<String, Failure> {
     let release = &run.request.release;
-    if !force && let Err(failure) = run.ports.lock.assert_expired().await {
-        if failure.kind != FailureKind::Locked {
-            return Err(failure);
-        }
-        let by_force = release.command("unlock", "") + " --force --reason \"…\"";
-        return Err(failure.next(format!("when that run is dead for sure: {by_force}")));
+    if !force {
+        run.ports.lock.assert_expired().await.map_err(|error| match error {
+            LockError::Failed(failure) => failure,
+            LockError::NotOurs(failure) => {
+                let by_force = release.command("unlock", "") + " --force --reason \"…\"";
+                failure.next(format!("when that run is dead for sure: {by_force}"))
+            }
+        })?;
     }
     let step = run.begin(StateName::Done, "removing the lock", None);
     let why = run.request.reason.clone().unwrap_or_default();

@@ -5,9 +5,9 @@ use serde::{Deserialize, Serialize};
 /// A pod that serves the model.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ServingPod {
-    /// Its name.
+    /// Name of the pod.
     pub name: String,
-    /// Its UID: a pod of the same name later is another pod.
+    /// UID of the pod: a pod of the same name later is another pod.
     pub uid: String,
     /// `pod-template-hash` or `controller-revision-hash`: one value for all pods of a revision.
     pub revision_hash: String,
@@ -19,11 +19,11 @@ pub struct ServingPod {
     pub port: u16,
     /// Image references of its containers.
     pub images: Vec<String>,
-    /// Its address, when it has one.
+    /// IP address, once the pod has one.
     pub ip: Option<String>,
 }
 
-/// Why a pod or workload is not ready.
+/// Reason why a pod or workload is not ready.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum CauseReason {
@@ -62,7 +62,7 @@ pub enum CauseReason {
 /// A named cause, with what was observed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cause {
-    /// Which one.
+    /// Reason, by kind.
     pub reason: CauseReason,
     /// `Pod/llama-… container vllm`, `Deployment/…`.
     pub object: String,
@@ -70,9 +70,9 @@ pub struct Cause {
     pub message: String,
     /// Last log lines, event texts.
     pub evidence: Vec<String>,
-    /// It does not heal by waiting, so the wait ends now.
+    /// `true` when waiting does not heal it, so that the wait ends now.
     pub terminal: bool,
-    /// What to type next.
+    /// Commands to type next.
     pub next: Vec<String>,
 }
 
@@ -83,9 +83,9 @@ pub struct Drift {
     pub object: String,
     /// Path of the field: `spec.template.spec.containers[vllm].env[X].value`.
     pub path: String,
-    /// What the target says; redacted in Secrets.
+    /// Value in the target; redacted in Secrets.
     pub wanted: Option<String>,
-    /// What the cluster has; redacted in Secrets.
+    /// Value in the cluster; redacted in Secrets.
     pub live: Option<String>,
 }
 
@@ -98,18 +98,18 @@ pub struct Ready {
     pub evidence: Vec<String>,
 }
 
-/// How in-flight requests ended before the pods were replaced.
+/// End of the requests that were in flight before the pods were replaced.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Drained {
     /// Running and waiting requests at the end; none when no pod could be asked.
     pub in_flight: Option<u64>,
     /// The deadline passed before they were 0.
     pub deadline_passed: bool,
-    /// What each pod said.
+    /// Counters that each pod reported.
     pub evidence: Vec<String>,
 }
 
-/// How serious a finding before the run is.
+/// Severity of a preflight finding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Severity {
@@ -126,13 +126,13 @@ pub enum Severity {
 /// Something looked at before anything changes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Finding {
-    /// How serious.
+    /// Severity of the finding.
     pub severity: Severity,
     /// Stable word: `helm`, `rbac`, `gpu-room`, `image`, `secret`, `config-map`, `volume-claim`, `gitops`, `owner`, `autoscaler`, `history-max`.
     pub subject: String,
-    /// What was seen.
+    /// Observation, for people.
     pub message: String,
-    /// What helps, best first.
+    /// Remedies, best first.
     pub next: Vec<String>,
 }
 
@@ -146,6 +146,33 @@ impl Finding {
             next: Vec::new(),
         }
     }
+
+    /// Nothing stands in the way.
+    pub fn ok(subject: &str, message: impl Into<String>) -> Self {
+        Self::new(Severity::Ok, subject, message)
+    }
+
+    /// Makes a finding of what could not be observed.
+    pub fn unknown(subject: &str, message: impl Into<String>) -> Self {
+        Self::new(Severity::Unknown, subject, message)
+    }
+
+    /// Makes a finding of what may go wrong.
+    pub fn warning(subject: &str, message: impl Into<String>) -> Self {
+        Self::new(Severity::Warning, subject, message)
+    }
+
+    /// Makes a finding that stops the run.
+    pub fn refuse(subject: &str, message: impl Into<String>) -> Self {
+        Self::new(Severity::Refuse, subject, message)
+    }
+
+    /// Adds what helps, best first.
+    #[must_use]
+    pub fn next(mut self, step: impl Into<String>) -> Self {
+        self.next.push(step.into());
+        self
+    }
 }
 
 /// The object of a GitOps controller that owns the release.
@@ -153,22 +180,22 @@ impl Finding {
 pub struct GitOpsOwner {
     /// `Flux's HelmRelease flux-system/llama`.
     pub what: String,
-    /// Where the API serves it.
+    /// Path at which the API serves the object.
     pub path: String,
-    /// Whether it leaves the release alone for now; none when it cannot be read.
+    /// `true` when the controller leaves the release alone for now; none when that cannot be read.
     pub is_suspended: Option<bool>,
     /// The merge patch that suspends it.
     pub stop: serde_json::Value,
     /// The merge patch that brings back what it says now.
     pub restore: serde_json::Value,
-    /// Why a run could not suspend it; none when it could.
+    /// Reason why a run could not suspend it; none when it could.
     pub hindrance: Option<String>,
     /// The command that lets it go on.
     pub go_on: String,
 }
 
 impl GitOpsOwner {
-    /// What is to be done once the run is over.
+    /// Returns what the operator has to do once the run is over.
     pub fn post_run_notes(&self) -> String {
         format!("afterwards: revert the commit in Git, then {}", self.go_on)
     }
@@ -210,7 +237,7 @@ fn pods(count: usize) -> String {
     }
 }
 
-/// What was found in the cluster before the run.
+/// Facts and findings from the cluster before the run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Preflight {
     /// All findings, also the good ones.
@@ -234,6 +261,6 @@ pub struct Preflight {
 pub struct EvidenceItem {
     /// `pods.json`, `logs/llama-….vllm.previous.log`.
     pub name: String,
-    /// Its content, bounded and without Secrets.
+    /// Content, bounded and without Secrets.
     pub content: String,
 }

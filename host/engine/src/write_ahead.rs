@@ -62,7 +62,7 @@ impl RunContext<'_> {
         Ok(())
     }
 
-    /// What this run holds, with the state to give back.
+    /// Returns the hold of this run on traffic, with the state to give back.
     pub(crate) fn held(&self, reason: &str, prior: TrafficState) -> TrafficHold {
         TrafficHold {
             run_id: self.request.run_id.clone(),

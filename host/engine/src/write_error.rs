@@ -8,7 +8,7 @@ use crate::failure::Failure;
 /// later; the failure inside is for people.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum WriteError {
-    /// It was refused, or never asked for: it is not done, and will not be.
+    /// The write was refused, or never sent: it is not done, and will not be.
     Rejected(Failure),
     /// No answer tells: it may be done, or may be yet.
     Unknown(Failure),
@@ -48,7 +48,7 @@ impl fmt::Display for WriteError {
     }
 }
 
-/// What nobody knows to be a rejection may have been done.
+/// Takes a failure for `Unknown`: unless it is known to be a rejection, the write may have been done.
 impl From<Failure> for WriteError {
     fn from(failure: Failure) -> Self {
         Self::Unknown(failure)
@@ -70,12 +70,24 @@ mod tests {
 
     #[test]
     fn of_several_writes_the_one_of_which_nothing_is_known_decides() {
-        let failure = |what: &str| Failure::new(FailureKind::External, what);
+        let failure = |what: &str| Failure::external(what);
         let rejected = || Err(WriteError::Rejected(failure("no")));
         let unknown = || Err(WriteError::Unknown(failure("lost")));
         assert_eq!(WriteError::of_all([Ok(()), rejected(), unknown()]), unknown());
         assert_eq!(WriteError::of_all([rejected(), Ok(())]), rejected());
         assert_eq!(WriteError::of_all([Ok(())]), Ok(()));
+    }
+
+    #[test]
+    fn an_outcome_keeps_its_kind_when_its_failure_is_told_more_of_and_is_shown_by_it() {
+        let failure = |what: &str| Failure::external(what);
+        let more = |failure: Failure| failure.because("the row is gone");
+        let rejected = WriteError::Rejected(failure("no")).map(more);
+        assert_eq!(rejected, WriteError::Rejected(more(failure("no"))));
+        let unknown = WriteError::Unknown(failure("lost")).map(more);
+        assert_eq!(unknown, WriteError::Unknown(more(failure("lost"))));
+        assert_eq!(unknown.to_string(), more(failure("lost")).to_string());
+        assert_eq!(Failure::from(unknown), more(failure("lost")));
     }
 
     #[test]

@@ -10,7 +10,7 @@ use vllm_rollback_engine::release::{
     HelmInfo, ReleaseRecord, ReleaseRef, Revision, RevisionSummary, RollbackOrder, RollbackOutcome, RolledBack,
 };
 
-use crate::child::{ChildExit, HelmBinary, meaning};
+use crate::child::{ChildError, ChildExit, HelmBinary, meaning};
 use crate::history::{read_history, unknown_release};
 use crate::record::{Origin, decode};
 
@@ -122,9 +122,10 @@ impl<S: RecordSource> HelmReleases<S> {
         let meaning = meaning(&self.release, order.to, &ended.stderr_tail);
         let mut failure = Failure::new(meaning.kind, what).because(meaning.why);
         failure.next = meaning.next;
-        match meaning.kind {
-            FailureKind::Conflict => RollbackOutcome::Overtaken(failure),
-            _ => RollbackOutcome::NotRecorded(failure),
+        if meaning.is_overtaken {
+            RollbackOutcome::Overtaken(failure)
+        } else {
+            RollbackOutcome::NotRecorded(failure)
         }
     }
 }
@@ -170,9 +171,8 @@ impl<S: RecordSource> Releases for HelmReleases<S> {
         }
         let ended = match self.binary.rollback(&self.release, order).await {
             Ok(ended) => ended,
-            // Where the process was lost, helm may still be at work.
-            Err(failure) if failure.kind == FailureKind::Internal => return RollbackOutcome::Unknown(failure),
-            Err(failure) => return RollbackOutcome::NotRecorded(failure),
+            Err(ChildError::Lost(failure)) => return RollbackOutcome::Unknown(failure),
+            Err(ChildError::NotStarted(failure)) => return RollbackOutcome::NotRecorded(failure),
         };
         let made = Revision(order.from.0.saturating_add(1));
         match self.read_back(made).await {
@@ -265,6 +265,8 @@ mod tests {
         );
         let overtaken = outcome(ended(Some(1), false, "Error: release: already exists"));
         assert!(matches!(overtaken, RollbackOutcome::Overtaken(_)), "{overtaken:?}");
+        let owned = outcome(ended(Some(1), false, "Error: conflict occurred while applying object"));
+        assert!(matches!(owned, RollbackOutcome::NotRecorded(_)), "{owned:?}");
         let late = outcome(ended(None, true, ""));
         assert!(matches!(late, RollbackOutcome::NotRecorded(_)), "{late:?}");
         let claimed = outcome(ended(Some(0), false, ""));

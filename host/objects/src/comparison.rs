@@ -16,7 +16,7 @@ const MERGE_KEYS: [&str; 5] = ["mountPath", "name", "containerPort", "port", "ke
 /// A value longer than this is cut when shown.
 const SHOWN: usize = 200;
 
-/// What a difference says of the manifest.
+/// Relation of a difference to the manifest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Against {
     /// A field that it has is not live as it says, or a list that it has is live with one element more.
@@ -30,7 +30,7 @@ pub enum Against {
 pub struct Difference {
     /// `spec.template.spec.containers[vllm].env[X].value`.
     pub path: String,
-    /// What it says of the manifest.
+    /// Relation to the manifest.
     pub against: Against,
     /// In the manifest; none when it is not there.
     pub wanted: Option<String>,
@@ -149,10 +149,10 @@ impl Walk<'_> {
             (Value::Array(_), Value::Array(_)) => self.lists(path, sides),
             // A word that stands for a default: `clusterIP: ""`. In a map of texts it is the value.
             (one, _) if is_nothing(one) && !(one.is_string() && self.fields.keeps_text(&self.keys)) && is_open(one) => {
-                self.tell(path, Against::Undeclared, sides);
+                self.record(path, Against::Undeclared, sides);
             }
             (one, other) if self.is_same(one, other) => {}
-            _ => self.tell(path, Against::Declared, sides),
+            _ => self.record(path, Against::Declared, sides),
         }
     }
 
@@ -178,7 +178,7 @@ impl Walk<'_> {
         let key = MERGE_KEYS.into_iter().find(|key| by(&wanted, key) && by(&live, key));
         let Some(key) = key else {
             if wanted.len() != live.len() {
-                self.tell(path, Against::Declared, sides);
+                self.record(path, Against::Declared, sides);
                 return;
             }
             for (at, (wanted, live)) in wanted.into_iter().zip(live).enumerate() {
@@ -208,7 +208,7 @@ impl Walk<'_> {
         let name = [sides.wanted, sides.live].map(|side| word(&side.raw[key]));
         let path = format!("{path}[{}]", name.into_iter().flatten().next().unwrap_or_default());
         if sides.wanted.raw.is_null() || sides.live.raw.is_null() {
-            self.tell(&path, Against::Declared, sides);
+            self.record(&path, Against::Declared, sides);
         } else {
             self.values(&path, sides);
         }
@@ -228,7 +228,7 @@ impl Walk<'_> {
         }
     }
 
-    fn tell(&mut self, path: &str, against: Against, sides: Sides<'_>) {
+    fn record(&mut self, path: &str, against: Against, sides: Sides<'_>) {
         let Sides { wanted, live } = sides;
         let mut texts = [wanted, live].map(|side| (!side.raw.is_null()).then(|| cut(side.shown)));
         if texts[0] == texts[1] {

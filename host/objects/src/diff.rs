@@ -12,12 +12,12 @@ use crate::manifest::Manifest;
 use crate::redaction;
 use crate::release::Revision;
 
-/// How one object changes.
+/// Change of one object.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ObjectDiff {
     /// `Deployment/llama-…`.
     pub object: String,
-    /// What the rollback does to it.
+    /// Change that the rollback makes.
     pub change: ObjectChange,
     /// Unified diff from the current manifest to the target's, Secrets redacted; empty when they are equal.
     pub manifest_diff: String,
@@ -26,7 +26,7 @@ pub struct ObjectDiff {
     pub live_drift: Vec<String>,
 }
 
-/// What a rollback does to an object.
+/// Kind of change that a rollback makes to an object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ObjectChange {
@@ -66,11 +66,16 @@ pub fn diff(
     for wanted in &target.objects {
         let identity = wanted.identity();
         let before = before.remove(&identity);
-        diffs.push(one(before, Some(wanted), live.get(&identity).copied(), &labels));
+        diffs.push(object_diff(before, Some(wanted), live.get(&identity).copied(), &labels));
     }
     for gone in &current.objects {
         if let Some(gone) = before.remove(&gone.identity()) {
-            diffs.push(one(Some(gone), None, live.get(&gone.identity()).copied(), &labels));
+            diffs.push(object_diff(
+                Some(gone),
+                None,
+                live.get(&gone.identity()).copied(),
+                &labels,
+            ));
         }
     }
     diffs.into_iter().flatten().collect()
@@ -80,7 +85,7 @@ pub(crate) fn by_identity(objects: &[Object]) -> BTreeMap<Identity, &Object> {
     objects.iter().map(|object| (object.identity(), object)).collect()
 }
 
-fn one(
+fn object_diff(
     before: Option<&Object>,
     wanted: Option<&Object>,
     live: Option<&Object>,

@@ -9,7 +9,7 @@ pub struct Event {
     pub reason: String,
     /// Text.
     pub message: String,
-    /// How often it was seen.
+    /// Number of times it was seen.
     pub count: u32,
     /// Of type Warning.
     pub warning: bool,

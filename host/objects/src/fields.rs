@@ -1,6 +1,6 @@
 //! What the API has in a field, by kind and path. A type of somebody else's (a custom resource) is stored as it was written.
 
-/// Where a pod's spec is in an object of the kind, and where else the kind has quantities. `*` stands for any key, `|` for
+/// Path of the pod spec in an object of each kind, and of the kind's other quantities. `*` stands for any key, `|` for
 /// a choice (k8s.io/api v0.35: all fields of type `resource.Quantity`).
 const KINDS: &[(&str, &str, Option<&str>, &[&str])] = &[
     ("", "Pod", Some("spec"), &[]),
@@ -91,8 +91,8 @@ impl Fields {
             return false;
         };
         let in_pod = pod.is_some_and(|pod| {
-            let depth = pod.split('/').count();
-            keys.len() > depth && matches(pod, &keys[..depth]) && POD.iter().any(|one| matches(one, &keys[depth..]))
+            let template = keys.split_at_checked(pod.split('/').count());
+            template.is_some_and(|(way, rest)| matches(pod, way) && POD.iter().any(|one| matches(one, rest)))
         });
         in_pod || others.iter().any(|one| matches(one, keys))
     }

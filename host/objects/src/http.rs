@@ -75,7 +75,7 @@ impl Request {
 }
 
 impl Response {
-    /// Whether the status is one of success.
+    /// Says whether the status is one of success.
     pub fn is_success(&self) -> bool {
         (200..300).contains(&self.status)
     }
@@ -111,4 +111,79 @@ pub fn host(url: &str) -> Option<&str> {
         None => Some(authority.rsplit_once(':').map_or(authority, |(host, _)| host)),
     }
     .filter(|host| !host.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_request_has_what_its_constructor_is_told_and_nothing_else() {
+        let second = Duration::from_secs(1);
+        let get = Request {
+            method: Method::GET,
+            path: "/health".into(),
+            headers: HeaderMap::new(),
+            body: Bytes::new(),
+            timeout: second,
+            max_response: 65_536,
+        };
+        let post = Request {
+            method: Method::POST,
+            ..get.clone()
+        };
+        let mut post_json = Request {
+            body: Bytes::from_static(b"{\"a\":1}"),
+            ..post.clone()
+        };
+        post_json
+            .headers
+            .insert("content-type", HeaderValue::from_static("application/json"));
+        assert_eq!(Request::get("/health", second), get);
+        assert_eq!(Request::post("/health", second), post);
+        assert_eq!(Request::post_json("/health", &json!({"a": 1}), second), post_json);
+    }
+
+    fn response(status: u16, body: &'static str) -> Response {
+        Response {
+            status,
+            body: Bytes::from_static(body.as_bytes()),
+            ..Response::default()
+        }
+    }
+
+    #[test]
+    fn only_a_status_from_200_to_299_is_success() {
+        let successes: Vec<_> = [199, 200, 299, 300, 404]
+            .map(|status| response(status, "").is_success())
+            .into();
+        assert_eq!(successes, [false, true, true, false, false]);
+    }
+
+    #[test]
+    fn an_answer_is_read_as_text_as_json_and_as_one_line() {
+        let mut answer = response(400, "{\"a\":\n 1} ");
+        assert_eq!(answer.text(), "{\"a\":\n 1} ");
+        assert_eq!(answer.json(), json!({"a": 1}));
+        assert_eq!(answer.line(), "HTTP 400 {\"a\": 1}");
+        assert_eq!(response(200, "no JSON").json(), Value::Null);
+        assert_eq!(response(204, "").line(), "HTTP 204");
+        answer.headers.insert("x-a", HeaderValue::from_static("b"));
+        assert_eq!((answer.header("X-A"), answer.header("x-b")), (Some("b"), None));
+    }
+
+    #[test]
+    fn the_host_of_a_url_stands_without_scheme_port_and_brackets() {
+        for (url, name) in [
+            ("http://10.0.0.7:8000", Some("10.0.0.7")),
+            ("http://[fd00::7]:8000/v1", Some("fd00::7")),
+            ("llama.ml:8000/v1?a=b:c", Some("llama.ml")),
+            ("http://llama?a=b", Some("llama")),
+            ("http:///v1", None),
+            ("http://[fd00", None),
+        ] {
+            assert_eq!(host(url), name, "{url}");
+        }
+    }
 }

@@ -6,8 +6,8 @@ use serde_json::Value;
 
 use crate::fields::Fields;
 
-/// What makes two manifests' objects the same one. The version is left out: Helm patches an object across versions of
-/// its group, and creates and deletes across groups (helm#31768, fixed in 4.1.1).
+/// Identity of an object across manifests. The version is left out: Helm patches an object across versions of its
+/// group, and creates and deletes across groups (helm#31768, fixed in 4.1.1).
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Identity {
     /// API group; empty for the core group.
@@ -65,7 +65,7 @@ impl Object {
         }
     }
 
-    /// What the API has in its fields.
+    /// Returns the types that the API gives to fields of this kind.
     pub fn fields(&self) -> Fields {
         Fields::of_kind(&self.api_version, &self.kind)
     }

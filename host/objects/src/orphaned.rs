@@ -66,7 +66,7 @@ impl Walk {
         for (key, value) in applied {
             let path = field(path, key);
             let current = current.and_then(|current| current.get(key));
-            self.one(path, value, current, target.get(key), live.get(key));
+            self.visit(path, value, current, target.get(key), live.get(key));
         }
     }
 
@@ -86,11 +86,11 @@ impl Walk {
         for (name, value) in applied {
             let at = |side: &BTreeMap<String, &'a Value>| side.get(&name).copied();
             let path = format!("{path}[{name}]");
-            self.one(path, value, at(&current), at(&target), at(&live));
+            self.visit(path, value, at(&current), at(&target), at(&live));
         }
     }
 
-    fn one(
+    fn visit(
         &mut self,
         path: String,
         applied: &Value,

@@ -81,8 +81,25 @@ pub struct PodEndpoint {
 }
 
 impl PodEndpoint {
-    /// Whether a URL leads to this pod, whatever the port.
+    /// Says whether a URL leads to this pod, whatever the port.
     pub fn is_at(&self, url: &str) -> bool {
         host(url) == Some(self.ip.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_leads_to_a_pod_by_its_address_whatever_the_port() {
+        let pod = PodEndpoint {
+            ip: "10.0.0.7".into(),
+            ready: true,
+            serving: true,
+            retained: false,
+        };
+        assert!(pod.is_at("http://10.0.0.7:8000/v1") && pod.is_at("10.0.0.7"));
+        assert!(!pod.is_at("http://10.0.0.70:8000"));
     }
 }

@@ -63,7 +63,7 @@ impl Quantity {
     }
 }
 
-/// How often a suffix multiplies by 1024, and its power of ten.
+/// Returns a suffix as a power of 1024 and a power of ten.
 fn unit(suffix: &str) -> Option<(u32, i64)> {
     const BINARY: [&str; 6] = ["Ki", "Mi", "Gi", "Ti", "Pi", "Ei"];
     const DECIMAL: [&str; 10] = ["n", "u", "m", "", "k", "M", "G", "T", "P", "E"];

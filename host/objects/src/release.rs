@@ -46,3 +46,22 @@ impl fmt::Display for Revision {
         self.0.fmt(f)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_release_and_its_revision_are_shown_as_operators_type_them() {
+        let release = ReleaseRef {
+            namespace: "prod".into(),
+            name: "llama".into(),
+        };
+        assert_eq!(format!("{release} {}", Revision(3)), "prod/llama 3");
+        assert_eq!(
+            release.command("plan", "3"),
+            "kubectl vllm-rollback plan llama 3 -n prod"
+        );
+        assert_eq!(release.command("", ""), "kubectl vllm-rollback llama -n prod");
+    }
+}

@@ -72,15 +72,15 @@ pub struct Route {
     pub backends: Vec<Backend>,
     /// Requests that its rules take, one for each rule of which a request is known.
     pub requests: Vec<RouteRequest>,
-    /// Where its filters send copies of requests.
+    /// Backends to which its filters send copies of requests.
     pub mirrors: Vec<LeadsTo>,
     /// `InferenceService/llama`: who controls it and writes it anew.
     pub controller: Option<String>,
     /// The Helm release that it is part of.
     pub release: Option<ReleaseRef>,
-    /// What the gateways say of it.
+    /// Status that the gateways give it.
     pub observed: Observed,
-    /// Who wrote fields of it: `helm/Apply`.
+    /// Field managers that wrote fields of it: `helm/Apply`.
     pub managers: Vec<String>,
 }
 
@@ -93,14 +93,14 @@ pub struct Backend {
     pub index: usize,
     /// `Service ml/llama:8000`.
     pub name: String,
-    /// Its share of the rule's traffic; none is 1.
+    /// Share of the rule's traffic; none is 1.
     pub weight: Option<u32>,
-    /// Where it leads.
+    /// Target of the backend.
     pub leads_to: LeadsTo,
 }
 
 impl Backend {
-    /// Its weight as it counts.
+    /// Returns the weight as it counts.
     pub fn share(&self) -> u32 {
         share(self.weight)
     }
@@ -118,7 +118,7 @@ pub struct RouteRequest {
     pub rule: usize,
     /// Host of the request; none when any will do.
     pub host: Option<String>,
-    /// What its path has to be.
+    /// Condition on the path.
     pub path: RoutePath,
     /// Headers that it has to have.
     pub headers: Vec<(String, String)>,
@@ -133,14 +133,14 @@ pub enum RoutePath {
     Prefix(String),
 }
 
-/// Where a backend leads.
+/// Target of a backend.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LeadsTo {
     /// A Service.
     Service {
-        /// Its namespace.
+        /// Namespace of the Service.
         namespace: String,
-        /// Its name.
+        /// Name of the Service.
         name: String,
     },
     /// Hosts, as `host:port`.
@@ -151,10 +151,10 @@ pub enum LeadsTo {
     Elsewhere,
 }
 
-/// What the gateways say of a route.
+/// Status that the gateways give a route.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Observed {
-    /// They route by it as it is now.
+    /// The gateways route by the route as it is now.
     Accepted(String),
     /// Some have not seen it as it is now.
     Pending(String),
@@ -171,4 +171,41 @@ pub struct Weight {
     pub index: usize,
     /// None: the API's default.
     pub weight: Option<u32>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_route_is_shown_and_edited_by_the_name_of_its_kind() {
+        let shown = RouteKind::ALL.map(|kind| {
+            let id = RouteId {
+                kind,
+                namespace: "ml".into(),
+                name: "llama".into(),
+            };
+            (id.to_string(), id.command("edit"))
+        });
+        let [http, ai] = &shown;
+        assert_eq!(http.0, "HTTPRoute ml/llama");
+        assert_eq!(http.1, "kubectl edit httproute llama -n ml");
+        assert_eq!(ai.0, "AIGatewayRoute ml/llama");
+        assert_eq!(ai.1, "kubectl edit aigatewayroute llama -n ml");
+    }
+
+    #[test]
+    fn a_backend_without_a_weight_has_the_apis_default() {
+        let share_of = |weight| {
+            Backend {
+                rule: 0,
+                index: 0,
+                name: "Service ml/llama:8000".into(),
+                weight,
+                leads_to: LeadsTo::OwnPods,
+            }
+            .share()
+        };
+        assert_eq!([None, Some(0), Some(7)].map(share_of), [1, 0, 7]);
+    }
 }

@@ -88,6 +88,7 @@ fn expand(text: &str, container: &Value) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::identity::Object;
     use serde_json::json;
 
     #[test]
@@ -112,14 +113,50 @@ mod tests {
                 "y",
             ),
             (json!({"env": [{"name": "MODEL_NAME", "value": "z"}]}), "z"),
+            (
+                json!({"env": [{"name": "MODEL_NAME", "value": "z"}, {"name": "SERVED_MODEL_NAME", "value": "y"}]}),
+                "y",
+            ),
+            // argparse takes underscores, and a flag's value never begins with a dash.
+            (json!({"args": ["--served_model_name=x"]}), "x"),
+            (json!({"args": ["--served-model-name", "--port", "--model", "m"]}), "m"),
+            (
+                json!({"command": ["/opt/vllm", "serve", "org/llama"], "args": ["--model=m"]}),
+                "m",
+            ),
+            (json!({"command": ["/usr/bin/vllm", "serve", "org/llama"]}), "org/llama"),
+            // A line for a shell is split, whatever stands before; an argument with blanks is one.
+            (
+                json!({"command": ["sh", "-c"], "args": ["python3 -m server --served-model-name \\\n \"b\" --x"]}),
+                "b",
+            ),
+            (json!({"args": ["--model", "my model"]}), "my model"),
         ] {
             assert_eq!(of_container(&container).as_deref(), Some(name), "{container}");
         }
     }
 
     #[test]
+    fn the_first_container_that_tells_a_name_counts() {
+        let containers = json!([{"name": "proxy"}, {"args": ["--model", "m"]}, {"args": ["--model", "n"]}]);
+        let json = json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "d"},
+            "spec": {"template": {"spec": {"containers": containers}}}});
+        let object = Object::read(json, "ml").unwrap();
+        assert_eq!(served_model(&Workload::read(&object).unwrap()).as_deref(), Some("m"));
+    }
+
+    #[test]
     fn a_name_that_cannot_be_known_is_not_guessed() {
         assert_eq!(of_container(&json!({"args": ["--served-model-name", "$(NAME)"]})), None);
-        assert_eq!(of_container(&json!({"command": ["redis-server"]})), None);
+        for container in [
+            json!({"command": ["redis-server"]}),
+            json!({"command": ["vllm", "serve"]}),
+            json!({"command": ["vllm", "serve", "--port", "1"]}),
+            json!({"command": ["vllm", "bench", "org/llama"]}),
+            json!({"command": ["myvllm", "serve", "org/llama"]}),
+            json!({"args": ["--served-model-name="]}),
+        ] {
+            assert_eq!(of_container(&container), None, "{container}");
+        }
     }
 }

@@ -39,9 +39,9 @@ impl Service {
         self.ports.iter().map(port)
     }
 
-    /// Whether an endpoint of a registry (`host:port`, or a URL with a port) is this Service: by its short name, with its namespace, with `svc`, or in
-    /// full with any cluster domain. `row_namespace` is what the row says besides; a short name of another namespace is
-    /// another Service.
+    /// Says whether an endpoint of a registry (`host:port`, or a URL with a port) is this Service: by its short name,
+    /// with its namespace, with `svc`, or in full with any cluster domain. `row_namespace` is what the row says
+    /// besides; a short name of another namespace is another Service.
     ///
     /// ```
     /// use vllm_rollback_objects::service::Service;
@@ -79,14 +79,34 @@ impl Service {
 mod tests {
     use super::*;
 
-    #[test]
-    fn only_the_services_own_names_and_ports_are_its_own() {
-        let service = Service {
+    fn service() -> Service {
+        Service {
             name: "llama".into(),
             namespace: "ml".into(),
             ports: vec![80, 8000],
             ..Service::default()
-        };
+        }
+    }
+
+    #[test]
+    fn clients_reach_a_service_in_full_at_each_of_its_ports() {
+        let endpoints: Vec<_> = service().endpoints().collect();
+        assert_eq!(
+            endpoints,
+            ["llama.ml.svc.cluster.local:80", "llama.ml.svc.cluster.local:8000"]
+        );
+    }
+
+    #[test]
+    fn a_short_name_means_the_namespace_of_its_row() {
+        assert!(service().is_at("llama:80", Some("ml")));
+        assert!(!service().is_at("llama:80", Some("other")));
+        assert!(service().is_at("llama.ml:80", Some("other")));
+    }
+
+    #[test]
+    fn only_the_services_own_names_and_ports_are_its_own() {
+        let service = service();
         for own in [
             "llama:80",
             "llama.ml:8000",

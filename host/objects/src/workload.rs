@@ -16,7 +16,7 @@ pub enum WorkloadKind {
 }
 
 impl WorkloadKind {
-    fn of(object: &Object) -> Option<Self> {
+    fn from_object(object: &Object) -> Option<Self> {
         if object.api_version != "apps/v1" {
             return None;
         }
@@ -28,7 +28,7 @@ impl WorkloadKind {
         }
     }
 
-    /// Its plural in the API, in the group `apps`.
+    /// Returns the plural in the API, in the group `apps`.
     pub fn plural(self) -> &'static str {
         match self {
             Self::Deployment => "deployments",
@@ -43,13 +43,13 @@ impl WorkloadKind {
 pub struct Workload<'a> {
     /// The object.
     pub object: &'a Object,
-    /// Which kind of them.
+    /// Kind of the workload.
     pub kind: WorkloadKind,
 }
 
 impl<'a> Workload<'a> {
     pub(crate) fn read(object: &'a Object) -> Option<Self> {
-        let kind = WorkloadKind::of(object)?;
+        let kind = WorkloadKind::from_object(object)?;
         Some(Self { object, kind })
     }
 
@@ -68,7 +68,7 @@ impl<'a> Workload<'a> {
         &self.object.json["spec"]["template"]["metadata"]["labels"]
     }
 
-    /// Its selector as the API's `labelSelector` parameter.
+    /// Returns the selector as the API's `labelSelector` parameter.
     pub fn selector(&self) -> String {
         label_selector(&self.object.json["spec"]["selector"])
     }
@@ -177,7 +177,7 @@ spec:
   selector: {{matchLabels: {{app: llama}}}}
   template:
     metadata: {{labels: {{app: llama, tier: gpu}}}}
-    spec: {{containers: [{{name: vllm, ports: [{{name: http, containerPort: 8080}}]}}]}}
+    spec: {{containers: [{{name: vllm, ports: [{{name: metrics, containerPort: 9090}}, {{name: http, containerPort: 8080}}]}}]}}
 ---
 apiVersion: apps/v1
 kind: Deployment
@@ -211,7 +211,13 @@ spec: {{selector: {{app: other}}, ports: [{{port: 80}}]}}
 
     #[test]
     fn a_named_target_port_leads_to_the_containers_number() {
-        for (target, port) in [("http", 8080), ("9000", 9000), ("absent", 8080)] {
+        for (target, port) in [
+            ("http", 8080),
+            ("9000", 9000),
+            ("'9001'", 9001),
+            ("absent", 9090),
+            ("null", 80),
+        ] {
             let manifest = manifest(target);
             assert_eq!(
                 manifest.serving_port(&manifest.serving_workloads()[0]),
@@ -231,8 +237,67 @@ spec: {{selector: {{app: other}}, ports: [{{port: 80}}]}}
     #[test]
     fn a_selector_becomes_a_query() {
         let selector = json!({"matchLabels": {"a": "b"}, "matchExpressions": [
-            {"key": "c", "operator": "In", "values": ["d", "e"]}, {"key": "f", "operator": "DoesNotExist"}]});
-        assert_eq!(label_selector(&selector), "a=b,c in (d,e),!f");
+            {"key": "c", "operator": "In", "values": ["d", "e"]}, {"key": "f", "operator": "DoesNotExist"},
+            {"key": "g", "operator": "NotIn", "values": ["h"]}, {"key": "i", "operator": "Exists"}]});
+        assert_eq!(label_selector(&selector), "a=b,c in (d,e),!f,g notin (h),i");
+        assert_eq!(label_selector(&Value::Null), "");
+    }
+
+    #[test]
+    fn what_runs_pods_is_known_by_version_and_kind() {
+        let read = |api_version: &str, kind: &str| {
+            let json = json!({"apiVersion": api_version, "kind": kind, "metadata": {"name": "x"}, "spec": {
+                "selector": {"matchLabels": {"app": "x"}}, "replicas": 3}});
+            let object = Object::read(json, "ml").unwrap();
+            let workload = Workload::read(&object)?;
+            Some((workload.kind.plural(), workload.selector(), workload.replicas()))
+        };
+        for (kind, plural) in [
+            ("Deployment", "deployments"),
+            ("StatefulSet", "statefulsets"),
+            ("DaemonSet", "daemonsets"),
+        ] {
+            assert_eq!(read("apps/v1", kind), Some((plural, "app=x".to_owned(), 3)));
+            assert_eq!(read("example.com/v1", kind), None);
+        }
+        assert_eq!(read("apps/v1", "ReplicaSet"), None);
+        let silent = manifest("http");
+        assert_eq!(silent.workloads()[0].replicas(), 1);
+    }
+
+    #[test]
+    fn a_service_leads_to_pods_of_its_namespace_by_its_first_tcp_port() {
+        let manifest = manifest("http");
+        let workloads = manifest.workloads();
+        let service = |api_version: &str, namespace: &str| {
+            let json = json!({"apiVersion": api_version, "kind": "Service", "metadata": {"name": "s", "namespace": namespace},
+                "spec": {"selector": {"app": "llama"}, "ports": [{"port": 53, "protocol": "UDP"}, {"port": 81}]}});
+            Object::read(json, "ml").unwrap()
+        };
+        let own = service("v1", "ml");
+        let own = Service::read(&own).unwrap();
+        assert!(own.matches(&workloads[0]) && !own.matches(&workloads[1]));
+        assert_eq!(own.target_port(&workloads[0]), Some(81));
+        let other = service("v1", "other");
+        assert!(!Service::read(&other).unwrap().matches(&workloads[0]));
+        // Knative's Service is none that selects pods.
+        assert!(Service::read(&service("serving.knative.dev/v1", "ml")).is_none());
+    }
+
+    #[test]
+    fn a_workload_serves_where_its_container_says_when_no_service_does() {
+        let text = "
+apiVersion: apps/v1
+kind: StatefulSet
+metadata: {name: llama}
+spec: {template: {spec: {containers: [{name: side}, {name: vllm, ports: [{containerPort: 70000}, {containerPort: 9000}]}]}}}
+";
+        let manifest = Manifest::parse(text, "ml").unwrap();
+        // Without a Service all of them serve.
+        let serving = manifest.serving_workloads();
+        assert_eq!((serving.len(), manifest.serving_port(&serving[0])), (1, 9000));
+        assert!(manifest.creates("StatefulSet", "llama"));
+        assert!(!manifest.creates("StatefulSet", "x") && !manifest.creates("Deployment", "llama"));
     }
 
     #[test]

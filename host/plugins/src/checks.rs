@@ -108,9 +108,7 @@ impl CheckRunner {
                 Scope::PerRelease => work.push(Work::Run(Box::new(job(None)))),
                 Scope::PerPod if context.pods.is_empty() => {
                     // Nothing looked at is nothing proven.
-                    let verdict = job(None)
-                        .header()
-                        .error("there is no serving pod to look at".to_owned());
+                    let verdict = job(None).header().error("there is no serving pod to check".to_owned());
                     work.push(Work::Known(Box::new(verdict)));
                 }
                 Scope::PerPod => {

@@ -36,7 +36,7 @@ impl Fault {
     }
 
     /// Explains an error of wasmtime; its own text is mostly "error while executing at wasm backtrace".
-    pub(crate) fn of(error: &wasmtime::Error, run: &CheckInstance) -> Self {
+    pub(crate) fn from_error(error: &wasmtime::Error, run: &CheckInstance) -> Self {
         let stderr = run.stderr.text();
         let panic = panic_text(&stderr);
         let root = untrusted::line(&error.root_cause().to_string(), 300);

@@ -51,7 +51,7 @@ pub struct Manifest {
     pub version: String,
     /// One line.
     pub description: String,
-    /// When it runs.
+    /// Phase in which the check runs.
     pub phase: Phase,
     /// Number of runs.
     pub scope: Scope,
@@ -97,7 +97,7 @@ impl Manifest {
         if timeout < SHORTEST_RUN || timeout > limits.longest_run {
             let (shortest, longest) = (SHORTEST_RUN.as_millis(), limits.longest_run.as_millis());
             let wanted = timeout.as_millis();
-            return Err(format!("wants a deadline of {wanted} ms; {shortest} to {longest} ms are possible").into());
+            return Err(format!("asks for a deadline of {wanted} ms; {shortest} to {longest} ms are possible").into());
         }
         let name = name(&said.name)?;
         let unknown = |asks: String, known: String| Unusable::Unknown {

@@ -36,7 +36,7 @@ pub(crate) type Linked = PluginPre<CheckInstance>;
 
 /// Reason why a component does not describe itself.
 pub(crate) enum DescribeError {
-    /// Its exports have the contract's names and other types; wasmtime's text.
+    /// The exports have the contract's names and other types; wasmtime's text.
     OtherTypes(String),
     Fault(Fault),
 }
@@ -168,5 +168,5 @@ async fn within<T>(
 }
 
 fn explain(error: Option<wasmtime::Error>, deadline: Duration, run: &CheckInstance) -> Fault {
-    error.map_or_else(|| Fault::late(deadline), |error| Fault::of(&error, run))
+    error.map_or_else(|| Fault::late(deadline), |error| Fault::from_error(&error, run))
 }

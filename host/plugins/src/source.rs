@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::precheck::ComponentInterface;
 
-/// Whether a verdict other than pass keeps the model out of traffic.
+/// Consequence of a verdict other than pass: the model stays out of traffic, or a warning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Enforcement {
     /// Keeps it out.

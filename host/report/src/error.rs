@@ -8,14 +8,14 @@ use crate::document::Document;
 use crate::style::{BAD, FAINT, STRONG};
 use crate::text::{TextWriter, plain, span};
 
-/// Why a verb has no result: text on stderr, and with a format for programs a document on stdout.
+/// Error of a verb that has no result: text on stderr, and with a format for programs a document on stdout.
 #[derive(Debug, Clone, Serialize)]
 pub struct ErrorDocument {
     /// The exit code of the process.
     pub exit_code: ExitCode,
-    /// What happened, why, and what to type next.
+    /// Error: what happened, why, and what to type next.
     pub failure: Failure,
-    /// What state the model is in now, for people.
+    /// Present state of the model, for people.
     #[serde(skip)]
     pub state: Option<&'static str>,
 }
@@ -28,15 +28,11 @@ impl Document for ErrorDocument {
     fn write(&self, out: &mut TextWriter) {
         let failure = &self.failure;
         out.line(0, &[span(BAD, "error: "), span(STRONG, failure.what.clone())]);
-        for why in &failure.why {
-            out.line(0, &[span(FAINT, "cause: "), plain(why.clone())]);
-        }
+        out.labelled(0, "cause: ", &failure.why);
         if let Some(state) = self.state {
             out.line(0, &[span(FAINT, "state: "), plain(state)]);
         }
-        for next in &failure.next {
-            out.line(0, &[span(FAINT, "next:  "), plain(next.clone())]);
-        }
+        out.labelled(0, "next:  ", &failure.next);
     }
 }
 

@@ -18,9 +18,9 @@ pub struct History {
     pub release: ReleaseRef,
     /// The revision that `rollback` without a number would go to.
     pub last_good: Option<Revision>,
-    /// Its revisions.
+    /// Rows, one per revision.
     pub revisions: Vec<Row>,
-    /// What to type next.
+    /// Commands to type next.
     pub next: Vec<String>,
 }
 

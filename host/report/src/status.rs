@@ -15,7 +15,7 @@ use crate::traffic;
 
 pub use advice::{forgotten_gates, next_steps};
 
-/// What a release is and does now. What could not be read is said in `unread`, not guessed.
+/// Present state of a release. What could not be read is said in `unread`, not guessed.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Status {
     /// The release.
@@ -23,11 +23,11 @@ pub struct Status {
     pub release: ReleaseRef,
     /// The newest revision in any status.
     pub current: RevisionSummary,
-    /// Its chart, `name-version`.
+    /// Chart, as `name-version`.
     pub chart: Option<String>,
     /// Helm's or the operator's text for it.
     pub description: Option<String>,
-    /// Where `rollback` without a number would go.
+    /// Revision to which `rollback` without a number would go.
     pub last_good: Option<Revision>,
     /// The pods that serve.
     pub pods: Vec<ServingPod>,
@@ -35,20 +35,20 @@ pub struct Status {
     pub traffic: Option<TrafficState>,
     /// Traffic that a run took away and did not give back.
     pub held: Option<TrafficHold>,
-    /// Who holds the lock, in one line.
+    /// Holder of the lock, in one line.
     pub lock: Option<String>,
     /// The last run.
     pub last_run: Option<RunSummary>,
     /// That run did not end: it must be resumed or aborted before another starts. One line.
     pub unfinished: Option<String>,
-    /// What this machine's journal says of it in the end.
+    /// Last entry of this machine's journal, in one line.
     pub last_words: Option<String>,
-    /// What is not as it should be.
+    /// Conditions that need attention.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
-    /// What could not be read, and why.
+    /// Reads that failed, and why.
     pub unread: Vec<String>,
-    /// What to type next, best first.
+    /// Commands to type next, best first.
     pub next: Vec<String>,
 }
 
@@ -58,36 +58,33 @@ impl Document for Status {
     }
 
     fn write(&self, out: &mut TextWriter) {
-        out.line(0, &[span(STRONG, self.release.to_string())]);
+        out.styled(0, STRONG, self.release.to_string());
         let mut revision = format!("{}  {}", self.current.revision, self.current.status);
         for more in [&self.chart, &self.description].into_iter().flatten() {
             revision.push_str("  ");
             revision.push_str(more);
         }
-        out.field("Revision", &[plain(revision)]);
+        out.field("Revision", revision);
         if let Some(good) = self.last_good {
-            out.field("Last good", &[plain(format!("revision {good}"))]);
+            out.field("Last good", format!("revision {good}"));
         }
         if let Some(traffic) = &self.traffic {
-            out.field("Traffic", &[plain(traffic::line(traffic))]);
+            out.field("Traffic", traffic::line(traffic));
             traffic::evidence(out, traffic);
         }
         if let Some(held) = &self.held {
             traffic::held(out, held);
-            out.line(
-                10,
-                &[span(FAINT, format!("before that: {}", traffic::line(&held.prior)))],
-            );
+            out.styled(10, FAINT, format!("before that: {}", traffic::line(&held.prior)));
         }
-        out.field("Lock", &[plain(self.lock.clone().unwrap_or_else(|| "free".into()))]);
+        out.field("Lock", self.lock.clone().unwrap_or_else(|| "free".into()));
         if let Some(run) = &self.last_run {
-            out.field("Last run", &[plain(last_run(out.arrow(), run))]);
-            out.line(10, &[span(FAINT, run.summary.clone())]);
+            out.field("Last run", last_run(out.arrow(), run));
+            out.styled(10, FAINT, &run.summary);
         }
         if let Some(unfinished) = &self.unfinished {
             out.marked(0, StatusIcon::Attention, &[span(WARN, unfinished.clone())]);
             if let Some(words) = &self.last_words {
-                out.line(10, &[span(FAINT, format!("journal here: {words}"))]);
+                out.styled(10, FAINT, format!("journal here: {words}"));
             }
         }
         for warning in &self.warnings {
@@ -114,7 +111,7 @@ fn last_run(arrow: &str, run: &RunSummary) -> String {
 fn pods(out: &mut TextWriter, pods: &[ServingPod]) {
     out.gap();
     if pods.is_empty() {
-        out.line(0, &[span(WARN, "no pod serves this release")]);
+        out.styled(0, WARN, "no pod serves this release");
         return;
     }
     let rows = pods

@@ -17,7 +17,7 @@ pub const STRONG: Style = Style::new().bold();
 /// Everything else.
 pub const PLAIN: Style = Style::new();
 
-/// Which characters a terminal can show.
+/// Characters that a terminal can show.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Glyphs {
     /// ✔ ✖ …
@@ -27,47 +27,44 @@ pub enum Glyphs {
     Ascii,
 }
 
-/// What a line is about.
+/// Status that a line reports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StatusIcon {
-    /// It was reached or passed.
+    /// Reached or passed.
     Done,
-    /// It failed.
+    /// Failed.
     Failed,
-    /// It is being worked on.
+    /// In progress.
     Doing,
-    /// It could not be told.
+    /// Could not be observed.
     Unsure,
-    /// It needs attention.
+    /// Needs attention.
     Attention,
-    /// It is only said.
+    /// Information only.
     Note,
-    /// It was left out.
+    /// Left out.
     Skipped,
 }
 
 impl StatusIcon {
-    /// Its glyph; all glyphs of a set are equally wide.
+    /// Returns the glyph; all glyphs of a set are equally wide.
     pub fn glyph(self, glyphs: Glyphs) -> &'static str {
-        match (glyphs, self) {
-            (Glyphs::Unicode, Self::Done) => "✔",
-            (Glyphs::Unicode, Self::Failed) => "✖",
-            (Glyphs::Unicode, Self::Doing) => "…",
-            (Glyphs::Unicode, Self::Unsure) => "?",
-            (Glyphs::Unicode, Self::Attention) => "!",
-            (Glyphs::Unicode, Self::Note) => "·",
-            (Glyphs::Unicode, Self::Skipped) => "-",
-            (Glyphs::Ascii, Self::Done) => "ok",
-            (Glyphs::Ascii, Self::Failed) => "XX",
-            (Glyphs::Ascii, Self::Doing) => "..",
-            (Glyphs::Ascii, Self::Unsure) => "??",
-            (Glyphs::Ascii, Self::Attention) => "!!",
-            (Glyphs::Ascii, Self::Note) => "  ",
-            (Glyphs::Ascii, Self::Skipped) => "--",
+        let (unicode, ascii) = match self {
+            Self::Done => ("✔", "ok"),
+            Self::Failed => ("✖", "XX"),
+            Self::Doing => ("…", ".."),
+            Self::Unsure => ("?", "??"),
+            Self::Attention => ("!", "!!"),
+            Self::Note => ("·", "  "),
+            Self::Skipped => ("-", "--"),
+        };
+        match glyphs {
+            Glyphs::Unicode => unicode,
+            Glyphs::Ascii => ascii,
         }
     }
 
-    /// Its style.
+    /// Returns the style.
     pub fn style(self) -> Style {
         match self {
             Self::Done => GOOD,

@@ -17,10 +17,38 @@ pub fn parse(text: &str) -> Result<Duration, String> {
     if text.chars().all(|c| c.is_ascii_digit()) {
         return Err(format!("\"{text}\" has no unit: {EXAMPLE}"));
     }
-    let signed = text.parse::<SignedDuration>().ok();
-    signed
-        .and_then(|signed| signed.try_into().ok())
-        .ok_or_else(|| format!("\"{text}\" is not a duration: {EXAMPLE}"))
+    sum(text).ok_or_else(|| format!("\"{text}\" is not a duration: {EXAMPLE}"))
+}
+
+/// Adds up the parts: units may come in any order and fractions anywhere, as in Go's `time.ParseDuration`, while jiff takes the
+/// largest unit first and a fraction in the last one alone.
+fn sum(text: &str) -> Option<Duration> {
+    let mut rest = text;
+    let mut total = Duration::ZERO;
+    while !rest.is_empty() {
+        let (number, tail) = split_before(rest, |c| !c.is_ascii_digit() && c != '.');
+        let (unit, after) = split_before(tail, |c| !c.is_alphabetic());
+        total = total.checked_add(part(number, unit)?)?;
+        rest = after;
+    }
+    Some(total)
+}
+
+fn split_before(text: &str, ends: impl Fn(char) -> bool) -> (&str, &str) {
+    text.split_at(text.find(ends).unwrap_or(text.len()))
+}
+
+/// Gives jiff a digit on both sides of the point, and no more than the nine behind it that it takes.
+fn part(number: &str, unit: &str) -> Option<Duration> {
+    let number = match number.split_once('.') {
+        None | Some(("", "")) => number.to_owned(),
+        Some((whole, fraction)) => format!("{whole:0>1}.{fraction:0<1.9}"),
+    };
+    format!("{number}{unit}")
+        .parse::<SignedDuration>()
+        .ok()?
+        .try_into()
+        .ok()
 }
 
 /// A duration that is longer than nothing.
@@ -59,6 +87,17 @@ mod tests {
     }
 
     #[test]
+    fn units_may_come_in_any_order_and_fractions_anywhere() {
+        assert_eq!(parse("30m1h"), parse("1h30m"));
+        assert_eq!(parse("1.5h30m"), parse("2h"));
+        assert_eq!(parse("10s10s"), parse("20s"));
+        assert_eq!(parse(".5s"), parse("500ms"));
+        assert_eq!(parse("5.s"), parse("5s"));
+        assert_eq!(parse("0.12345678901s"), Ok(Duration::from_nanos(123_456_789)));
+        assert_eq!(parse("1500µs"), parse("1.5ms"));
+    }
+
+    #[test]
     fn a_number_without_a_unit_is_told_what_to_write() {
         assert_eq!(
             parse("10").unwrap_err(),
@@ -75,8 +114,11 @@ mod tests {
             "-5s",
             "5m ago",
             "1..5s",
+            ".s",
+            "1h.",
+            "1h30",
+            "1h-5m",
             "1d",
-            "30m1h",
             "99999999999999999999h",
             "NaNs",
         ] {

@@ -114,7 +114,7 @@ impl<'a, W: World> Answers<'a, W> {
                 return Ok(response);
             }
             let said = format!("POST {path} answered {}", openai::refusal(&response));
-            match Refusal::of(&response) {
+            match Refusal::from_response(&response) {
                 Refusal::NoSuchForm if self.form == Form::Completion => {
                     self.seen = self.seen.clone().evidence(&said);
                     self.form = Form::Chat;

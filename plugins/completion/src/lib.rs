@@ -72,7 +72,7 @@ fn list(world: &impl World, parameters: &Parameters) -> Result<Vec<Model>, Verdi
         return openai::models(&answer.body).map_err(Verdict::fail);
     }
     let said = format!("{action} answered {}", openai::refusal(&answer));
-    Err(match Refusal::of(&answer) {
+    Err(match Refusal::from_response(&answer) {
         Refusal::Key => Verdict::inconclusive(format!("the server asks for an API key: {said}")),
         _ => Verdict::fail(said),
     })

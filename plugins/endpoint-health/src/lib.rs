@@ -57,7 +57,7 @@ fn get(world: &impl World, path: &str, parameters: &Parameters) -> Result<Respon
 fn judge_models(answer: &Response, expected: Option<&str>) -> Finding {
     if answer.status != 200 {
         let said = format!("GET {MODELS} answered {}", openai::refusal(answer));
-        return Err(match Refusal::of(answer) {
+        return Err(match Refusal::from_response(answer) {
             Refusal::Key => Verdict::inconclusive(format!("the server asks for an API key: {said}")),
             _ => Verdict::fail(said),
         });

@@ -39,8 +39,8 @@ impl Check for PodHealth {
     }
 
     fn run(world: &impl World, context: &Context, parameters: &Parameters) -> Finding {
-        let before = look(world)?;
-        let picture = pods::Picture::of(&before);
+        let before = read_pods(world)?;
+        let picture = pods::Picture::new(&before);
         let mut verdict = picture.evaluate(context.revision, parameters)?;
         if parameters.scan_logs {
             for pod in &picture.serving {
@@ -50,7 +50,7 @@ impl Check for PodHealth {
         if parameters.watch_ms > 0 {
             world.sleep(Duration::from_millis(parameters.watch_ms.into()));
         }
-        match pods::risen(&before, &look(world)?) {
+        match pods::risen(&before, &read_pods(world)?) {
             Some(problem) => Err(Verdict {
                 outcome: Outcome::Fail,
                 summary: problem,
@@ -61,7 +61,7 @@ impl Check for PodHealth {
     }
 }
 
-fn look(world: &impl World) -> Result<Vec<PodStatus>, Verdict> {
+fn read_pods(world: &impl World) -> Result<Vec<PodStatus>, Verdict> {
     world
         .pods()
         .map_err(|why| Verdict::error(format!("the pods cannot be read: {why}")))

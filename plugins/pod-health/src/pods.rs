@@ -15,7 +15,7 @@ pub(crate) struct Picture<'a> {
 }
 
 impl<'a> Picture<'a> {
-    pub(crate) fn of(pods: &'a [PodStatus]) -> Self {
+    pub(crate) fn new(pods: &'a [PodStatus]) -> Self {
         let mut picture = Self {
             serving: Vec::new(),
             foreign: Vec::new(),
@@ -148,7 +148,7 @@ fn describe(pod: &PodStatus) -> String {
 
 /// The first container which restarted between two pictures, or the pod that went away.
 pub(crate) fn risen(before: &[PodStatus], after: &[PodStatus]) -> Option<String> {
-    for old in Picture::of(before).serving {
+    for old in Picture::new(before).serving {
         let Some(new) = after.iter().find(|pod| pod.uid == old.uid && !pod.terminating) else {
             return Some(format!("pod {} went away during the check", old.name));
         };
@@ -205,7 +205,7 @@ pub(crate) mod tests {
     }
 
     fn evaluate(pods: &[PodStatus]) -> Verdict {
-        Picture::of(pods)
+        Picture::new(pods)
             .evaluate(3, &Parameters::default())
             .unwrap_or_else(|verdict| verdict)
     }

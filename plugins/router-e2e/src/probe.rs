@@ -98,7 +98,7 @@ fn once(world: &impl World, model: &str, form: &mut Form, parameters: &Parameter
             };
         }
         let said = format!("{action} answered {}", openai::refusal(&response));
-        match Refusal::of(&response) {
+        match Refusal::from_response(&response) {
             Refusal::NoSuchForm if *form == Form::Completion && !maybe_later(&response) => *form = Form::Chat,
             refusal => return Err(miss(refusal, &said)),
         }

@@ -55,7 +55,7 @@ impl CallError {
         matches!(self, Self::Unreachable(_) | Self::Timeout(_))
     }
 
-    /// What happened, in the host's words.
+    /// Returns what happened, in the host's words.
     pub fn detail(&self) -> &str {
         match self {
             Self::Denied(text)

@@ -2,15 +2,16 @@
 
 use crate::{Context, Host, Manifest, Parameters, Verdict, World, contract};
 
-/// What a run ends in. Both sides are verdicts: `Err` is there so that `?` can leave early with one.
+/// Result of a run. Both sides are verdicts: `Err` is there so that `?` can leave early with one.
 pub type Finding = Result<Verdict, Verdict>;
 
 /// One check. The crate's page shows a whole one.
 pub trait Check {
-    /// What the operator can set; made with [`parameters!`](crate::parameters!), or [`NoParameters`](crate::NoParameters).
+    /// Settings of the operator; made with [`parameters!`](crate::parameters!), or
+    /// [`NoParameters`](crate::NoParameters).
     type Parameters: Parameters;
 
-    /// What the check says of itself. The schema of the parameters is added to it.
+    /// Returns what the check says of itself. The schema of the parameters is added to it.
     fn manifest() -> Manifest;
 
     /// Looks and judges. `world` is the only way out; every call of it counts against the limits of the run.

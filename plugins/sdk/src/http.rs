@@ -6,7 +6,7 @@ use crate::{Request, Response};
 /// Milliseconds for one exchange unless the request says otherwise.
 const DEFAULT_TIMEOUT_MS: u32 = 5_000;
 
-/// Where a request can go.
+/// Target of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Target<'a> {
     /// The pod under check.

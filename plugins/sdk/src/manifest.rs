@@ -5,7 +5,7 @@ use crate::{Capability, contract};
 /// Milliseconds for one run unless the check says otherwise.
 const DEFAULT_TIMEOUT_MS: u32 = 10_000;
 
-/// When a check runs.
+/// Moment of a rollback at which a check runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Phase {
@@ -28,7 +28,7 @@ impl Phase {
     }
 }
 
-/// How often a check runs in its phase.
+/// Unit that a check runs once for, in its phase.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Scope {
@@ -57,9 +57,9 @@ pub struct Manifest {
     pub version: String,
     /// One line for people.
     pub description: String,
-    /// When it runs.
+    /// Moment at which the check runs.
     pub phase: Phase,
-    /// How often it runs in its phase.
+    /// Unit that the check runs once for, in its phase.
     pub scope: Scope,
     /// Capabilities that it asks for.
     pub needs: Vec<Capability>,
@@ -126,7 +126,7 @@ impl Manifest {
         }
     }
 
-    /// What the check asks to be granted.
+    /// Sets the capabilities that the check asks to be granted.
     #[must_use]
     pub fn needs(self, capabilities: &[Capability]) -> Self {
         Self {

@@ -44,7 +44,7 @@ pub enum Form {
     Chat,
 }
 
-/// What is asked.
+/// Request for a completion.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Prompt<'a> {
     /// Served name.
@@ -57,12 +57,12 @@ pub struct Prompt<'a> {
     pub temperature: f64,
 }
 
-/// What a 200 carries.
+/// Content of a response with status 200.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answer {
     /// The model that says it answered.
     pub model: Option<String>,
-    /// How many choices there are.
+    /// Number of choices.
     pub choices: usize,
     /// Text of the first choice; of a reasoning model that did not get further, its reasoning.
     pub text: String,
@@ -132,7 +132,7 @@ impl Form {
     }
 }
 
-/// Why an answer is no 200, by whose matter it is.
+/// Reason why a response is no 200, by who has to act on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Refusal {
     /// 401, 403: the key is missing or wrong.
@@ -156,7 +156,7 @@ impl Refusal {
     ///
     /// vLLM says 404 both for a route that it does not have (`{"detail":"Not Found"}`) and for a model that it does not
     /// serve (`The model … does not exist`); for a model of another kind it says that it `does not support` the API.
-    pub fn of(response: &Response) -> Self {
+    pub fn from_response(response: &Response) -> Self {
         let message = error_message(&response.body);
         match response.status {
             401 | 403 => Self::Key,
@@ -219,17 +219,17 @@ mod tests {
     #[test]
     fn a_missing_route_and_a_missing_model_are_told_apart() {
         let model = r#"{"error":{"message":"The model `nope` does not exist. Valid aliases: tiny.","type":"NotFoundError","param":"model","code":404}}"#;
-        assert_eq!(Refusal::of(&refused(404, model)), Refusal::NoSuchModel);
+        assert_eq!(Refusal::from_response(&refused(404, model)), Refusal::NoSuchModel);
         assert_eq!(
-            Refusal::of(&refused(404, r#"{"detail":"Not Found"}"#)),
+            Refusal::from_response(&refused(404, r#"{"detail":"Not Found"}"#)),
             Refusal::NoSuchForm
         );
         let flat = r#"{"object":"error","message":"The model `x` does not exist.","type":"NotFoundError","code":404}"#;
-        assert_eq!(Refusal::of(&refused(404, flat)), Refusal::NoSuchModel);
+        assert_eq!(Refusal::from_response(&refused(404, flat)), Refusal::NoSuchModel);
         let router = r#"{"error":"Model 'x' not found. Available models can be listed at /v1/models."}"#;
-        assert_eq!(Refusal::of(&refused(404, router)), Refusal::NoSuchModel);
+        assert_eq!(Refusal::from_response(&refused(404, router)), Refusal::NoSuchModel);
         let kind = r#"{"error":{"message":"The model does not support Completions API","code":400}}"#;
-        assert_eq!(Refusal::of(&refused(400, kind)), Refusal::NoSuchForm);
+        assert_eq!(Refusal::from_response(&refused(400, kind)), Refusal::NoSuchForm);
     }
 
     #[test]
@@ -243,7 +243,7 @@ mod tests {
             (500, Refusal::Server),
             (503, Refusal::Server),
         ] {
-            assert_eq!(Refusal::of(&refused(status, "{}")), refusal);
+            assert_eq!(Refusal::from_response(&refused(status, "{}")), refusal);
         }
     }
 

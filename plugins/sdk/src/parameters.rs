@@ -3,7 +3,7 @@
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
-/// What an operator can set for a check. Made by [`parameters!`](crate::parameters!).
+/// Settings that an operator can give to a check. Made by [`parameters!`](crate::parameters!).
 pub trait Parameters: DeserializeOwned + Default {
     /// JSON Schema of each parameter, by name.
     fn properties() -> Map<String, Value>;
@@ -61,7 +61,7 @@ pub fn read<P: Parameters>(json: &str) -> Result<P, String> {
 
 /// A type that a parameter can have.
 pub trait ParameterType {
-    /// Its JSON Schema.
+    /// Returns the JSON Schema of the settings.
     fn schema() -> Value;
 }
 
@@ -154,7 +154,7 @@ mod tests {
     parameters! {
         /// For the tests.
         struct Sample {
-            /// How often,
+            /// Number of tries,
             /// at most.
             times: u32 = 3,
             /// Words to look for.
@@ -200,7 +200,7 @@ mod tests {
         assert_eq!(schema["additionalProperties"], json!(false));
         assert_eq!(
             schema["properties"]["times"],
-            json!({"type": "integer", "minimum": 0, "maximum": u32::MAX, "default": 3, "description": "How often, at most."})
+            json!({"type": "integer", "minimum": 0, "maximum": u32::MAX, "default": 3, "description": "Number of tries, at most."})
         );
         assert_eq!(schema["properties"]["words"]["default"], json!(["a"]));
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::bindings::vllm_rollback::plugin as imports;
 use crate::{CallError, Event, PodStatus, RegistryState, Request, Response, Sample};
 
-/// What a check can ask and do. [`Host`] asks the real thing; tests use a fake.
+/// Calls that a check can make. [`Host`] makes the real ones; tests use a fake.
 ///
 /// Checks take `&impl World`, never `&dyn World`: only so does a function which is not called stay out of the binary.
 pub trait World {
@@ -121,7 +121,7 @@ impl Level {
     }
 }
 
-/// Which run of a container a log is of.
+/// Run of a container that a log is of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum LogOf {
     /// The one that runs now.

@@ -22,7 +22,7 @@ pub struct Answer {
 
 impl Answer {
     /// Out of status and body, or of why there were none.
-    pub fn of(got: Result<(u16, String), String>) -> Self {
+    pub fn from_result(got: Result<(u16, String), String>) -> Self {
         match got {
             Ok((status, body)) => Self {
                 status: Some(status),
@@ -81,7 +81,7 @@ impl ModelClient {
             };
         };
         let body = json!({"model": model, "prompt": "Who are you?", "max_tokens": 16, "temperature": 0});
-        Answer::of(http::post(
+        Answer::from_result(http::post(
             &format!("http://{address}/v1/completions"),
             None,
             &body,

@@ -10,7 +10,7 @@ use std::path::{Path as FilePath, PathBuf};
 use crate::Error;
 use crate::modules::{Modules, Target};
 
-/// Which file names which, each with the first path by which it does.
+/// Files that each file names, with the first path by which it does.
 pub type Graph = BTreeMap<PathBuf, BTreeMap<PathBuf, String>>;
 
 /// Files each of which names the next, and the last one the first.

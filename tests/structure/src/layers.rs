@@ -38,7 +38,7 @@ pub const NAMED_ONLY_BY: &[(&[&str], &[&str])] = &[
 pub struct Package {
     /// Name in its Cargo.toml.
     pub name: String,
-    /// Where that is.
+    /// Path of its `Cargo.toml`.
     pub manifest_path: PathBuf,
     /// Of every kind: normal, build, dev.
     pub dependencies: Vec<Dependency>,

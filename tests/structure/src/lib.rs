@@ -19,5 +19,5 @@ pub mod names;
 pub mod promises;
 pub mod size;
 
-/// Where reading the source went wrong: the file or command, and why.
+/// Place where reading the source failed, and why: the file or command.
 pub type Error = String;

@@ -16,7 +16,7 @@ const MOST_RE_EXPORTS: usize = 32;
 pub struct Module {
     /// Relative to the crate.
     pub file: PathBuf,
-    /// What its code names.
+    /// Names that its code mentions.
     pub mentions: Mentions,
     parent: usize,
     children: BTreeMap<String, usize>,
@@ -31,7 +31,7 @@ pub struct Modules {
     folder: PathBuf,
 }
 
-/// Where a path leads.
+/// Target of a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Target {
     /// To an item that this module defines.
@@ -55,7 +55,7 @@ impl Modules {
         Ok(modules)
     }
 
-    /// Where `path`, written in module `from`, leads; `None` if out of the crate.
+    /// Resolves `path`, written in module `from`; `None` if it leads out of the crate.
     pub fn resolve(&self, from: usize, path: &[String]) -> Option<Target> {
         self.resolve_within(from, path, MOST_RE_EXPORTS)
     }

@@ -11,13 +11,13 @@ pub type Path = Vec<String>;
 pub struct Import {
     /// The name in this module; `None` for a glob.
     pub name: Option<String>,
-    /// What it stands for.
+    /// Path that the name stands for.
     pub path: Path,
-    /// Whether it only hands the name on (`pub use`, `pub(crate) use`).
+    /// `true` when it only hands the name on (`pub use`, `pub(crate) use`).
     pub handed_on: bool,
 }
 
-/// What one item or module mentions.
+/// Names that one item or module mentions.
 #[derive(Debug, Default)]
 pub struct Mentions {
     /// Paths in code, macros and attributes.
@@ -137,7 +137,7 @@ fn flatten(tree: &syn::UseTree, before: &mut Path, handed_on: bool, into: &mut V
     }
 }
 
-/// Whether `#[cfg(test)]` or `#[cfg(all(test, …))]` leaves this out of what is shipped.
+/// Says whether `#[cfg(test)]` or `#[cfg(all(test, …))]` leaves this out of what is shipped.
 pub fn only_in_tests(attributes: &[syn::Attribute]) -> bool {
     attributes
         .iter()

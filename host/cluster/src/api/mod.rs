@@ -200,7 +200,7 @@ impl ApiClient {
                 let line = format!("reading again in {:.1} s: {}", pause.as_secs_f64(), error.text());
                 tracing::warn!("{line}");
                 if let Some(listener) = &self.listener {
-                    listener.tell(&line);
+                    listener.announce(&line);
                 }
             })
             .await

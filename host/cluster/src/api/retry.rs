@@ -20,7 +20,7 @@ impl RetryListener {
         Self(Arc::new(listener))
     }
 
-    pub(crate) fn tell(&self, line: &str) {
+    pub(crate) fn announce(&self, line: &str) {
         (self.0)(line);
     }
 }

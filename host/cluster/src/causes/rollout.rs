@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use serde_json::Value;
 use vllm_rollback_engine::workload::CauseReason;
+use vllm_rollback_objects::workload::WorkloadKind;
 
 use super::detected::{DetectedCause, MAY_HEAL, NEVER_HEALS, SOON};
 use super::pod::of_pod;
 use super::pod_text::one_line;
 use crate::events;
-use crate::manifest::WorkloadKind;
 use crate::pods;
 use crate::view::LiveWorkload;
 

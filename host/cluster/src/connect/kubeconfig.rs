@@ -88,13 +88,13 @@ fn without_kubeconfig(options: &ConnectOptions, paths: &[PathBuf]) -> Result<Loa
             return Ok(Loaded { config, context: None });
         }
     }
-    let looked = paths
+    let searched = paths
         .iter()
         .map(|p| p.display().to_string())
         .collect::<Vec<_>>()
         .join(", ");
     Err(Failure::new(FailureKind::Usage, "no cluster is configured".to_owned())
-        .because(format!("no kubeconfig with a context was found; looked at: {looked}"))
+        .because(format!("no kubeconfig with a context was found; searched: {searched}"))
         .next("export KUBECONFIG=PATH, or give --kubeconfig PATH"))
 }
 

@@ -17,7 +17,7 @@ pub use identity::Identity;
 pub use options::ConnectOptions;
 
 use crate::api::{ApiClient, ApiError, Credentials, Resource, escape};
-use crate::manifest::Mapper;
+use crate::mapping::Mapper;
 
 /// Time for a TCP and TLS connection to the API server.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);

@@ -1,9 +1,10 @@
 //! The spec that a manifest's workload gets once the API server filled in its defaults.
 
 use serde_json::Value;
+use vllm_rollback_objects::workload::Workload;
 
 use crate::api::{ApiClient, ApiError, with_query};
-use crate::manifest::{Workload, mapping};
+use crate::mapping;
 
 /// Creates the workload under another name as a dry run: defaulting and admission run, nothing is stored. None when the
 /// server or an admission webhook does not do dry runs, or this user may not create it.
@@ -42,7 +43,7 @@ fn copy(workload: &Workload<'_>) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::manifest::Manifest;
+    use vllm_rollback_objects::manifest::Manifest;
 
     #[test]
     fn the_copy_has_another_name_and_the_same_spec() {

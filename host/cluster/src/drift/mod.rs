@@ -6,11 +6,14 @@ use serde_json::{Value, json};
 use vllm_rollback_engine::failure::Failure;
 use vllm_rollback_engine::workload::Drift;
 use vllm_rollback_objects::comparison::{Against, Difference, as_stored, compare};
+use vllm_rollback_objects::identity::Object;
+use vllm_rollback_objects::manifest::Manifest;
+use vllm_rollback_objects::workload::Workload;
 
 use crate::autoscaler;
 use crate::connect::Cluster;
 use crate::gate::GATE_KEY;
-use crate::manifest::{Manifest, Mapper, Object, Workload};
+use crate::mapping::Mapper;
 
 /// Fields of a live object that are not the manifest's business.
 const IGNORED: &[&str] = &["spec.template.metadata.creationTimestamp"];
@@ -70,7 +73,7 @@ fn compare_workload(object: &Object, expected: Option<&Value>, live: &Value, is_
     told(object, found)
 }
 
-/// What the manifest says and what is not so.
+/// Lists what the manifest declares and the cluster does not have.
 fn declared(object: &Object, path: &[&str], wanted: &Value, live: &Value) -> Vec<Difference> {
     let mut found = compare(&object.fields(), path, wanted, live);
     found.retain(|one| one.against == Against::Declared);
@@ -124,7 +127,7 @@ fn is_data(object: &Object) -> bool {
     matches!(object.kind.as_str(), "ConfigMap" | "Secret") && object.api_version == "v1"
 }
 
-/// What is left over is told key by key, although one side has no such map at all.
+/// Takes an absent map for an empty one, so that leftovers are reported key by key.
 fn or_empty(map: &Value) -> Value {
     if map.is_null() { json!({}) } else { map.clone() }
 }

@@ -28,7 +28,7 @@ const SELECTOR: TemporaryOwnership = TemporaryOwnership {
     beside: "ports",
 };
 
-/// How often an open is tried again when somebody else writes the Service at the same time.
+/// Number of times an open is tried when somebody else writes the Service at the same time.
 const TRIES: usize = 10;
 
 impl Cluster {

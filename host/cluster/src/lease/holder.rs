@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use vllm_rollback_engine::failure::{Failure, FailureKind};
-use vllm_rollback_engine::ports::LockRequest;
+use vllm_rollback_engine::ports::{LockError, LockRequest};
 
 use super::process;
 use crate::journal_mirror::object_name;
@@ -79,8 +79,8 @@ impl Holder {
         )
     }
 
-    /// The failure of somebody else who wants the lock.
-    pub(super) fn refuse(&self, release: &str, namespace: &str) -> Failure {
+    /// The error of somebody else who wants the lock.
+    pub(super) fn refuse(&self, release: &str, namespace: &str) -> LockError {
         let since = self.since.as_deref().unwrap_or("an unknown time");
         let mut failure = Failure::new(
             FailureKind::Locked,
@@ -96,14 +96,15 @@ impl Holder {
         if let Some(renewed) = &self.renewed {
             failure = failure.because(format!("its last sign of life was at {renewed}"));
         }
-        failure
+        let failure = failure
             .next(format!(
                 "see how far it is: kubectl vllm-rollback status {release} -n {namespace}"
             ))
             .next(format!(
                 "if that run is dead, its lock can be taken {} s after its last sign of life",
                 self.duration.as_secs()
-            ))
+            ));
+        LockError::NotOurs(failure)
     }
 }
 
@@ -181,7 +182,9 @@ mod tests {
     #[test]
     fn who_is_refused_learns_who_since_when_and_why() {
         let lease = lease("r", "ml", &claim(), "01RUN/1", Duration::from_secs(45), None);
-        let failure = Holder::read(&lease).unwrap().refuse("r", "ml");
+        let LockError::NotOurs(failure) = Holder::read(&lease).unwrap().refuse("r", "ml") else {
+            panic!("another holds it");
+        };
         assert_eq!(failure.kind, FailureKind::Locked);
         let text = failure.to_string();
         for part in ["01RUN", "ana@laptop", "INC-7", "held the lock since 20"] {

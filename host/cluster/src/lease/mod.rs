@@ -15,7 +15,7 @@ use serde_json::Value;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use vllm_rollback_engine::failure::{Failure, FailureKind};
-use vllm_rollback_engine::ports::{Lock, LockRequest};
+use vllm_rollback_engine::ports::{Lock, LockError, LockRequest};
 
 pub use holder::Holder;
 
@@ -105,7 +105,7 @@ impl ReleaseLock {
     }
 
     /// Waits for a sign of life of the holder, up to its lease's duration; gives the Lease when there was none.
-    async fn observe_renewals(&self, mut lease: Value, holder: &Holder) -> Result<Option<Value>, Failure> {
+    async fn observe_renewals(&self, mut lease: Value, holder: &Holder) -> Result<Option<Value>, LockError> {
         let end = Instant::now() + holder.duration;
         let of = |lease: &Value| {
             (
@@ -137,7 +137,7 @@ impl ReleaseLock {
 
 #[async_trait]
 impl Lock for ReleaseLock {
-    async fn acquire(&self, claim: &LockRequest) -> Result<Vec<String>, Failure> {
+    async fn acquire(&self, claim: &LockRequest) -> Result<Vec<String>, LockError> {
         let namespace = self.cluster.namespace();
         let identity = format!("{}/{}", claim.run_id, Timestamp::now().as_microsecond());
         let write = |over: Option<&Value>| holder::lease(&self.release, namespace, claim, &identity, DURATION, over);
@@ -148,7 +148,7 @@ impl Lock for ReleaseLock {
             && !error.is_already_exists()
             && !error.is_transient()
         {
-            return Err(self.cannot("create", error.clone()));
+            return Err(self.cannot("create", error.clone()).into());
         }
         if created.is_ok() {
             self.hold(identity);
@@ -159,7 +159,8 @@ impl Lock for ReleaseLock {
                 FailureKind::Conflict,
                 format!("the lock on {namespace}/{} changed hands just now", self.release),
             )
-            .next("try again"));
+            .next("try again")
+            .into());
         };
         let mut notes = Vec::new();
         if let Some(holder) = Holder::read(&lease) {
@@ -195,24 +196,18 @@ impl Lock for ReleaseLock {
             }
             Err(error) if error.is_conflict() || error.is_not_found() => match self.holder().await? {
                 Some(winner) => Err(winner.refuse(&self.release, namespace)),
-                None => Err(self.cannot("take", error)),
+                None => Err(self.cannot("take", error).into()),
             },
-            Err(error) => Err(self.cannot("take", error)),
+            Err(error) => Err(self.cannot("take", error).into()),
         }
     }
 
-    async fn assert_held(&self) -> Result<(), Failure> {
+    async fn assert_held(&self) -> Result<(), LockError> {
         let lost = |why: String| {
-            Failure::new(
-                FailureKind::Locked,
-                format!("the lock on {}/{} is lost", self.cluster.namespace(), self.release),
-            )
-            .because(why)
-            .next(format!(
-                "kubectl vllm-rollback status {} -n {}",
-                self.release,
-                self.cluster.namespace()
-            ))
+            let namespace = self.cluster.namespace();
+            let what = format!("the lock on {namespace}/{} is lost", self.release);
+            let status = format!("kubectl vllm-rollback status {} -n {namespace}", self.release);
+            LockError::NotOurs(Failure::new(FailureKind::Locked, what).because(why).next(status))
         };
         let Some(identity) = self.identity() else {
             return Err(lost("it was not taken, or was given back".to_owned()));
@@ -253,7 +248,7 @@ impl Lock for ReleaseLock {
         .next("it ends by itself: another run can take it"))
     }
 
-    async fn assert_free(&self) -> Result<(), Failure> {
+    async fn assert_free(&self) -> Result<(), LockError> {
         match self.holder().await? {
             // Which of the two clocks is right is found out by whoever takes the lock; for a look the text is enough.
             Some(holder) if !holder.is_dead() && !holder.looks_expired(Timestamp::now()) => {
@@ -263,7 +258,7 @@ impl Lock for ReleaseLock {
         }
     }
 
-    async fn assert_expired(&self) -> Result<(), Failure> {
+    async fn assert_expired(&self) -> Result<(), LockError> {
         let Some(lease) = self.read().await.map_err(|e| self.cannot("read", e))? else {
             return Ok(());
         };

@@ -2,10 +2,12 @@
 
 use serde_json::{Value, json};
 use vllm_rollback_engine::workload::{Finding, Severity};
+use vllm_rollback_objects::manifest::Manifest;
 
 use crate::api::Resource;
 use crate::connect::Cluster;
-use crate::manifest::{Manifest, Mapper, mapping};
+use crate::mapping;
+use crate::mapping::Mapper;
 use crate::view::revisions_resource;
 
 /// A call, and what it is for.

@@ -8,13 +8,12 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 use vllm_rollback_engine::workload::{Finding, Severity};
-use vllm_rollback_objects::comparison::is_live;
-use vllm_rollback_objects::fields::Fields;
+use vllm_rollback_objects::manifest::Manifest;
 use vllm_rollback_objects::quantity::Quantity;
+use vllm_rollback_objects::workload::{Workload, WorkloadKind};
 
 use crate::api::{ApiError, Listed};
 use crate::connect::Cluster;
-use crate::manifest::{Manifest, Workload, WorkloadKind};
 use crate::pods;
 use crate::view::LiveWorkload;
 
@@ -248,11 +247,8 @@ fn percent(text: &str) -> Option<u64> {
 
 /// Pods of the target's own template that are ready: an old ReplicaSet that a rollback takes up again.
 fn standing(live: &LiveWorkload, workload: &Workload<'_>) -> i128 {
-    let of_target = |revision: &&Value| covers(workload, revision);
     let hashes: Vec<&str> = live
-        .revisions
-        .iter()
-        .filter(of_target)
+        .revisions_of(&workload.object.json["spec"]["template"])
         .filter_map(|r| r["metadata"]["labels"]["pod-template-hash"].as_str())
         .collect();
     let ready = live
@@ -271,18 +267,6 @@ fn replaceable(live: &LiveWorkload, workload: &Workload<'_>) -> i128 {
         .filter(|p| p["spec"]["nodeName"].is_string() && !requests(&p["spec"]).is_empty())
         .count();
     i128::try_from(others).unwrap_or(0) - standing(live, workload)
-}
-
-/// The ReplicaSet's template says what the target's says.
-fn covers(workload: &Workload<'_>, replica_set: &Value) -> bool {
-    let wanted = &workload.object.json["spec"]["template"]["spec"];
-    let fields = Fields::of_kind("apps/v1", "Deployment");
-    is_live(
-        &fields,
-        &["spec", "template", "spec"],
-        wanted,
-        &replica_set["spec"]["template"]["spec"],
-    )
 }
 
 #[cfg(test)]

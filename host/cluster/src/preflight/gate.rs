@@ -2,10 +2,12 @@
 
 use serde_json::Value;
 use vllm_rollback_engine::workload::{Finding, Severity};
+use vllm_rollback_objects::identity::Object;
+use vllm_rollback_objects::manifest::Manifest;
 
 use crate::api::Resource;
 use crate::connect::Cluster;
-use crate::manifest::{Manifest, Mapper, Object};
+use crate::mapping::Mapper;
 use crate::pods;
 use crate::view::LiveWorkload;
 

@@ -2,9 +2,9 @@
 
 use serde_json::Value;
 use vllm_rollback_engine::workload::{Finding, Severity};
+use vllm_rollback_objects::manifest::Manifest;
 
 use crate::api::{ApiError, Listed};
-use crate::manifest::Manifest;
 
 pub(super) fn inspect(target: &Manifest, nodes: &Result<Listed, ApiError>) -> Vec<Finding> {
     let mut images: Vec<&str> = target

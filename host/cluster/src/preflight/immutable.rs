@@ -4,9 +4,11 @@
 use serde_json::Value;
 use vllm_rollback_engine::workload::{Finding, Severity};
 use vllm_rollback_objects::comparison::is_live;
+use vllm_rollback_objects::identity::Object;
+use vllm_rollback_objects::manifest::Manifest;
 use vllm_rollback_objects::quantity::Quantity;
 
-use crate::manifest::{Manifest, Mapper, Object};
+use crate::mapping::Mapper;
 use crate::view::LiveWorkload;
 
 /// Obstacle, and what helps.
@@ -85,7 +87,7 @@ fn evaluate(object: &Object, live: &Value) -> Option<Finding> {
         ]
     } else {
         vec![format!(
-            "delete it, and the rollback makes it anew (until then it does not serve): kubectl delete {place}"
+            "delete it, and the rollback creates it again (until then it does not serve): kubectl delete {place}"
         )]
     };
     Some(found)

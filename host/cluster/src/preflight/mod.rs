@@ -13,9 +13,12 @@ mod startup;
 use serde_json::Value;
 use vllm_rollback_engine::failure::Failure;
 use vllm_rollback_engine::workload::{Finding, Preflight, Severity};
+use vllm_rollback_objects::identity::Object;
+use vllm_rollback_objects::manifest::Manifest;
+use vllm_rollback_objects::served_model::served_model;
 
 use crate::connect::Cluster;
-use crate::manifest::{Manifest, Mapper, Object, served_model};
+use crate::mapping::Mapper;
 use crate::pod_split;
 use crate::pods;
 use crate::view::{self, LiveWorkload};

@@ -2,11 +2,11 @@
 
 use serde_json::Value;
 use vllm_rollback_engine::workload::{Finding, GitOpsOwner, Severity};
+use vllm_rollback_objects::manifest::Manifest;
 
 use super::access;
 use crate::connect::Cluster;
 use crate::gitops::{self, ControllerMark};
-use crate::manifest::Manifest;
 
 /// Field managers of tools that write what their own configuration says whenever they are run.
 const TOOLS: [(&str, &str); 3] = [

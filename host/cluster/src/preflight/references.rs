@@ -2,10 +2,10 @@
 
 use serde_json::Value;
 use vllm_rollback_engine::workload::{Finding, Severity};
+use vllm_rollback_objects::manifest::Manifest;
 
 use crate::api::Resource;
 use crate::connect::Cluster;
-use crate::manifest::Manifest;
 
 /// An object that a pod needs, and the key in it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -103,7 +103,7 @@ async fn check(cluster: &Cluster, reference: &Reference) -> Option<Finding> {
     let object = match cluster.api().find(&path).await {
         Ok(object) => object,
         Err(error) => {
-            let text = format!("cannot look at {label}, which the target's pods need: {}", error.text());
+            let text = format!("cannot read {label}, which the target's pods need: {}", error.text());
             return Some(Finding::new(Severity::Unknown, subject, text));
         }
     };

@@ -2,10 +2,11 @@
 //! closed gate no load makes an autoscaler raise them again before the model is let back.
 
 use vllm_rollback_engine::workload::{Finding, Severity};
+use vllm_rollback_objects::manifest::Manifest;
+use vllm_rollback_objects::workload::Workload;
 
 use crate::autoscaler::{self, Scaled};
 use crate::connect::Cluster;
-use crate::manifest::{Manifest, Workload};
 use crate::view::LiveWorkload;
 
 pub(super) async fn inspect(
@@ -81,7 +82,7 @@ mod tests {
 
     #[test]
     fn replicas_that_a_rollback_would_take_away_are_refused_with_how_to_keep_them() {
-        let by = |min, keda: Option<&str>| Scaled::of("h", min, keda);
+        let by = |min, keda: Option<&str>| Scaled::new("h", min, keda);
         let refused = evaluate("Deployment/d", Some(4), Some(1), Some(&by(2, None))).unwrap();
         assert_eq!(refused.severity, Severity::Refuse);
         assert!(refused.next[0].contains("\"minReplicas\":4"), "{:?}", refused.next);
@@ -95,7 +96,7 @@ mod tests {
         assert_eq!(evaluate("Deployment/d", Some(1), Some(1), None), None);
         assert_eq!(evaluate("Deployment/d", Some(4), None, None), None);
         assert_eq!(
-            evaluate("Deployment/d", Some(4), Some(1), Some(&Scaled::of("h", 4, None))),
+            evaluate("Deployment/d", Some(4), Some(1), Some(&Scaled::new("h", 4, None))),
             None
         );
     }

@@ -1,8 +1,8 @@
 //! How long the target may take to get ready, by its own probes.
 
 use serde_json::Value;
-
-use crate::manifest::{Manifest, Workload};
+use vllm_rollback_objects::manifest::Manifest;
+use vllm_rollback_objects::workload::Workload;
 
 /// Scheduling and image pull.
 const ALLOWANCE: u64 = 120;

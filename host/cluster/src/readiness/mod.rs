@@ -14,13 +14,14 @@ use vllm_rollback_engine::release::ReleaseRecord;
 use vllm_rollback_engine::workload::{Cause, CauseReason, Ready};
 
 use tracker::{RolloutSnapshot, RolloutTracker, Source, latest_event};
+use vllm_rollback_objects::workload::Workload;
 
 use crate::api::Resource;
 use crate::api::watch::{WatchUpdate, watch};
 use crate::causes::DetectedCause;
 use crate::connect::Cluster;
 use crate::logs;
-use crate::manifest::{Workload, mapping};
+use crate::mapping;
 use crate::serving;
 use crate::view::revisions_resource;
 

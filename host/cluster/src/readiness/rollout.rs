@@ -3,8 +3,8 @@
 //! kube's own `is_deployment_completed` ignores `observedGeneration`, so right after a patch it calls the old rollout done.
 
 use serde_json::Value;
+use vllm_rollback_objects::workload::WorkloadKind;
 
-use crate::manifest::WorkloadKind;
 use crate::pods;
 use crate::view::LiveWorkload;
 

@@ -5,12 +5,12 @@ use std::collections::{BTreeMap, HashMap};
 use serde_json::Value;
 use tokio::time::Instant;
 use vllm_rollback_engine::workload::CauseReason;
+use vllm_rollback_objects::workload::{Workload, WorkloadKind};
 
 use super::rollout::{Rollout, rollout};
 use crate::api::watch::WatchUpdate;
 use crate::causes::{DetectedCause, of_workload};
 use crate::events;
-use crate::manifest::{Workload, WorkloadKind};
 use crate::pods;
 use crate::view::LiveWorkload;
 
@@ -221,9 +221,9 @@ pub(super) fn latest_event(tracker: &RolloutTracker) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::manifest::Manifest;
     use serde_json::json;
     use std::time::Duration;
+    use vllm_rollback_objects::manifest::Manifest;
 
     fn board() -> RolloutTracker {
         let text = "apiVersion: apps/v1\nkind: StatefulSet\nmetadata: {name: s}\n";

@@ -4,12 +4,12 @@ use serde_json::Value;
 use vllm_rollback_engine::failure::Failure;
 use vllm_rollback_engine::release::ReleaseRecord;
 use vllm_rollback_objects::route::{Backend, LeadsTo, RouteKind};
+use vllm_rollback_objects::workload::selects;
 
 use super::status::list;
 use crate::connect::Cluster;
-use crate::manifest::selects;
 
-/// Its groups: since it is stable, and before.
+/// API groups of the pool: since it is stable, and before.
 const POOL_GROUPS: [&str; 2] = ["inference.networking.k8s.io", "inference.networking.x-k8s.io"];
 
 /// Follows references.
@@ -55,7 +55,7 @@ impl<'a> Resolver<'a> {
         Ok(found)
     }
 
-    /// Where the mirror filters of a route send copies of requests.
+    /// Lists the targets to which the mirror filters of a route send copies of requests.
     pub(super) async fn mirrors(&self, namespace: &str, route: &Value) -> Result<Vec<LeadsTo>, Failure> {
         let mut found = Vec::new();
         for rule in list(&route["spec"]["rules"]) {

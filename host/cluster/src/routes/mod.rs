@@ -153,7 +153,7 @@ impl Cluster {
         Ok(Route {
             resource_version: text(&metadata["resourceVersion"]),
             backends: resolver.backends(kind, &namespace, object).await?,
-            requests: requests::of(kind, object),
+            requests: requests::from_route(kind, object),
             mirrors: resolver.mirrors(&namespace, object).await?,
             controller: controller(object),
             release: helm_owner(object),

@@ -6,7 +6,7 @@ use vllm_rollback_objects::route::{RouteKind, RoutePath, RouteRequest};
 use super::status::list;
 
 /// One POST request for each rule; none for a rule whose matches are patterns, other methods or query parameters only.
-pub(super) fn of(kind: RouteKind, route: &Value) -> Vec<RouteRequest> {
+pub(super) fn from_route(kind: RouteKind, route: &Value) -> Vec<RouteRequest> {
     let hostname = list(&route["spec"]["hostnames"]).first().and_then(Value::as_str);
     // `*.example.com` takes every name below it.
     let host = hostname.map(|name| match name.strip_prefix("*.") {
@@ -66,7 +66,7 @@ mod tests {
     use serde_json::json;
 
     fn of_rules(hostnames: &Value, rules: &Value) -> Vec<RouteRequest> {
-        of(
+        from_route(
             RouteKind::Http,
             &json!({ "spec": { "hostnames": hostnames, "rules": rules } }),
         )

@@ -22,7 +22,7 @@ pub(super) fn of_http_route(route: &Value) -> Observed {
     let accepting: Vec<&&Value> = told.iter().filter(|parent| holds(parent, "Accepted")).collect();
     // Whatever generation that was said of: a change of weights makes no gateway accept a route.
     if accepting.is_empty() {
-        let why: Vec<String> = told.iter().map(|parent| complaint(parent, "Accepted")).collect();
+        let why: Vec<String> = told.iter().map(|parent| condition_text(parent, "Accepted")).collect();
         return Observed::Refused(why.join("; "));
     }
     for parent in &told {
@@ -30,9 +30,7 @@ pub(super) fn of_http_route(route: &Value) -> Observed {
         for kind in ["Accepted", "ResolvedRefs"] {
             let seen = condition(parent, kind).map(|condition| &condition["observedGeneration"]);
             if seen != Some(generation) {
-                return Observed::Pending(format!(
-                    "Gateway {name} has not looked at generation {generation} of it"
-                ));
+                return Observed::Pending(format!("Gateway {name} has not observed generation {generation} of it"));
             }
         }
     }
@@ -40,7 +38,7 @@ pub(super) fn of_http_route(route: &Value) -> Observed {
         .iter()
         .map(|parent| match holds(parent, "ResolvedRefs") {
             true => format!("Gateway {} accepted generation {generation}", parent_name(parent)),
-            false => complaint(parent, "ResolvedRefs"),
+            false => condition_text(parent, "ResolvedRefs"),
         })
         .collect();
     Observed::Accepted(lines.join("; "))
@@ -55,9 +53,7 @@ pub(super) fn of_ai_gateway_route(route: &Value) -> Observed {
     };
     let seen = &accepted["observedGeneration"];
     if !seen.is_null() && seen != generation {
-        return Observed::Pending(format!(
-            "the AI Gateway has not looked at generation {generation} of it"
-        ));
+        return Observed::Pending(format!("the AI Gateway has not observed generation {generation} of it"));
     }
     if accepted["status"] == "True" {
         Observed::Accepted("the AI Gateway accepted it".to_owned())
@@ -117,7 +113,7 @@ fn condition<'a>(status: &'a Value, kind: &str) -> Option<&'a Value> {
         .find(|condition| condition["type"] == kind)
 }
 
-fn complaint(parent: &Value, kind: &str) -> String {
+fn condition_text(parent: &Value, kind: &str) -> String {
     let why = condition(parent, kind).map(reason).unwrap_or_default();
     format!("Gateway {}: {kind} is not true: {why}", parent_name(parent))
 }

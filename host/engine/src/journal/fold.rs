@@ -5,14 +5,14 @@ use std::fmt;
 use super::{Journalled, RecordKind, RunSummary};
 use crate::report::StateName;
 
-/// How far a run came on the way to a state, as its journal says.
+/// Progress of a run towards a state, as its journal has it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StepReach {
     /// Nothing of it is written.
     NotBegun,
-    /// It was written ahead. Whether it was done is not written.
+    /// The step was written ahead; the journal does not say whether it was done.
     Begun,
-    /// It was seen to be done.
+    /// The step was seen to be done.
     Reached,
 }
 
@@ -21,11 +21,11 @@ pub enum StepReach {
 pub struct WrittenAhead {
     /// Towards which state.
     pub state: StateName,
-    /// Its idempotency key: the same for every try of the same step.
+    /// Idempotency key: the same for every try of the same step.
     pub key: String,
 }
 
-/// Where a journal cannot be trusted any further.
+/// Point from which a journal cannot be trusted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Gap {
     /// This line was changed or is damaged.
@@ -43,7 +43,7 @@ impl fmt::Display for Gap {
     }
 }
 
-/// What a journal comes to.
+/// Result of folding a journal.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct JournalState {
     /// States that were reached, in order, each once.
@@ -52,7 +52,7 @@ pub struct JournalState {
     pub open: Vec<WrittenAhead>,
     /// The exit code, when the run ended.
     pub end: Option<i32>,
-    /// Where it cannot be trusted any further: what follows is not in here.
+    /// Point from which it cannot be trusted: what follows is not in here.
     pub gap: Option<Gap>,
     /// Nothing is missing, so what is not in here did not happen: every step is on disk before it is done.
     pub is_whole: bool,
@@ -94,7 +94,8 @@ pub fn fold(journal: &Journalled) -> JournalState {
 }
 
 impl JournalState {
-    /// What the cluster's copy says of a run: the last state that was mirrored, and so all before it.
+    /// Makes the state of a run from the cluster's copy: the last state that was mirrored, and so all before it, counts
+    /// as reached.
     pub fn mirrored(run: &RunSummary) -> Self {
         const ORDER: [StateName; 8] = [
             StateName::Locked,
@@ -128,7 +129,7 @@ impl JournalState {
         }
     }
 
-    /// How far the run came on the way to a state.
+    /// Returns how far the run came on the way to a state.
     pub fn reach(&self, state: StateName) -> StepReach {
         if self.open.iter().any(|step| step.state == state) {
             StepReach::Begun

@@ -20,7 +20,7 @@ pub enum HttpError {
     /// No connection, or it broke before the answer was complete.
     #[error("{0}")]
     Unreachable(String),
-    /// It took longer than it may.
+    /// The call took longer than it may.
     #[error("{0}")]
     Timeout(String),
     /// The answer is larger than it may be, found before it was all read.

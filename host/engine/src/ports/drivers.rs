@@ -87,7 +87,8 @@ pub trait ServiceSelectors: PodLabels {
     /// `Timeout` that names what it saw; `Forbidden`, `Unreachable`.
     async fn wait(&self, service: &str, deadline: Duration, wanted: Wanted) -> Result<Vec<String>, Failure>;
 
-    /// Whether the newest record was written client-side, although the revision it was copied from was applied server-side.
+    /// Says whether the newest record was written client-side, although the revision it was copied from was applied
+    /// server-side.
     ///
     /// # Errors
     /// As for reading release records.

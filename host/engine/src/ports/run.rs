@@ -8,7 +8,7 @@ use vllm_rollback_objects::record::RecordHeader;
 
 use crate::check::{CheckContext, CheckSpec, Phase, Verdict};
 use crate::event::Observer;
-use crate::failure::{Failure, FailureKind};
+use crate::failure::Failure;
 use crate::journal::{Entry, Journalled, RunState};
 use crate::release::{HelmInfo, ReleaseRecord, Revision, RevisionSummary, RollbackOrder, RollbackOutcome};
 use crate::traffic::{Stop, TrafficState, TrafficStatus};
@@ -43,7 +43,7 @@ pub trait RecordSource: Send + Sync {
     /// `Forbidden`, `Unreachable`.
     async fn list(&self) -> Result<Vec<RecordHeader>, Failure>;
 
-    /// The value of key `release`, after the API's own base64 of Secrets is undone: Helm's base64 of a gzip stream.
+    /// The value of key `release`, after the API's own base64 of Secrets is decoded: Helm's base64 of a gzip stream.
     ///
     /// # Errors
     /// `NotFound`, `Forbidden`, `Unreachable`; `Invalid` when the object has no such key.
@@ -53,7 +53,7 @@ pub trait RecordSource: Send + Sync {
     async fn find_elsewhere(&self) -> Vec<String>;
 }
 
-/// Why the workloads did not get ready.
+/// Reason why the workloads did not get ready.
 #[derive(Debug, Clone)]
 pub enum NotReady {
     /// A cause was named that does not heal by waiting, or the deadline passed with these causes.
@@ -88,7 +88,7 @@ pub trait Workloads: Send + Sync {
         observer: &dyn Observer,
     ) -> Result<Drained, Failure>;
 
-    /// What is known of the bad revision: pod statuses, events, logs, metrics. Bounded; best effort.
+    /// Gathers pod statuses, events, logs and metrics of the bad revision. Bounded; best effort.
     async fn evidence(&self, current: &ReleaseRecord) -> Vec<EvidenceItem>;
 
     /// Waits until exactly the target serves. Emits causes and progress as they are seen.
@@ -99,7 +99,8 @@ pub trait Workloads: Send + Sync {
         observer: &dyn Observer,
     ) -> Result<Ready, NotReady>;
 
-    /// Where live objects differ from the target's manifest, leftovers of other revisions included. Empty means equal.
+    /// Lists where live objects differ from the target's manifest, leftovers of other revisions included. Empty means
+    /// equal.
     async fn drift(&self, target: &ReleaseRecord) -> Result<Vec<Drift>, Failure>;
 
     /// The pods that serve for this record now.
@@ -124,15 +125,15 @@ pub trait Registry: Send + Sync {
         Ok(())
     }
 
-    /// Tells whether this driver could keep single pods in traffic ([`Self::retain`]). Read-only.
+    /// Fails unless this driver could keep single pods in traffic ([`Self::retain`]). Read-only.
     ///
     /// # Errors
     /// `Refused`, with what makes it impossible.
     async fn assert_can_retain(&self) -> Result<(), Failure> {
-        Err(Failure::new(
-            FailureKind::Refused,
-            format!("the {} driver takes the whole model out of traffic", self.driver()),
-        )
+        Err(Failure::refused(format!(
+            "the {} driver takes the whole model out of traffic",
+            self.driver()
+        ))
         .because("it cannot keep some of the pods in it")
         .next(
             "leave out --fence bad-only, or use --registry service where that Service is what clients or routers meet",
@@ -194,43 +195,65 @@ pub trait Checks: Send + Sync {
     async fn run(&self, phase: Phase, context: &CheckContext, observer: &dyn Observer) -> Vec<Verdict>;
 }
 
-/// Who holds the lock.
+/// Request for the lock: who wants it, and for what.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LockRequest {
     /// The run.
     pub run_id: String,
     /// `user@host`.
     pub by: String,
-    /// Why it is run.
+    /// Reason for the run.
     pub reason: Option<String>,
+}
+
+/// Error of whoever wants the lock, or asks for it.
+#[derive(Debug)]
+pub enum LockError {
+    /// Another run holds it, or took it away: who, since when and why.
+    NotOurs(Failure),
+    /// The lock could not be read or written. A write whose answer was lost may have been done.
+    Failed(Failure),
+}
+
+impl From<Failure> for LockError {
+    fn from(failure: Failure) -> Self {
+        Self::Failed(failure)
+    }
+}
+
+impl From<LockError> for Failure {
+    fn from(error: LockError) -> Self {
+        let (LockError::NotOurs(failure) | LockError::Failed(failure)) = error;
+        failure
+    }
 }
 
 /// The lock on a release: one run at a time (invariant I3).
 #[async_trait]
 pub trait Lock: Send + Sync {
-    /// Takes it, or fails with kind `Locked` that tells who, since when and why. Renews itself until released.
-    async fn acquire(&self, claim: &LockRequest) -> Result<Vec<String>, Failure>;
+    /// Takes it, and says how. Renews itself until released.
+    async fn acquire(&self, claim: &LockRequest) -> Result<Vec<String>, LockError>;
 
     /// Still ours? Asked before every step that changes something.
-    async fn assert_held(&self) -> Result<(), Failure>;
+    async fn assert_held(&self) -> Result<(), LockError>;
 
     /// Gives it back. Safe to repeat.
     async fn release(&self) -> Result<(), Failure>;
 
-    /// Fails with kind `Locked` when another run holds it and may be alive. Takes nothing.
-    async fn assert_free(&self) -> Result<(), Failure>;
+    /// Fails when another run holds it and may be alive. Takes nothing.
+    async fn assert_free(&self) -> Result<(), LockError>;
 
     /// As [`Self::assert_free`], by signs of life and not by clocks: waits for one as long as the lock lasts.
-    async fn assert_expired(&self) -> Result<(), Failure>;
+    async fn assert_expired(&self) -> Result<(), LockError>;
 
     /// Removes it, whoever holds it. Says who held it; nothing when nobody did.
     async fn force_release(&self) -> Result<Vec<String>, Failure>;
 }
 
-/// Where the journal is kept.
+/// Store of the journal and of the run state.
 #[async_trait]
 pub trait Journal: Send + Sync {
-    /// What earlier runs left.
+    /// Reads the state that earlier runs left.
     async fn load_state(&self) -> Result<RunState, Failure>;
 
     /// Writes a record durably before it returns.
@@ -286,7 +309,7 @@ pub trait Clock: Send + Sync {
     fn wall(&self) -> String;
 }
 
-/// The operator's wish to stop.
+/// Request of the operator to stop.
 #[async_trait]
 pub trait Interrupt: Send + Sync {
     /// Ends when a stop was asked for; never ends otherwise.

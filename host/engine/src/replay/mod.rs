@@ -28,13 +28,13 @@ pub struct Replay {
     pub run_id: String,
     /// The records that this version writes, too.
     pub records: Vec<Entry>,
-    /// Why it goes no further.
+    /// Reason why the replay ends.
     pub end: ReplayEnd,
-    /// Where the journal cannot be trusted any further.
+    /// Point from which the journal cannot be trusted.
     pub gap: Option<String>,
 }
 
-/// Why a replay goes no further.
+/// Reason why a replay ends.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(tag = "type", rename_all = "kebab-case")]
 pub enum ReplayEnd {
@@ -49,14 +49,14 @@ pub enum ReplayEnd {
     CutOff {
         /// Steps that were about to be done. Whether they were is not written.
         open: Vec<String>,
-        /// What this version would write next.
+        /// Entry that this version would write next.
         next: Option<Entry>,
     },
     /// This version would do something else.
     Parted {
-        /// What the journal says.
+        /// Entry in the journal.
         journal: Entry,
-        /// What this version would write; nothing where it would do nothing more.
+        /// Entry that this version would write; none where it would do nothing more.
         this_version: Option<Entry>,
     },
 }

@@ -9,9 +9,11 @@ use vllm_rollback_objects::identity::Object;
 
 use crate::check::{CheckContext, CheckSpec, Outcome, Phase, Verdict};
 use crate::event::{Event, Observer};
-use crate::failure::Failure;
+use crate::failure::{Failure, FailureKind};
 use crate::journal::{Entry, RunState, RunSummary, TrafficHold};
-use crate::ports::{Checks, Clock, Interrupt, Journal, Lock, LockRequest, NotReady, Registry, Releases, Workloads};
+use crate::ports::{
+    Checks, Clock, Interrupt, Journal, Lock, LockError, LockRequest, NotReady, Registry, Releases, Workloads,
+};
 use crate::release::{
     ApplyMethod, HelmInfo, ReleaseRecord, ReleaseRef, ReleaseStatus, Revision, RevisionSummary, RollbackOrder,
     RollbackOutcome, RolledBack,
@@ -116,7 +118,7 @@ impl RecordedWorld {
         }]
     }
 
-    /// What the run found at the ports that only a plan asks.
+    /// Returns what the run found at the ports that only a plan asks.
     pub(super) fn preflight(&self) -> Preflight {
         Preflight {
             findings: Vec::new(),
@@ -206,11 +208,11 @@ impl Workloads for RecordedWorld {
     }
 
     async fn suspend(&self, _: &GitOpsOwner, _: &str) -> Result<Vec<String>, Failure> {
-        Ok(Vec::new())
+        Ok(vec![])
     }
 
     async fn live_objects(&self, _: &ReleaseRecord) -> Result<Vec<Object>, Failure> {
-        Ok(Vec::new())
+        Ok(vec![])
     }
 
     async fn split_pods(&self, _: &ReleaseRecord) -> Result<PodSplit, Failure> {
@@ -244,7 +246,7 @@ impl Workloads for RecordedWorld {
     }
 
     async fn drift(&self, _: &ReleaseRecord) -> Result<Vec<Drift>, Failure> {
-        Ok(Vec::new())
+        Ok(vec![])
     }
 
     async fn serving_pods(&self, _: &ReleaseRecord) -> Result<Vec<ServingPod>, Failure> {
@@ -325,28 +327,35 @@ impl Checks for RecordedWorld {
 
 #[async_trait]
 impl Lock for RecordedWorld {
-    async fn acquire(&self, _: &LockRequest) -> Result<Vec<String>, Failure> {
-        Ok(Vec::new())
+    async fn acquire(&self, _: &LockRequest) -> Result<Vec<String>, LockError> {
+        Ok(vec![])
     }
 
-    async fn assert_held(&self) -> Result<(), Failure> {
-        Ok(())
+    /// Tells why the next step was not begun: the run asks before each.
+    async fn assert_held(&self) -> Result<(), LockError> {
+        let replayed = self.now().written.len();
+        match self.script.ending_between_steps(replayed) {
+            // The kind is what the record has of whose the lock was.
+            Ending::Failed(failure) if failure.kind == FailureKind::Locked => Err(LockError::NotOurs(failure)),
+            Ending::Failed(failure) => Err(failure.into()),
+            Ending::Done | Ending::Interrupted => Ok(()),
+        }
     }
 
     async fn release(&self) -> Result<(), Failure> {
         Ok(())
     }
 
-    async fn assert_free(&self) -> Result<(), Failure> {
+    async fn assert_free(&self) -> Result<(), LockError> {
         Ok(())
     }
 
-    async fn assert_expired(&self) -> Result<(), Failure> {
+    async fn assert_expired(&self) -> Result<(), LockError> {
         Ok(())
     }
 
     async fn force_release(&self) -> Result<Vec<String>, Failure> {
-        Ok(Vec::new())
+        Ok(vec![])
     }
 }
 
@@ -399,7 +408,7 @@ impl Journal for RecordedWorld {
     }
 
     async fn keep(&self, _: &str, _: &[EvidenceItem]) -> Result<Vec<String>, Failure> {
-        Ok(Vec::new())
+        Ok(vec![])
     }
 }
 
@@ -427,7 +436,7 @@ impl Interrupt for RecordedWorld {
 
     fn is_requested(&self) -> bool {
         let now = self.now();
-        now.is_interrupted || self.script.only_the_end_is_left(now.written.len())
+        now.is_interrupted || self.script.ending_between_steps(now.written.len()) == Ending::Interrupted
     }
 }
 

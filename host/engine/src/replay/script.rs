@@ -9,18 +9,18 @@ use crate::report::StateName;
 use crate::traffic::{TrafficState, TrafficStatus};
 use crate::workload::GitOpsOwner;
 
-/// How a step of the run ended.
+/// End of a step of the run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Ending {
-    /// It was done, as far as the journal goes.
+    /// The step was done, as far as the journal goes.
     Done,
-    /// It failed.
+    /// The step failed.
     Failed(Failure),
     /// The operator asked to stop meanwhile.
     Interrupted,
 }
 
-/// What the run met.
+/// Answers that the run got, as its journal tells them.
 #[derive(Debug, Clone)]
 pub(super) struct Script {
     pub(super) entries: Vec<Entry>,
@@ -47,7 +47,7 @@ impl Script {
     /// # Errors
     /// `Refused` for the journal of another verb, and for one without a record.
     pub(super) fn read(entries: Vec<Entry>) -> Result<Self, Failure> {
-        let refuse = |what: String| Failure::new(FailureKind::Refused, what);
+        let refuse = |what: String| Failure::refused(what);
         let first = entries
             .first()
             .ok_or_else(|| refuse("the journal has no record that can be read".to_owned()))?;
@@ -89,7 +89,7 @@ impl Script {
         })
     }
 
-    /// Where the run went.
+    /// Returns the revision that the run went to, with the digest of its manifest.
     pub(super) fn target(&self) -> (Revision, String) {
         let ordered = self.orders.last().map(|(order, sha)| (order.to, sha.clone()));
         ordered
@@ -97,17 +97,17 @@ impl Script {
             .unwrap_or_else(|| (Revision(self.current.0.saturating_sub(1).max(1)), String::new()))
     }
 
-    /// How a step towards this state ended, once it was begun.
+    /// Returns the end of a step towards this state, once it was begun.
     pub(super) fn ending(&self, state: StateName) -> Ending {
         let of_state = || self.entries.iter().filter(move |entry| entry.state == state);
         let is_reached = of_state().any(|entry| matches!(entry.edge, RecordKind::Observed { .. }));
         let is_begun = of_state().any(|entry| matches!(entry.edge, RecordKind::Intent { .. }));
         match &self.end {
-            Some((code, summary)) if is_begun && !is_reached => {
-                if summary.starts_with("interrupted") || *code == 13 {
+            Some((_, summary)) if is_begun && !is_reached => {
+                if summary.starts_with("interrupted") {
                     Ending::Interrupted
                 } else {
-                    Ending::Failed(Failure::new(FailureKind::External, summary.clone()))
+                    Ending::Failed(Failure::external(summary.clone()))
                 }
             }
             _ => Ending::Done,
@@ -119,9 +119,23 @@ impl Script {
         self.end.as_ref().map(|(code, _)| *code)
     }
 
-    /// All that is left of the journal behind so many records is how the run ended.
-    pub(super) fn only_the_end_is_left(&self, replayed: usize) -> bool {
-        self.end.is_some() && replayed + 1 >= self.entries.len()
+    /// Ending of the run between two steps, once nothing but its end is left of the journal behind so many records.
+    pub(super) fn ending_between_steps(&self, replayed: usize) -> Ending {
+        let (Some((code, summary)), [.., last, end]) = (&self.end, self.entries.as_slice()) else {
+            return Ending::Done;
+        };
+        let is_open = matches!(last.edge, RecordKind::Intent { .. });
+        let failed = |kind| Ending::Failed(Failure::new(kind, summary.clone()));
+        match code {
+            _ if replayed + 1 < self.entries.len() => Ending::Done,
+            // A step that was written down and not begun.
+            _ if is_open && end.state == StateName::Unchanged => Ending::Interrupted,
+            _ if is_open => Ending::Done,
+            0 => Ending::Done,
+            _ if summary.starts_with("interrupted") => Ending::Interrupted,
+            12 | 13 => failed(FailureKind::Locked),
+            _ => failed(FailureKind::External),
+        }
     }
 }
 

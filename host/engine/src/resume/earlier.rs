@@ -8,7 +8,7 @@ use crate::release::{ReleaseRecord, ReleaseRef, ReleaseStatus, Revision};
 use crate::report::ExitCode;
 use crate::traffic::{TrafficState, TrafficStatus};
 
-/// What a run restores in the end.
+/// State of traffic that a run restores in the end.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct RestorePoint {
     /// The state to restore.
@@ -17,9 +17,10 @@ pub(crate) struct RestorePoint {
     pub(crate) taken_by: Option<String>,
 }
 
-/// What a run took away is given back as that run found it. A registry that still looks enabled may be half-way out of
-/// it: a run that was cut off closed one of several gates. A model that anybody else disabled stays disabled. Only runs narrow a
-/// model, so where nobody remembers one the whole model is meant.
+/// Decides which state a run restores: what an earlier run took away is given back as that run found it. A registry
+/// that still looks enabled may be half-way out of it: a run that was cut off closed one of several gates. A model that
+/// anybody else disabled stays disabled. Only runs narrow a model, so where nobody remembers one the whole model is
+/// meant.
 ///
 /// # Errors
 /// When the driver cannot say what the whole model is.
@@ -109,7 +110,7 @@ pub fn held_by_a_run(run_state: &RunState) -> Option<(&TrafficHold, &RunSummary)
 pub struct Unfinished<'a> {
     /// The run.
     pub run: &'a RunSummary,
-    /// What it found, and must be given back.
+    /// Hold that the earlier run left, with the state that must be given back.
     pub held: &'a TrafficHold,
 }
 
@@ -137,7 +138,7 @@ impl Unfinished<'_> {
         )
     }
 
-    /// Why another run does not start.
+    /// Returns why another run does not start.
     pub(crate) fn refuse(&self, release: &ReleaseRef) -> Failure {
         Failure::new(
             FailureKind::Unfinished,

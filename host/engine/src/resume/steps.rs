@@ -4,15 +4,15 @@ use serde::{Deserialize, Serialize};
 
 use crate::report::StateName;
 
-/// What becomes of a step of the run that is resumed.
+/// Treatment of a step of the run that is resumed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Decision {
-    /// It was done, and the cluster shows it: it is proved again, not repeated.
+    /// The step was done, and the cluster shows it: it is proved again, not repeated.
     Done,
-    /// It was not done, or what it proved may have changed: it is done now.
+    /// The step was not done, or what it proved may have changed: it is done now.
     Redo,
-    /// It was done by half: what it changed is taken back first.
+    /// The step was half done: what it changed is taken back first.
     Compensate,
 }
 
@@ -32,21 +32,21 @@ impl Decision {
 pub struct ResumedStep {
     /// Towards which state.
     pub state: StateName,
-    /// What becomes of it.
+    /// Treatment of the step.
     pub decision: Decision,
-    /// What was seen in the cluster that decides it.
+    /// Observation in the cluster that decides it.
     pub why: String,
 }
 
-/// What a resumed run makes of the one that was cut off.
+/// Plan of a resumed run for the one that was cut off.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Resumption {
     /// The run that was cut off.
     pub run_id: String,
-    /// Who ran it.
+    /// User who ran it.
     pub by: String,
     /// RFC 3339, when it began.
     pub started: String,
-    /// Its steps, in order.
+    /// Steps of the run, in order.
     pub steps: Vec<ResumedStep>,
 }

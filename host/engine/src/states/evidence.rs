@@ -7,7 +7,7 @@ use crate::release::ReleaseRecord;
 use crate::step_error::StepError;
 use crate::wait::or_interrupted;
 
-/// Where the evidence went, or why it did not get there.
+/// Place of the evidence, or the reason why it was not kept.
 pub(crate) struct Kept {
     pub(crate) artifacts: Vec<String>,
     pub(crate) warning: Option<String>,

@@ -4,31 +4,31 @@ use futures::{join, try_join};
 use serde_json::json;
 
 use crate::context::RunContext;
-use crate::failure::{Failure, FailureKind};
+use crate::failure::Failure;
 use crate::journal::RunSummary;
 use crate::ledger::WriteAccess;
 use crate::plan::Plan;
-use crate::ports::LockRequest;
+use crate::ports::{LockError, LockRequest};
 use crate::release::{ReleaseRecord, Revision};
 use crate::report::StateName;
 use crate::resume::earlier;
 use crate::step_error::StepError;
 use crate::traffic::TrafficState;
 
-/// What the run rests on, read while the lock is held.
+/// Facts that the run rests on, read while the lock is held.
 #[derive(Debug)]
 pub(crate) struct Baseline {
     /// The newest revision.
     pub(crate) current: ReleaseRecord,
-    /// Where the run goes.
+    /// Revision that the run goes to.
     pub(crate) target: ReleaseRecord,
     /// The revision that is left: the current one, or the one that an earlier run left.
     pub(crate) left: Revision,
     /// Traffic as it was found.
     pub(crate) found: TrafficState,
-    /// What must be restored in the end.
+    /// State of traffic that must be restored in the end.
     pub(crate) prior: TrafficState,
-    /// Where Helm goes first.
+    /// Revision that Helm goes to first.
     pub(crate) step_back: Option<ReleaseRecord>,
     /// Helm's part was done by an earlier run.
     pub(crate) is_continued: bool,
@@ -72,11 +72,10 @@ pub(crate) async fn lock(run: &mut RunContext<'_>) -> Result<Vec<String>, Failur
     };
     let evidence = match run.ports.lock.acquire(&claim).await {
         Ok(evidence) => evidence,
-        Err(failure) => {
-            // It may have been taken although the answer was lost; another's is never given back.
-            if failure.kind != FailureKind::Locked
-                && let Err(also) = run.ports.lock.release().await
-            {
+        // Another's is never given back.
+        Err(LockError::NotOurs(failure)) => return Err(failure),
+        Err(LockError::Failed(failure)) => {
+            if let Err(also) = run.ports.lock.release().await {
                 run.warn(format!(
                     "if the lock was taken after all, it runs out by itself: {also}"
                 ));
@@ -93,11 +92,12 @@ pub(crate) async fn lock(run: &mut RunContext<'_>) -> Result<Vec<String>, Failur
 /// The lock is asked for before every step that changes something.
 pub(crate) async fn assert_held(run: &mut RunContext<'_>) -> Result<(), StepError> {
     match run.ports.lock.assert_held().await {
-        Err(failure) if failure.kind == FailureKind::Locked => {
+        Ok(()) => Ok(()),
+        Err(LockError::NotOurs(failure)) => {
             run.ledger.access = WriteAccess::Lost;
             Err(StepError::LockLost(failure))
         }
-        other => Ok(other?),
+        Err(LockError::Failed(failure)) => Err(failure.into()),
     }
 }
 
@@ -163,7 +163,7 @@ async fn observe(run: &mut RunContext<'_>, plan: &Plan) -> Result<Baseline, Step
 }
 
 fn stale(plan: &Plan, what: &str) -> Failure {
-    Failure::new(FailureKind::Conflict, "the plan is no longer true, so nothing was done")
+    Failure::conflict("the plan is no longer true, so nothing was done")
         .because(what)
         .because(format!(
             "it was made for revision {} ({}), with the model {} in the registry",

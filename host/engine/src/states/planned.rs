@@ -33,14 +33,14 @@ pub async fn plan(ports: &Ports<'_>, request: &Request) -> Result<Plan, Failure>
         let run_state = ports.journal.load_state().await?;
         let now = ports.clock.wall();
         let (target, accept) = wanted(ports, request, &run_state).await?;
-        let wish = TargetQuery {
+        let query = TargetQuery {
             release: &request.release,
             target,
             accept: &accept,
             now: &now,
             verb: if request.resumes { "resume" } else { "" },
         };
-        let choice = target::choose(ports.releases, &run_state, &wish).await?;
+        let choice = target::choose(ports.releases, &run_state, &query).await?;
         let (preflight, live) = try_join!(
             ports.workloads.preflight(&choice.current, &choice.target),
             ports.workloads.live_objects(&choice.current)
@@ -67,28 +67,20 @@ pub async fn plan(ports: &Ports<'_>, request: &Request) -> Result<Plan, Failure>
     let resumes_sparing = request.resumes && resume::unfinished(&run_state).is_some_and(|cut| cut.run.spares);
     let is_narrowed = found.status == TrafficStatus::Partial;
     let prior = earlier::restore_point(&run_state, found, ports.registry)?;
-    let spares = spares(
-        ports,
-        request,
-        &mut preflight,
-        &prior.state,
-        is_narrowed || resumes_sparing,
-    )
-    .await?;
-    let notes = choice.notes.iter().map(|note| warning("target", note.clone()));
+    let goes_on = is_narrowed || resumes_sparing;
+    let spares = spares(ports, request, &mut preflight, &prior.state, goes_on).await?;
+    let notes = choice.notes.iter().map(|note| Finding::warning("target", note));
     preflight.findings.extend(notes);
     accept(request, &mut preflight);
     if is_narrowed && prior.taken_by.is_none() {
         let line = "only pods that a run checked once get traffic, and nothing remembers why; this run checks them again, and \
                     lets the whole model in at its end";
-        preflight.findings.push(warning("traffic", line.to_owned()));
+        preflight.findings.push(Finding::warning("traffic", line));
     }
     preflight.findings.extend(prior.taken_by.as_ref().map(|run| {
         let word = prior.state.status.as_str();
-        warning(
-            "traffic",
-            format!("run {run} took the model out of traffic; this run gives it back: {word}"),
-        )
+        let text = format!("run {run} took the model out of traffic; this run gives it back: {word}");
+        Finding::warning("traffic", text)
     }));
     preflight.findings.extend(no_proof(&checks));
 
@@ -124,8 +116,8 @@ pub async fn plan(ports: &Ports<'_>, request: &Request) -> Result<Plan, Failure>
     Ok(plan)
 }
 
-/// The pods that go on serving: where the operator wishes it, or an earlier run did it. Else it is proposed, where it could
-/// be done.
+/// The pods that go on serving: where the operator asks for it, or an earlier run did it. Else it is proposed, where
+/// it could be done.
 async fn spares(
     ports: &Ports<'_>,
     request: &Request,
@@ -140,33 +132,21 @@ async fn spares(
         Ok(())
     };
     if prior.status != TrafficStatus::Enabled {
-        return if is_wished {
-            can_spare.map(|()| Vec::new())
-        } else {
-            Ok(Vec::new())
-        };
+        let allowed = if is_wished { can_spare } else { Ok(()) };
+        return allowed.map(|()| Vec::new());
     }
     let finding = match (&preflight.standing, can_spare) {
         (_, Err(failure)) if is_wished => return Err(failure),
         (Some(standing), Ok(())) if is_wished || goes_on => return Ok(standing.good.clone()),
-        (Some(standing), Ok(())) if !standing.others.is_empty() => Finding {
-            next: vec![request.release.command("", "--fence bad-only")],
-            ..warning(
-                "fence",
-                format!(
-                    "the model need not be taken out of traffic as a whole: {}",
-                    standing.sentence()
-                ),
-            )
-        },
-        (None, _) if is_wished && !goes_on => Finding {
-            severity: Severity::Refuse,
-            next: vec![request.release.command("", "")],
-            ..warning(
-                "fence",
-                "no ready pod runs what the target asks for, so there is none to spare".to_owned(),
-            )
-        },
+        (Some(standing), Ok(())) if !standing.others.is_empty() => {
+            let split = standing.sentence();
+            let text = format!("the model need not be taken out of traffic as a whole: {split}");
+            Finding::warning("fence", text).next(request.release.command("", "--fence bad-only"))
+        }
+        (None, _) if is_wished && !goes_on => {
+            let text = "no ready pod runs what the target asks for, so there is none to keep in traffic";
+            Finding::refuse("fence", text).next(request.release.command("", ""))
+        }
         _ => return Ok(Vec::new()),
     };
     preflight.findings.push(finding);
@@ -187,8 +167,8 @@ async fn step_back(ports: &Ports<'_>, choice: &ResolvedTarget) -> Result<Option<
     }))
 }
 
-/// What the run's journal comes to. Its file on this machine and the cluster's copy are held against each other; a file that
-/// is damaged is said, and counts as far as it can be trusted.
+/// Folds the run's journal. Its file on this machine and the cluster's copy are held against each other; a damaged file
+/// becomes a finding, and counts as far as it can be trusted.
 async fn journal_of(ports: &Ports<'_>, run: &RunSummary, preflight: &mut Preflight) -> JournalState {
     let mirrored = JournalState::mirrored(run);
     let (state, trouble) = match ports.journal.records(&run.run_id).await {
@@ -204,12 +184,13 @@ async fn journal_of(ports: &Ports<'_>, run: &RunSummary, preflight: &mut Preflig
             "the journal of run {} cannot be trusted to its end: {trouble}; what the cluster shows decides",
             run.run_id
         );
-        warning("journal", line)
+        Finding::warning("journal", line)
     }));
     state
 }
 
-/// Where to go, and what was accepted. A run that is not finished comes first: it is resumed, or nothing starts.
+/// Determines the target and what was accepted. A run that is not finished comes first: it is resumed, or nothing
+/// starts.
 async fn wanted(
     ports: &Ports<'_>,
     request: &Request,
@@ -228,27 +209,21 @@ async fn wanted(
             ports.lock.assert_free().await?;
             Err(cut.refuse(release))
         }
-        None if request.resumes => Err(Failure::new(
-            FailureKind::Refused,
-            format!("no run on {release} is unfinished, so there is nothing to resume"),
-        )
+        None if request.resumes => Err(Failure::refused(format!(
+            "no run on {release} is unfinished, so there is nothing to resume"
+        ))
         .next(release.command("status", ""))
         .next(release.command("plan", ""))),
         None => Ok((request.target, request.accept.clone())),
     }
 }
 
-/// Why a run of this plan would not start, if it would not: a finding of the preflight refuses.
+/// Returns why a run of this plan would not start, if it would not: a finding of the preflight refuses.
 pub fn refusal(plan: &Plan) -> Option<Failure> {
-    let refusing = || {
-        plan.preflight
-            .findings
-            .iter()
-            .filter(|f| f.severity == Severity::Refuse)
-    };
-    let first = refusing()
-        .find(|f| f.subject == "gitops")
-        .or_else(|| refusing().next())?;
+    let findings = &plan.preflight.findings;
+    let refusing = || findings.iter().filter(|f| f.severity == Severity::Refuse);
+    let by_gitops = refusing().find(|f| f.subject == "gitops");
+    let first = by_gitops.or_else(|| refusing().next())?;
     let kind = if first.subject == "gitops" {
         FailureKind::GitOps
     } else {
@@ -269,9 +244,7 @@ pub(crate) fn enter(run: &mut RunContext<'_>, plan: &Plan) -> Result<(), StepErr
     if let Some(failure) = refusal(plan) {
         return Err(StepError::Failed(failure));
     }
-    if run.ports.interrupt.is_requested() {
-        return Err(StepError::Interrupted);
-    }
+    run.assert_not_interrupted()?;
     let evidence = vec![
         format!(
             "revision {} ({}) → revision {}, manifest sha256:{}",
@@ -289,7 +262,7 @@ pub(crate) fn enter(run: &mut RunContext<'_>, plan: &Plan) -> Result<(), StepErr
     Ok(())
 }
 
-/// What was accepted by name is still said.
+/// Reports refusals that were accepted by name as warnings.
 fn accept(request: &Request, preflight: &mut Preflight) {
     let can_suspend = gitops::suspends(request, preflight).is_some();
     let refusing = preflight.findings.iter_mut().filter(|f| f.severity == Severity::Refuse);
@@ -310,23 +283,12 @@ fn accept(request: &Request, preflight: &mut Preflight) {
     }
 }
 
-fn warning(subject: &str, message: String) -> Finding {
-    Finding {
-        severity: Severity::Warning,
-        subject: subject.to_owned(),
-        message,
-        next: Vec::new(),
-    }
-}
-
 /// Without a required check at the pods nothing would prove that the model works (invariant I1).
 fn no_proof(checks: &[CheckSpec]) -> Option<Finding> {
     let proves = |check: &CheckSpec| check.phase == Phase::Direct && check.required && check.skipped.is_none();
-    (!checks.iter().any(proves)).then(|| Finding {
-        severity: Severity::Refuse,
-        subject: "checks".to_owned(),
-        message: "no required check would run at the pods: nothing could prove that the model works".to_owned(),
-        next: vec!["leave at least one built-in check in, or give one with --plugin FILE".to_owned()],
+    (!checks.iter().any(proves)).then(|| {
+        let text = "no required check would run at the pods: nothing could prove that the model works";
+        Finding::refuse("checks", text).next("leave at least one built-in check in, or give one with --plugin FILE")
     })
 }
 

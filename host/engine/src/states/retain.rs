@@ -5,7 +5,7 @@
 
 use crate::check::{CheckContext, CheckSpec, Phase};
 use crate::context::RunContext;
-use crate::failure::{Failure, FailureKind};
+use crate::failure::Failure;
 use crate::plan::Plan;
 use crate::ports::Ports;
 use crate::request::{FenceScope, Request};
@@ -17,7 +17,7 @@ use crate::wait::or_interrupted;
 use crate::workload::{Finding, ServingPod, Severity};
 
 /// Runs the direct checks on the pods that could go on serving, and says in the plan what they told. A proposal to spare them is
-/// taken back when they do not pass; a wish is refused, as the run would do. Changes nothing in the cluster.
+/// taken back when they do not pass; a request is refused, as the run would do. Changes nothing in the cluster.
 ///
 /// # Errors
 /// When the target's record cannot be read.
@@ -104,7 +104,7 @@ pub(super) async fn validated_pods(
             if is_narrowed(&baseline.found) || run.request.resumes =>
         {
             run.warn(format!(
-                "the pods that an earlier run spared are taken out of traffic, too: {failure}"
+                "the pods that an earlier run retained are taken out of traffic, too: {failure}"
             ));
             Ok(Vec::new())
         }
@@ -148,11 +148,8 @@ pub(crate) fn is_narrowed(state: &TrafficState) -> bool {
 }
 
 fn gone(plan: &Plan) -> Failure {
-    Failure::new(
-        FailureKind::Conflict,
-        "no good pod serves any more, so there is none to spare",
-    )
-    .because("the plan was made when there were some; nothing was changed")
-    .next(plan.release.command("plan", ""))
-    .next(plan.release.command("", ""))
+    Failure::conflict("no good pod serves any more, so there is none to keep in traffic")
+        .because("the plan was made when there were some; nothing was changed")
+        .next(plan.release.command("plan", ""))
+        .next(plan.release.command("", ""))
 }

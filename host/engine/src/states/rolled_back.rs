@@ -4,7 +4,7 @@
 use serde_json::json;
 
 use crate::context::{RunContext, Step};
-use crate::failure::{Failure, FailureKind};
+use crate::failure::Failure;
 use crate::journal::Rejected;
 use crate::plan::Plan;
 use crate::progress::Progress;
@@ -56,9 +56,7 @@ pub(crate) async fn enter(
     let (record, seen) = helm(run, &step, &order(run, plan, from), baseline, &baseline.target).await?;
     evidence.extend(seen);
     run.reached(step, evidence).await;
-    if run.ports.interrupt.is_requested() {
-        return Err(StepError::Interrupted);
-    }
+    run.assert_not_interrupted()?;
     Ok(record)
 }
 
@@ -70,9 +68,7 @@ async fn helm(
     baseline: &Baseline,
     wanted: &ReleaseRecord,
 ) -> Result<(ReleaseRecord, Vec<String>), StepError> {
-    if run.ports.interrupt.is_requested() {
-        return Err(StepError::Interrupted);
-    }
+    run.assert_not_interrupted()?;
     assert_held(run).await?;
     let made = Revision(order.from.0 + 1);
     let key = format!(
@@ -141,7 +137,7 @@ fn described(run: &RunContext<'_>, what: String) -> String {
     whole.chars().take(DESCRIPTION_CHARS).collect()
 }
 
-/// What the run goes back from is bad: no later run chooses it.
+/// Rejects the revision that the run goes back from: no later run chooses it.
 fn reject_what_is_left(run: &mut RunContext<'_>, baseline: &Baseline) {
     let why = run.request.reason.as_deref().map(one_line);
     let reason = why.unwrap_or_else(|| format!("rolled back by run {}", run.request.run_id));
@@ -227,13 +223,13 @@ async fn found_after_all(
     }
 }
 
-/// What proves that the target is back, as far as Helm's record can.
+/// Proves that the target is back, as far as Helm's record can.
 fn read_back(record: &ReleaseRecord, made: Revision, wanted: &ReleaseRecord) -> Result<Vec<String>, Failure> {
     let release = &record.release;
-    let wrong = |what: String| Failure::new(FailureKind::External, what).next(release.command("history", ""));
+    let wrong = |what: String| Failure::external(what).next(release.command("history", ""));
     if record.revision != made {
         return Err(wrong(format!(
-            "the newest revision is {}, but the rollback would have made {made}: somebody else is at work on the release",
+            "the newest revision is {}, but the rollback would have made {made}: somebody else is changing the release",
             record.revision
         )));
     }

@@ -23,7 +23,7 @@ pub(crate) struct Validated {
 }
 
 impl Validated {
-    /// What the checks were told.
+    /// Returns the facts that were handed to the checks.
     pub(crate) fn context(&self) -> &CheckContext {
         &self.context
     }

@@ -7,14 +7,14 @@ use crate::release::{ReleaseRecord, ReleaseRef, Revision, RevisionSummary};
 use crate::request::{Override, RollbackTarget};
 use crate::resume::earlier::CompletedByEarlierRun;
 
-/// What is asked for.
+/// Question for the target of a run.
 #[derive(Debug, Clone, Copy)]
 pub struct TargetQuery<'a> {
     /// The release.
     pub release: &'a ReleaseRef,
-    /// Where to go.
+    /// Revision that is asked for.
     pub target: RollbackTarget,
-    /// What the operator accepted by name.
+    /// Overrides that the operator accepted by name.
     pub accept: &'a BTreeSet<Override>,
     /// RFC 3339 wall-clock time.
     pub now: &'a str,
@@ -22,22 +22,22 @@ pub struct TargetQuery<'a> {
     pub verb: &'a str,
 }
 
-/// Where the run goes, and from where.
+/// Target of a run, with the revision it goes back from.
 #[derive(Debug, Clone)]
 pub struct ResolvedTarget {
     /// The label of the newest revision.
     pub newest: RevisionSummary,
     /// The newest revision in any status: what is current.
     pub current: ReleaseRecord,
-    /// Where the run goes.
+    /// Revision that the run goes to.
     pub target: ReleaseRecord,
     /// Newer revisions that were passed over, newest first.
     pub skipped: Vec<Skipped>,
-    /// What the operator should know of this choice.
+    /// Facts about this choice that the operator should know.
     pub notes: Vec<String>,
     /// An earlier run's rollback that is done already, so that Helm is not run again.
     pub(crate) continued: Option<CompletedByEarlierRun>,
-    /// Where the current revision went back to, when it is a rollback.
+    /// Revision that the current one went back to, when it is a rollback.
     pub(crate) returned_to: Option<Revision>,
     /// The last revision that was applied to its end, when the current one was not and the target is another.
     pub(crate) applied: Option<ReleaseRecord>,

@@ -9,7 +9,8 @@ use crate::journal::RunState;
 use crate::ports::Releases;
 use crate::release::{ReleaseRecord, ReleaseStatus, Revision, RevisionSummary};
 
-/// How far back a rollback that lost its mark is looked for: as many revisions as Helm keeps unless told otherwise.
+/// Number of revisions among which a rollback that lost its mark is looked for: as many as Helm keeps unless told
+/// otherwise.
 const LOOK_BACK: usize = 10;
 
 /// A release's revisions. Labels are known for all, records are read as they are needed: each is a request.
@@ -24,7 +25,7 @@ pub(crate) struct RevisionHistory<'a> {
 pub(crate) struct RolledBackFrom {
     /// The revision that the return made.
     pub(crate) by: Revision,
-    /// Where it went.
+    /// Revision that it went to.
     pub(crate) to: Revision,
 }
 
@@ -95,9 +96,9 @@ impl<'a> RevisionHistory<'a> {
         self.records.get(&revision).and_then(|read| read.as_ref().ok())
     }
 
-    /// Where a revision went back to, as its record says. A failed rollback's record may have lost that (Helm puts
-    /// the error in the description; helm v3.22 `pkg/action/rollback.go`): then the manifest tells, being an older
-    /// revision's and not the one before.
+    /// Returns the revision that a rollback went back to, as its record says. A failed rollback's record may have lost
+    /// that (Helm puts the error in the description; helm v3.22 `pkg/action/rollback.go`): then the manifest tells,
+    /// being an older revision's and not the one before.
     pub(crate) fn returned_to(&self, revision: Revision) -> Option<Revision> {
         let record = self.get(revision)?;
         if record.rolled_back_to.is_some() || !lost_its_mark(record) {
@@ -122,7 +123,7 @@ impl<'a> RevisionHistory<'a> {
         })
     }
 
-    /// Why this revision is known to be bad, if it is. Its own record and the newer ones must have been read.
+    /// Returns why this revision is known to be bad, if it is. Its own record and the newer ones must have been read.
     pub(crate) fn known_bad(&self, summary: &RevisionSummary, run_state: &RunState) -> Option<String> {
         let record = self.get(summary.revision);
         if !matches!(summary.status, ReleaseStatus::Deployed | ReleaseStatus::Superseded) {

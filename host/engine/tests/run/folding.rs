@@ -92,6 +92,7 @@ fn of_file_and_copy_the_one_that_came_further_counts_and_damage_stays_said() {
         run.state = StateName::Fenced;
         JournalState::mirrored(&run)
     };
+    assert_eq!(copy().end, Some(0));
     let folded = short(1).or_newer(copy());
     assert_eq!(folded.reached, [StateName::Locked, StateName::Fenced]);
     assert_eq!(folded.gap, Some(Gap::Damaged(2)));

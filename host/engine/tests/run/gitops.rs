@@ -11,7 +11,7 @@ use crate::sim::{Client, Fault, Health, Sim, Trouble};
 
 const GO_ON: &str = "flux resume helmrelease llama -n prod";
 
-fn owned(sim: Sim, hindrance: Option<&str>) -> Sim {
+pub(crate) fn owned(sim: Sim, hindrance: Option<&str>) -> Sim {
     let mut world = sim.world();
     world.findings.push(Finding {
         severity: Severity::Refuse,
@@ -32,7 +32,7 @@ fn owned(sim: Sim, hindrance: Option<&str>) -> Sim {
     sim
 }
 
-fn suspending(sim: &Sim) -> Client {
+pub(crate) fn suspending(sim: &Sim) -> Client {
     Client::new(sim, "run-1").asking(|request| {
         request.accept.insert(Override::SuspendGitOps);
     })

@@ -143,6 +143,24 @@ fn of_several_gates_none_stays_closed_after_a_run_that_died_between_them() {
 }
 
 #[test]
+fn a_run_that_changed_nothing_leaves_the_hold_that_it_found() {
+    let held_and_enabled_by_hand = || {
+        let sim = crashed_with(Health::CRASHING);
+        Client::new(&sim, "run-1").report();
+        sim.world().traffic = Some(TrafficStatus::Enabled);
+        sim
+    };
+    let count = Client::new(&held_and_enabled_by_hand(), "count");
+    count.report();
+    let at = Trouble::Call(count.first_call("remember"));
+    let sim = held_and_enabled_by_hand();
+    let held = sim.world().memory.held.clone();
+    let report = Client::new(&sim, "run-2").with(at, Fault::LosesAnswer).report();
+    assert_eq!(report.outcome, StateName::Unchanged);
+    assert_eq!(sim.world().memory.held, held);
+}
+
+#[test]
 fn a_fence_that_ends_half_way_is_not_called_unchanged() {
     let sim = crashed();
     sim.world().halfway = 1;

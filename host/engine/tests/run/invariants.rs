@@ -15,7 +15,7 @@ use vllm_rollback_engine::traffic::TrafficStatus;
 use crate::sim::build::{crashed, history};
 use crate::sim::{Client, Fault, Health, HelmEnd, Sim, Trouble, interleave};
 
-/// What was true before a run.
+/// State of the world before a run.
 struct Before {
     traffic: TrafficStatus,
     revisions: usize,
@@ -235,16 +235,16 @@ prop_compose! {
     }
 }
 
-fn wish() -> impl Strategy<Value = RollbackTarget> {
+fn target() -> impl Strategy<Value = RollbackTarget> {
     prop_oneof![
         2 => Just(RollbackTarget::LastGood),
         1 => (1..6_u32).prop_map(|n| RollbackTarget::Exact(Revision(n))),
     ]
 }
 
-fn client(sim: &Sim, id: &str, wish: RollbackTarget, accepts_all: bool, spares: bool) -> Client {
+fn client(sim: &Sim, id: &str, target: RollbackTarget, accepts_all: bool, spares: bool) -> Client {
     Client::new(sim, id).asking(|request| {
-        request.target = wish;
+        request.target = target;
         request.fence = if spares { FenceScope::BadOnly } else { FenceScope::Whole };
         if accepts_all {
             request.accept.extend([Override::BadTarget, Override::PendingCurrent]);
@@ -252,11 +252,13 @@ fn client(sim: &Sim, id: &str, wish: RollbackTarget, accepts_all: bool, spares: 
     })
 }
 
+/// Twice the usual number of cases: none where PROPTEST_CASES asks for none (tools/mutants.sh).
 fn config() -> ProptestConfig {
+    let usual = ProptestConfig::default();
     ProptestConfig {
-        cases: 512,
+        cases: 2 * usual.cases,
         failure_persistence: Some(Box::new(FileFailurePersistence::Off)),
-        ..ProptestConfig::default()
+        ..usual
     }
 }
 
@@ -267,13 +269,13 @@ proptest! {
     fn i1_i2_i4_i7_hold_whatever_fails_dies_or_is_interrupted_and_for_every_run_after_it(
         sim in world(),
         runs in prop::collection::vec(
-            (wish(), any::<bool>(), any::<bool>(), prop::collection::btree_map((0..70_u32).prop_map(Trouble::Call), fault(), 0..3), prop::option::weighted(0.2, 0..70_u32)),
+            (target(), any::<bool>(), any::<bool>(), prop::collection::btree_map((0..70_u32).prop_map(Trouble::Call), fault(), 0..3), prop::option::weighted(0.2, 0..70_u32)),
             1..4,
         ),
     ) {
         let original = sim.world().traffic();
-        for (at, (wish, accepts_all, spares, faults, interrupt_at)) in runs.into_iter().enumerate() {
-            let mut client = client(&sim, &format!("run-{at}"), wish, accepts_all, spares);
+        for (at, (target, accepts_all, spares, faults, interrupt_at)) in runs.into_iter().enumerate() {
+            let mut client = client(&sim, &format!("run-{at}"), target, accepts_all, spares);
             client.faults = faults;
             client.interrupt_at = interrupt_at;
             let before = Before::of(&sim);

@@ -3,6 +3,7 @@
 
 mod aborting;
 mod cases;
+mod current_record;
 mod documents;
 mod failures;
 mod folding;

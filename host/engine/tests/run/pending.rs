@@ -17,14 +17,14 @@ fn after(sim: &Sim, memory: &RunState, seconds: u64) -> Result<ResolvedTarget, F
     let client = Client::new(sim, "run-2");
     sim.world().records.last_mut().unwrap().last_deployed = Some(wall(1_000_000));
     let (now, accept) = (wall(1_000_000 + seconds * 1000), BTreeSet::new());
-    let wish = TargetQuery {
+    let query = TargetQuery {
         release: &client.request.release,
         target: RollbackTarget::LastGood,
         accept: &accept,
         now: &now,
         verb: "",
     };
-    finish(&client, choose(&client, memory, &wish)).unwrap()
+    finish(&client, choose(&client, memory, &query)).unwrap()
 }
 
 /// The first second at which the operation counts as dead.
@@ -105,14 +105,14 @@ fn an_operation_of_unknown_or_future_time_is_waited_for_in_full() {
     for (began, said) in [(None, "since an unknown time"), (Some(wall(90_000)), "for -60 s")] {
         sim.world().records.last_mut().unwrap().last_deployed = began;
         let (now, accept) = (wall(30_000), BTreeSet::new());
-        let wish = TargetQuery {
+        let query = TargetQuery {
             release: &client.request.release,
             target: RollbackTarget::Exact(Revision(1)),
             accept: &accept,
             now: &now,
             verb: "",
         };
-        let failure = finish(&client, choose(&client, &RunState::default(), &wish))
+        let failure = finish(&client, choose(&client, &RunState::default(), &query))
             .unwrap()
             .unwrap_err();
         assert!(failure.what.contains(said), "{failure}");

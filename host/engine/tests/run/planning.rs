@@ -16,7 +16,7 @@ fn finding(severity: Severity, subject: &str) -> Finding {
         severity,
         subject: subject.into(),
         message: format!("{subject} says so"),
-        next: vec![format!("mend {subject}")],
+        next: vec![format!("fix {subject}")],
     }
 }
 
@@ -47,7 +47,7 @@ fn a_gitops_owner_comes_first_among_what_refuses_and_the_others_are_told_too() {
         (FailureKind::GitOps, "gitops says so")
     );
     assert_eq!(failure.why, ["also: gpu-room says so", "also: images says so"]);
-    assert_eq!(failure.next, ["mend gpu-room", "mend gitops", "mend images"]);
+    assert_eq!(failure.next, ["fix gpu-room", "fix gitops", "fix images"]);
 }
 
 #[test]
@@ -85,7 +85,7 @@ fn a_gitops_owner_that_is_accepted_is_still_said_and_nothing_else_is_accepted_wi
         "{:?}",
         report.notes
     );
-    assert!(report.next.contains(&"mend gitops".to_owned()), "{:?}", report.next);
+    assert!(report.next.contains(&"fix gitops".to_owned()), "{:?}", report.next);
     assert!(
         report.notes.iter().all(|note| !note.contains("hpa")),
         "the plan said it: {:?}",

@@ -5,13 +5,14 @@ use std::time::Duration;
 use vllm_rollback_engine::check::Outcome;
 use vllm_rollback_engine::event::Event;
 use vllm_rollback_engine::failure::FailureKind;
+use vllm_rollback_engine::release::Hook;
 use vllm_rollback_engine::report::{RunReport, StateName};
 use vllm_rollback_engine::traffic::TrafficStatus;
 
 use crate::sim::build::{crashed, crashed_with};
 use crate::sim::{Client, Fault, Health, HelmEnd, Sim, Trouble};
 
-/// What was reported for a state.
+/// Returns the evidence that was reported for a state.
 pub(crate) fn evidence(report: &RunReport, name: StateName) -> &[String] {
     let state = report.states.iter().find(|state| state.name == name);
     &state
@@ -308,6 +309,32 @@ fn an_interruption_names_both_ways_out_first() {
 }
 
 #[test]
+fn a_run_whose_end_is_not_in_the_memory_says_what_the_next_one_is_refused_for() {
+    let count = Client::new(&crashed(), "count");
+    count.report();
+    let at = Trouble::Call(count.last_call("remember"));
+    let report = Client::new(&crashed(), "run-1")
+        .with(at, Fault::Fails(FailureKind::Unreachable))
+        .report();
+    assert_eq!(report.outcome, StateName::Done);
+    assert_said(
+        &report.notes,
+        "later runs cannot see how this one ended: remember failed",
+    );
+    let ways_out = [
+        "finish it: kubectl vllm-rollback resume llama -n prod",
+        "or end it in a safe state: kubectl vllm-rollback abort llama -n prod",
+    ];
+    assert_eq!(report.next[..2], ways_out);
+    // A memory that this run never wrote names no unfinished run.
+    let unwritten =
+        Client::new(&crashed(), "run-1").with(Trouble::Every("remember"), Fault::Fails(FailureKind::Unreachable));
+    let report = unwritten.report();
+    assert_eq!(unwritten.sim.world().memory.runs, []);
+    assert!(!report.next.contains(&ways_out[0].to_owned()), "{:?}", report.next);
+}
+
+#[test]
 fn helms_last_words_and_exit_code_are_told_beside_what_its_record_says() {
     let failing = |end: HelmEnd| {
         let sim = crashed();
@@ -329,6 +356,54 @@ fn helms_last_words_and_exit_code_are_told_beside_what_its_record_says() {
         failure.to_string().contains("revision 3 is pending-rollback"),
         "{failure}"
     );
+}
+
+#[test]
+fn a_hook_that_kept_helm_from_its_end_is_named_with_what_was_applied_by_then() {
+    let failing = |kind: &str, event: &str, began_only| {
+        let sim = crashed();
+        sim.world().helm_ends.push_back(HelmEnd::Pending);
+        sim.world().records[0].hooks = vec![Hook {
+            name: "x".into(),
+            kind: kind.into(),
+            events: vec![event.into()],
+            began_only,
+        }];
+        let report = Client::new(&sim, "run-1").report();
+        (vec![report.failure.unwrap().to_string()], report.next)
+    };
+    let (why, next) = failing("Job", "pre-rollback", true);
+    assert_said(
+        &why,
+        "its pre-rollback hook Job/x did not succeed, and nothing of the target was applied",
+    );
+    assert_said(&next, "kubectl logs job/x -n prod");
+    let (why, next) = failing("Pod", "post-rollback", true);
+    assert_said(
+        &why,
+        "its post-rollback hook Pod/x did not succeed, and the target's objects were applied before it",
+    );
+    assert_said(&next, "kubectl describe pod/x -n prod");
+    for (event, began_only) in [("pre-upgrade", true), ("pre-rollback", false)] {
+        let (why, _) = failing("Job", event, began_only);
+        assert_said(
+            &why,
+            "the manifest is not understood by this cluster, or helm was cut off",
+        );
+    }
+}
+
+#[test]
+fn a_field_of_another_manager_is_named_with_the_way_to_write_over_it() {
+    let sim = crashed();
+    sim.world().helm_ends.push_back(HelmEnd::FieldOfAnother);
+    let report = Client::new(&sim, "run-1").report();
+    let why = report.failure.unwrap().to_string();
+    assert!(
+        why.contains("kubectl-edit") && why.contains("another field manager owns what the target sets"),
+        "{why}"
+    );
+    assert_said(&report.next, "helm rollback llama 1 -n prod --server-side=false");
 }
 
 #[test]

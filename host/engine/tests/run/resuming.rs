@@ -169,7 +169,9 @@ fn a_journal_with_a_damaged_or_missing_line_is_said_and_the_cluster_decides() {
         let finding = plan.preflight.findings.iter().find(|f| f.subject == "journal");
         let message = finding.map(|finding| finding.message.as_str()).unwrap_or_default();
         assert!(message.contains(said), "{message}");
-        let helm = &plan.resumes.unwrap().steps[1];
+        let steps = plan.resumes.unwrap().steps;
+        let (helm, ready) = (&steps[1], &steps[2]);
+        assert_eq!(ready.why, "pods may have changed since", "it denies nothing");
         assert_eq!(
             (helm.decision, helm.why.as_str()),
             (Decision::Done, "revision 3 is that run's rollback and is deployed")

@@ -41,10 +41,10 @@ fn assert_traffic(sim: &Sim, wanted: &TrafficStatus) {
     assert_eq!(world.violations, [] as [String; 0]);
 }
 
-fn by_hand(sim: &Sim, id: &str, wish: TrafficAction) {
+fn by_hand(sim: &Sim, id: &str, action: TrafficAction) {
     let mut client = Client::new(sim, id);
     client.is_by_operator = true;
-    let report = finish(&client, set_traffic(&client.world(), &client.request, wish)).unwrap();
+    let report = finish(&client, set_traffic(&client.world(), &client.request, action)).unwrap();
     assert_eq!(report.outcome, StateName::Done, "{:?}", report.failure);
 }
 
@@ -102,7 +102,7 @@ fn without_the_wish_the_plan_proposes_it_and_the_whole_model_is_taken_out() {
     assert!(sim.world().spared.is_empty());
 }
 
-/// What is planned, with what the checks say of the good pods.
+/// Makes a plan with the checks' verdicts on the good pods.
 fn tried(client: &Client) -> Plan {
     let (world, request) = (client.world(), &client.request);
     let trying = async {
@@ -201,7 +201,7 @@ fn it_is_refused_where_no_pod_is_good_or_the_registry_cannot_do_it() {
     sim.world().can_spare = true;
     let report = sparing(&sim, "run-1").report();
     assert_eq!(report.outcome, StateName::Unchanged);
-    assert!(report.failure.unwrap().what.contains("none to spare"));
+    assert!(report.failure.unwrap().what.contains("none to keep in traffic"));
     let refused = refusal(&tried(&sparing(&sim, "run-2"))).unwrap();
     assert_eq!(refused.next, ["kubectl vllm-rollback llama -n prod"]);
     let sim = stuck();

@@ -11,7 +11,7 @@ use crate::sim::{Client, Fault, Health, HelmEnd, Sim, Trouble};
 use crate::unfinished::decisions;
 
 /// Revision 2 is live and has a field of its own; revision 3, its rollback, was begun and cut off.
-fn half_rolled_back(status: ReleaseStatus) -> Sim {
+pub(crate) fn half_rolled_back(status: ReleaseStatus) -> Sim {
     let sim = crashed();
     {
         let mut world = sim.world();
@@ -27,13 +27,13 @@ fn half_rolled_back(status: ReleaseStatus) -> Sim {
     sim
 }
 
-fn client(sim: &Sim, run_id: &str) -> Client {
+pub(crate) fn client(sim: &Sim, run_id: &str) -> Client {
     Client::new(sim, run_id).asking(|request| {
         request.accept.insert(Override::PendingCurrent);
     })
 }
 
-/// Where Helm was told to go, in order.
+/// Lists the revisions that Helm was ordered to go to, in order.
 fn ordered(sim: &Sim) -> Vec<u32> {
     sim.world().orders.iter().map(|order| order.to.0).collect()
 }

@@ -17,8 +17,8 @@ fn operator(sim: &Sim, id: &str) -> Client {
     client
 }
 
-fn set(client: &Client, wish: TrafficAction) -> RunReport {
-    finish(client, set_traffic(&client.world(), &client.request, wish)).unwrap()
+fn set(client: &Client, action: TrafficAction) -> RunReport {
+    finish(client, set_traffic(&client.world(), &client.request, action)).unwrap()
 }
 
 fn state(sim: &Sim) -> (TrafficStatus, bool) {
@@ -114,8 +114,8 @@ fn a_change_that_cannot_be_proved_is_unknown() {
 fn a_registry_that_leaves_traffic_alone_does_not_claim_that_it_disabled_a_model() {
     let sim = crashed();
     sim.world().traffic = Some(TrafficStatus::Other(UNMANAGED.into()));
-    for wish in [TrafficAction::Disable, TrafficAction::Enable] {
-        let report = set(&operator(&sim, "op-1"), wish);
+    for action in [TrafficAction::Disable, TrafficAction::Enable] {
+        let report = set(&operator(&sim, "op-1"), action);
         assert_eq!(
             (report.outcome, report.exit_code),
             (StateName::Unchanged, ExitCode::Refused)
@@ -254,6 +254,17 @@ fn what_the_operator_is_told_after_a_change() {
         "{:?}",
         again.notes
     );
+}
+
+#[test]
+fn a_hold_that_was_written_ahead_of_a_stop_that_never_came_is_taken_back() {
+    let count = operator(&crashed(), "count");
+    set(&count, TrafficAction::Disable);
+    let at = Trouble::Call(count.first_call("remember"));
+    let sim = crashed();
+    let client = operator(&sim, "op-1").with(at, Fault::LosesAnswer);
+    assert_eq!(set(&client, TrafficAction::Disable).outcome, StateName::Unchanged);
+    assert_eq!(state(&sim), (Enabled, false));
 }
 
 #[test]

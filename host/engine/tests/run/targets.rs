@@ -23,14 +23,14 @@ fn choose_from(
     let client = Client::new(sim, "run-1");
     let now = wall(0);
     let accept: BTreeSet<_> = accept.iter().copied().collect();
-    let wish = TargetQuery {
+    let query = TargetQuery {
         release: &client.request.release,
         target,
         accept: &accept,
         now: &now,
         verb: "",
     };
-    finish(&client, choose(&client, memory, &wish)).unwrap()
+    finish(&client, choose(&client, memory, &query)).unwrap()
 }
 
 fn last_good(sim: &Sim) -> Result<ResolvedTarget, Failure> {
@@ -255,14 +255,14 @@ fn only_the_records_that_are_needed_are_read() {
     let sim = history(&revisions);
     let client = Client::new(&sim, "run-1");
     let accept = BTreeSet::new();
-    let wish = TargetQuery {
+    let query = TargetQuery {
         release: &client.request.release,
         target: RollbackTarget::LastGood,
         accept: &accept,
         now: &wall(0),
         verb: "",
     };
-    let choice = finish(&client, choose(&client, &RunState::default(), &wish))
+    let choice = finish(&client, choose(&client, &RunState::default(), &query))
         .unwrap()
         .unwrap();
     assert_eq!(choice.target.revision, Revision(10));

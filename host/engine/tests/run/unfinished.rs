@@ -24,7 +24,7 @@ pub(crate) fn cut_off(call: &str, death: Fault) -> Sim {
     sim
 }
 
-/// What a resumed run would make of each step.
+/// Returns what a resumed run would make of each step.
 pub(crate) fn decisions(sim: &Sim) -> Vec<(StateName, Decision)> {
     let client = Client::new(sim, "run-2");
     let request = Request {

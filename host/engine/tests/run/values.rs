@@ -7,12 +7,14 @@ use vllm_rollback_engine::WriteError;
 use vllm_rollback_engine::failure::{Failure, FailureKind};
 use vllm_rollback_engine::plan::{Plan, digest};
 use vllm_rollback_engine::ports::Registry;
+use vllm_rollback_engine::ports::drivers::RouterClient;
 use vllm_rollback_engine::release::{ReleaseStatus, Revision};
 use vllm_rollback_engine::report::{ExitCode, StateName};
 use vllm_rollback_engine::resume::Decision;
 use vllm_rollback_engine::traffic::{Stop, TrafficState, TrafficStatus};
 use vllm_rollback_engine::workload::{PodSplit, ServingPod};
 use vllm_rollback_engine::{plan, unlock};
+use vllm_rollback_objects::http;
 
 use crate::sim::build::{crashed, traffic};
 use crate::sim::{Client, finish};
@@ -150,6 +152,27 @@ fn a_driver_that_says_no_more_than_it_must_can_enable_and_adds_nothing_to_the_re
     let stopped = traffic(TrafficStatus::Disabled, false);
     assert!(!finish(&client, Terse.revert_partial_stop(&stopped)).unwrap().unwrap());
     assert_eq!(Terse.driver(), "terse");
+}
+
+/// A way to routers on which nothing is seen of how they were started.
+struct Blind;
+
+#[async_trait]
+impl RouterClient for Blind {
+    async fn replicas(&self) -> Result<Vec<String>, Failure> {
+        Ok(vec!["router".into()])
+    }
+
+    async fn send(&self, _: &str, _: &http::Request) -> Result<http::Response, Failure> {
+        Ok(http::Response::default())
+    }
+}
+
+#[test]
+fn a_router_of_which_nothing_is_seen_was_started_with_no_arguments() {
+    let client = Client::new(&crashed(), "run-1");
+    let arguments = finish(&client, Blind.arguments("router")).unwrap().unwrap();
+    assert_eq!(arguments, [] as [String; 0]);
 }
 
 #[test]

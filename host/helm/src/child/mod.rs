@@ -22,7 +22,7 @@ use vllm_rollback_engine::release::{HelmInfo, ReleaseRef, RollbackOrder};
 pub use arguments::rollback_arguments;
 pub use environment::Connection;
 pub use find::find_helm;
-pub use process::ChildExit;
+pub use process::{ChildError, ChildExit};
 pub use stderr::{HelmError, meaning};
 
 /// Place to look for helm, and its way to the cluster.
@@ -85,9 +85,9 @@ impl HelmBinary {
     /// leave a `pending-rollback` record. Nobody enforces the timeout then, besides helm's own.
     ///
     /// # Errors
-    /// As [`HelmBinary::info`]; `Usage` or `Refused` for an order that helm cannot be given; `External` when the process
-    /// cannot be started. In none of these cases did helm run.
-    pub async fn rollback(&self, release: &ReleaseRef, order: &RollbackOrder) -> Result<ChildExit, Failure> {
+    /// `NotStarted` as [`HelmBinary::info`], with `Usage` or `Refused` for an order that helm cannot be given, and with
+    /// `External` when the process cannot be started; `Lost` when it ran and its end was not seen.
+    pub async fn rollback(&self, release: &ReleaseRef, order: &RollbackOrder) -> Result<ChildExit, ChildError> {
         let (path, info) = self.located().await?;
         let arguments = rollback_arguments(release, order, info)?;
         let environment = self.connection.child_environment(&release.namespace);

@@ -32,6 +32,21 @@ pub struct ChildExit {
     pub stderr_tail: Vec<String>,
 }
 
+/// Error of a child whose end was not seen.
+#[derive(Debug)]
+pub enum ChildError {
+    /// Nothing ran.
+    NotStarted(Failure),
+    /// A child ran, and how it ended is not known: it may be at work still.
+    Lost(Failure),
+}
+
+impl From<Failure> for ChildError {
+    fn from(failure: Failure) -> Self {
+        Self::NotStarted(failure)
+    }
+}
+
 /// Runs it. stderr goes to a file without a name rather than to a pipe: were we to die or be cancelled, helm's next
 /// warning would meet a broken pipe and kill it half way.
 pub(super) async fn run(
@@ -40,7 +55,7 @@ pub(super) async fn run(
     environment: &[(&'static str, Option<OsString>)],
     deadline: Duration,
     secrets: &[String],
-) -> Result<ChildExit, Failure> {
+) -> Result<ChildExit, ChildError> {
     let not_started = |error: &std::io::Error| {
         Failure::new(FailureKind::External, format!("{} cannot be run", path.display()))
             .caused_by(error)
@@ -68,7 +83,7 @@ pub(super) async fn run(
     };
     let status = status.map_err(|error| {
         // Not knowing how it ended is not knowing what it did.
-        Failure::new(FailureKind::Internal, "the helm process was lost").caused_by(&error)
+        ChildError::Lost(Failure::new(FailureKind::Internal, "the helm process was lost").caused_by(&error))
     })?;
     let stderr_tail = tail(&mut stderr, secrets);
     Ok(ChildExit {

@@ -12,6 +12,8 @@ pub struct HelmError {
     pub why: String,
     /// Commands to type next, best first.
     pub next: Vec<String>,
+    /// Another Helm operation made a revision meanwhile.
+    pub is_overtaken: bool,
 }
 
 /// Reads the meaning out of stderr. Texts of helm v3.22 and v4.3, matched loosely; warnings are not failures.
@@ -25,7 +27,12 @@ pub fn meaning(release: &ReleaseRef, to: Revision, stderr: &[String]) -> HelmErr
     let has = |text: &str| all.contains(text);
     let ReleaseRef { namespace, name } = release;
     let history = format!("helm history {name} -n {namespace}");
-    let known = |kind, why: String, next: Vec<String>| HelmError { kind, why, next };
+    let known = |kind, why: String, next: Vec<String>| HelmError {
+        kind,
+        why,
+        next,
+        is_overtaken: false,
+    };
     if has("cluster unreachable") || has("connection refused") || has("no such host") {
         let next = vec!["kubectl cluster-info".to_owned()];
         return known(
@@ -55,7 +62,10 @@ pub fn meaning(release: &ReleaseRef, to: Revision, stderr: &[String]) -> HelmErr
     }
     if has("release: already exists") || has("another operation") {
         let why = "another helm operation made a revision at the same time".to_owned();
-        return known(FailureKind::Conflict, why, vec![history]);
+        return HelmError {
+            is_overtaken: true,
+            ..known(FailureKind::Conflict, why, vec![history])
+        };
     }
     if has("unable to build kubernetes objects") {
         let which = if has("from current release") {
@@ -130,7 +140,7 @@ fn said(lines: &[&str]) -> String {
 mod tests {
     use super::*;
 
-    fn of(stderr: &str) -> HelmError {
+    fn from_stderr(stderr: &str) -> HelmError {
         let release = ReleaseRef {
             namespace: "ml".into(),
             name: "llama".into(),
@@ -189,7 +199,7 @@ mod tests {
             ("Error: something new", FailureKind::External, "something new"),
             ("", FailureKind::External, "nothing"),
         ] {
-            let meaning = of(text);
+            let meaning = from_stderr(text);
             assert_eq!(meaning.kind, kind, "{text}");
             assert!(meaning.why.contains(named), "{meaning:?}");
             assert!(!meaning.next.is_empty());
@@ -198,7 +208,7 @@ mod tests {
 
     #[test]
     fn warnings_are_passed_over() {
-        let meaning = of("level=WARN msg=\"conflict ahead\"\nW1124 06:35:28 x.go:1 forbidden\nError: real\n");
+        let meaning = from_stderr("level=WARN msg=\"conflict ahead\"\nW1124 06:35:28 x.go:1 forbidden\nError: real\n");
         assert_eq!(meaning.why, "helm said: real");
     }
 }

@@ -58,20 +58,10 @@ fn whole(text: &str) -> Option<Value> {
     Some(Value::from(amount))
 }
 
-/// `yamlStyleFloat`: `[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?`.
+/// `yamlStyleFloat`: `[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?`, which is what Rust reads, but for words such as `inf`.
 fn decimal(text: &str) -> Option<Value> {
-    let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
-    let (mantissa, exponent) = match unsigned.split_once(['e', 'E']) {
-        Some((mantissa, exponent)) => (mantissa, exponent.strip_prefix(['+', '-']).unwrap_or(exponent)),
-        None => (unsigned, "0"),
-    };
-    let (before, after) = mantissa.split_once('.').unwrap_or((mantissa, ""));
-    let digits = |text: &str| text.chars().all(|c| c.is_ascii_digit());
-    if !(digits(before) && digits(after) && digits(exponent)) || exponent.is_empty() || before.len() + after.len() == 0
-    {
-        return None;
-    }
-    float(text.parse().ok()?)
+    let is_word = text.contains(|c: char| !c.is_ascii_digit() && !matches!(c, '+' | '-' | '.' | 'e' | 'E'));
+    if is_word { None } else { float(text.parse().ok()?) }
 }
 
 /// A float as Go writes it into JSON: a whole one has no fraction, so Kubernetes reads it as an integer.

@@ -28,6 +28,31 @@ fn every_document_that_helm_accepts_is_read_as_helm_reads_it() {
 }
 
 #[test]
+fn what_only_looks_like_a_number_is_a_text() {
+    for text in [
+        "+",
+        ".",
+        "-.",
+        "1e",
+        "1e+",
+        ".e5",
+        "1.2.3",
+        "1e5e5",
+        "1e+-5",
+        "+inf",
+        "-nan",
+        "+infinity",
+        "1.5x",
+    ] {
+        assert_eq!(scalar::resolve(text), Some(Value::from(text)), "{text}");
+    }
+    for (text, value) in [("+1.5", 1.5), (".5", 0.5), ("-1.25E-1", -0.125)] {
+        assert_eq!(scalar::resolve(text), Some(Value::from(value)), "{text}");
+    }
+    assert_eq!(scalar::resolve("1.e+2"), Some(Value::from(100)));
+}
+
+#[test]
 fn documents_become_objects_and_empty_ones_are_skipped() {
     let text = "---\n# Source: a.yaml\napiVersion: v1\nkind: Service\nmetadata:\n  name: s\n---\n\n--- # nothing\n---\n\
                 apiVersion: apps/v1\nkind: Deployment\nmetadata:\n  name: d\n  namespace: other\n";
@@ -61,6 +86,7 @@ fn trouble_is_placed_but_not_quoted() {
         ("---\n# x\n---\na: 1\nb: [canary\n---\nc: 1\n", "line 5"),
         ("a: 1\n---canary\n", "line 2"),
         ("a: {canary: .inf}\n", "line 1, column 13"),
+        ("a: {canary: .nan}\n", "line 1, column 13"),
         ("a: *canary\n", "line 1, column 4"),
         ("kind: A\napiVersion: v1\ncanary: 1\n", "object 1"),
         ("canary\n", "object 1"),

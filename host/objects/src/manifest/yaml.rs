@@ -33,18 +33,18 @@ pub(super) fn read(text: &str) -> Result<Option<Value>, Trouble> {
     let mut loader = Loader::default();
     let mut events = Parser::new_from_str_with_options(&text, options);
     while let Some(next) = events.next_event() {
-        let (event, span) = next.map_err(|error| at(error.marker().line(), error.marker().col()))?;
+        let (event, span) = next.map_err(|error| trouble_at(error.marker().line(), error.marker().col()))?;
         if matches!(event, Event::DocumentEnd | Event::StreamEnd) {
             break;
         }
         loader
             .take(event)
-            .ok_or_else(|| at(span.start.line(), span.start.col()))?;
+            .ok_or_else(|| trouble_at(span.start.line(), span.start.col()))?;
     }
     Ok(loader.root)
 }
 
-fn at(line: usize, column: usize) -> Trouble {
+fn trouble_at(line: usize, column: usize) -> Trouble {
     Trouble {
         line,
         column: column + 1,
@@ -54,7 +54,8 @@ fn at(line: usize, column: usize) -> Trouble {
 /// Tabs at the beginning of a line as blanks. Helm takes them only inside brackets and quotes, where both are the same; the
 /// parser here takes only blanks.
 fn without_leading_tabs(text: &str) -> Cow<'_, str> {
-    if !text.starts_with('\t') && !text.contains("\n\t") {
+    // No document begins inside brackets or quotes.
+    if !text.contains("\n\t") {
         return Cow::Borrowed(text);
     }
     let lines = text.split_inclusive('\n').map(|line| {
@@ -75,7 +76,7 @@ enum Node {
     Map(Map<String, Value>, Key),
 }
 
-/// What the next value of a map is.
+/// Kind of the next value of a map.
 enum Key {
     Missing,
     Known(String),

@@ -4,9 +4,10 @@ use serde_json::{Value, json};
 use super::*;
 use crate::fields::Fields;
 
-/// What vLLM, uvicorn and huggingface_hub print, and what charts and people write; `CANARY` stands for the secrets.
+/// Lines that vLLM, uvicorn and huggingface_hub print, and that charts and people write; `CANARY` stands for the
+/// secrets.
 const LOGS: &str = include_str!("../../tests/redaction/secrets.txt");
-/// What names a cause: nothing of it may be hidden.
+/// Lines that name a cause: nothing of them may be hidden.
 const PLAIN: &str = include_str!("../../tests/redaction/plain.txt");
 
 #[test]
@@ -81,12 +82,44 @@ fn only_the_secret_of_a_line_is_hidden() {
             format!("{{\\\"token\\\": \\\"{}\\\"}}", hide("canary")),
         ),
         (
-            "- name: HF_TOKEN\n  value: canary\n",
-            format!("- name: HF_TOKEN\n  value: {}\n", hide("canary")),
+            "- name: HF_TOKEN\n  value: canary\n- name: MODEL\n  value: opt\n",
+            format!(
+                "- name: HF_TOKEN\n  value: {}\n- name: MODEL\n  value: opt\n",
+                hide("canary")
+            ),
         ),
         (
             "password: |\n  canary\nport: 1\n",
             format!("password: |\n  {}\nport: 1\n", hide("canary")),
+        ),
+        (
+            "  password: |\n    canary\n\n    canary\n  ports:\n    - 1\n",
+            format!("  password: |\n    {0}\n\n    {0}\n  ports:\n    - 1\n", hide("canary")),
+        ),
+        (
+            "sent Bearer  canary, got 401",
+            format!("sent Bearer  {}, got 401", hide("canary")),
+        ),
+        (
+            "password=\"can\\\"ary\" next",
+            format!("password=\"{}\" next", hide("can\\\"ary")),
+        ),
+        (
+            "{\"password\": \"canary\\\\\", \"n\": 1}",
+            format!("{{\"password\": \"{}\", \"n\": 1}}", hide("canary\\\\")),
+        ),
+        ("API_KEY=can,=ary x", format!("API_KEY={} x", hide("can,=ary"))),
+        (
+            "--api-key canary,canary2 --x",
+            format!("--api-key {} --x", hide("canary,canary2")),
+        ),
+        ("password => canary", format!("password => {}", hide("canary"))),
+        ("HF_TOKEN='$a-b'", format!("HF_TOKEN='{}'", hide("$a-b"))),
+        ("HF_TOKEN='$1a'", format!("HF_TOKEN='{}'", hide("$1a"))),
+        ("HF_TOKEN='${KEY}'", "HF_TOKEN='${KEY}'".to_owned()),
+        (
+            "HF_TOKEN=<redacted:canaries>",
+            format!("HF_TOKEN={}", hide("<redacted:canaries>")),
         ),
         ("API key: canary", format!("API key: {}", hide("canary"))),
         ("token=canary)", format!("token={})", hide("canary"))),
@@ -224,8 +257,8 @@ fn an_object_loses_its_secrets_and_keeps_its_shape() {
 fn a_part_of_a_secret_is_hidden_too() {
     let fields = Fields::of_kind("v1", "Secret");
     assert_eq!(
-        part(&fields, &["data"], &json!({"a": "canary", "n": 1})),
-        json!({"a": hidden("canary"), "n": hidden("1")})
+        part(&fields, &["data"], &json!({"a": "canary", "n": 1, "list": ["x"]})),
+        json!({"a": hidden("canary"), "n": hidden("1"), "list": [hidden("x")]})
     );
     assert_eq!(
         part(&fields, &["metadata"], &json!({"name": "s"})),

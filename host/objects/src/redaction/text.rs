@@ -5,7 +5,7 @@ use super::{BEGIN, hidden, is_secret_name};
 
 /// Words that say how what follows is to be read.
 const SCHEMES: [&str; 5] = ["bearer", "basic", "digest", "token", "apikey"];
-/// What follows `bearer` in a sentence.
+/// Words that follow `bearer` in a sentence.
 const NOT_BEARERS: [&str; 8] = [
     "token",
     "tokens",
@@ -48,7 +48,7 @@ pub(super) fn is_hidden(value: &str) -> bool {
     })
 }
 
-/// What is known from the lines before.
+/// Facts known from the lines before.
 #[derive(Default)]
 struct Lines {
     in_private_key: bool,
@@ -88,8 +88,7 @@ impl Lines {
         };
         while let Some(c) = scan.rest().chars().next() {
             if scan.rest().starts_with(BEGIN) {
-                let end = scan.rest().find('>').map_or(BEGIN.len(), |end| end + 1);
-                scan.keep(end);
+                scan.keep(scan.rest().find('>').unwrap_or(BEGIN.len()));
             } else if is_word(c) {
                 self.word(&mut scan);
             } else {
@@ -225,7 +224,7 @@ impl<'l> Scan<'l> {
             .find(|c: char| c.is_whitespace() || "\"',;<>".contains(c))
             .unwrap_or(word.len());
         let plain = word[..end].trim_end_matches(['.', ':', ')']).to_lowercase();
-        if blanks > 0 && end > 0 && !NOT_BEARERS.contains(&plain.as_str()) {
+        if blanks > 0 && !NOT_BEARERS.contains(&plain.as_str()) {
             self.keep(blanks);
             self.hide(end);
         }

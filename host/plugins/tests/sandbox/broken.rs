@@ -14,7 +14,7 @@ use vllm_rollback_plugins::{CheckRunner, Enforcement, HostOptions, PluginHost};
 
 use crate::world::{Seen, World, context, options, pod};
 
-/// What is said of a component with this core when it is loaded; it has 200 ms to describe itself.
+/// Returns the refusal of a component with this core when it is loaded; it has 200 ms to describe itself.
 async fn refusal(core: &str) -> String {
     let component = format!(
         "(component {core}

@@ -93,7 +93,7 @@ async fn no_pod_is_no_pass() {
     assert_eq!(verdicts.len(), 1);
     assert_eq!(
         (verdicts[0].outcome, verdicts[0].summary.as_str()),
-        (Outcome::Error, "there is no serving pod to look at")
+        (Outcome::Error, "there is no serving pod to check")
     );
 }
 

@@ -158,7 +158,7 @@ fn client() -> reqwest::Client {
     reqwest::Client::builder().no_proxy().build().unwrap()
 }
 
-/// What the tool's main does.
+/// Installs the crypto provider, as the tool's main does.
 pub(crate) fn install_tls() {
     // A second test of the process finds it done.
     let _ = rustls::crypto::ring::default_provider().install_default();

@@ -8,9 +8,9 @@ use vllm_rollback_engine::release::{ReleaseRecord, ReleaseStatus, Revision, Revi
 /// One revision.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Row {
-    /// Its number.
+    /// Number of the revision.
     pub revision: Revision,
-    /// Its status.
+    /// Status of the revision.
     pub status: ReleaseStatus,
     /// RFC 3339 time of the operation.
     pub updated: Option<String>,
@@ -18,25 +18,25 @@ pub struct Row {
     pub chart: Option<String>,
     /// Helm's or the operator's text; why the record cannot be read, when it cannot.
     pub description: String,
-    /// What this tool knows of it, most important first.
+    /// Tags, most important first.
     pub marks: Vec<RevisionTag>,
-    /// Why a run rolled back from it.
+    /// Reason why a run rolled back from it.
     pub rejected_because: Option<String>,
 }
 
-/// What this tool knows of a revision.
+/// Fact that this tool knows of a revision.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum RevisionTag {
     /// The newest revision in any status.
     Current,
-    /// Where `rollback` without a number goes.
+    /// Revision to which `rollback` without a number goes.
     LastGood,
     /// A run rolled back from it, so it is never chosen again unless named.
     Rejected,
-    /// Its model is held out of traffic.
+    /// A run took it out of traffic, and nobody gave it back yet.
     Held,
-    /// Its record cannot be read.
+    /// Revision whose record cannot be read.
     Unreadable,
 }
 
@@ -60,7 +60,7 @@ type ReadRecord = Result<ReleaseRecord, Failure>;
 pub fn rows(revisions: &[(RevisionSummary, ReadRecord)], memory: &RunState, last_good: Option<Revision>) -> Vec<Row> {
     let rows = revisions.iter().map(|(summary, record)| row(summary, record, memory));
     let mut rows: Vec<Row> = rows.collect();
-    mark_the_ends(&mut rows, last_good);
+    mark_the_ends(&mut rows, memory, last_good);
     rows
 }
 
@@ -100,21 +100,23 @@ fn to_the_second(time: &str) -> String {
     )
 }
 
-/// Marks the newest revision, and where a rollback without a number goes.
-fn mark_the_ends(rows: &mut [Row], last_good: Option<Revision>) {
+/// Marks the newest revision, which is the one that is held out of traffic, and where a rollback without a number goes.
+fn mark_the_ends(rows: &mut [Row], memory: &RunState, last_good: Option<Revision>) {
     for row in rows.iter_mut().filter(|row| Some(row.revision) == last_good) {
         row.marks.insert(0, RevisionTag::LastGood);
     }
     if let Some(newest) = rows.last_mut() {
-        newest.marks.insert(0, RevisionTag::Current);
+        let held = memory.held.as_ref().map(|_| RevisionTag::Held);
+        let tags = [RevisionTag::Current].into_iter().chain(held);
+        newest.marks.splice(0..0, tags);
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use vllm_rollback_engine::failure::FailureKind;
-    use vllm_rollback_engine::journal::Rejected;
+    use vllm_rollback_engine::journal::{Rejected, TrafficHold};
     use vllm_rollback_engine::release::{ApplyMethod, ReleaseRef};
+    use vllm_rollback_engine::traffic::{TrafficState, TrafficStatus};
 
     use super::*;
 
@@ -165,7 +167,7 @@ mod tests {
 
     #[test]
     fn an_unreadable_record_is_shown_with_the_reason() {
-        let broken = Err(Failure::new(FailureKind::Invalid, "not gzip"));
+        let broken = Err(Failure::invalid("not gzip"));
         let row = row(&summary(1), &broken, &RunState::default());
         assert_eq!(row.marks, [RevisionTag::Unreadable]);
         assert_eq!(row.description, "not gzip");
@@ -184,8 +186,31 @@ mod tests {
     fn the_newest_is_current_and_the_target_is_last_good() {
         let memory = RunState::default();
         let mut rows = [1, 2].map(|n| row(&summary(n), &Ok(record(n)), &memory));
-        mark_the_ends(&mut rows, Some(Revision(1)));
+        mark_the_ends(&mut rows, &memory, Some(Revision(1)));
         assert_eq!(rows[0].marks, [RevisionTag::LastGood]);
         assert_eq!(rows[1].marks, [RevisionTag::Current]);
+    }
+
+    #[test]
+    fn while_a_run_holds_the_model_the_newest_is_held() {
+        let memory = RunState {
+            held: Some(TrafficHold {
+                run_id: "run-1".into(),
+                since: "2026-11-24T08:51:27Z".into(),
+                reason: "a check failed".into(),
+                prior: TrafficState {
+                    driver: "service".into(),
+                    status: TrafficStatus::Enabled,
+                    token: serde_json::Value::Null,
+                    endpoint: None,
+                    evidence: Vec::new(),
+                },
+            }),
+            ..RunState::default()
+        };
+        let revisions = [1, 2].map(|n| (summary(n), Ok(record(n))));
+        let rows = rows(&revisions, &memory, Some(Revision(1)));
+        assert_eq!(rows[0].marks, [RevisionTag::LastGood]);
+        assert_eq!(rows[1].marks, [RevisionTag::Current, RevisionTag::Held]);
     }
 }

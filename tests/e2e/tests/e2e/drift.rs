@@ -4,6 +4,7 @@ use vllm_rollback_engine::report::StateName;
 use vllm_rollback_harness::helm::Major;
 
 use crate::fixture::{CRASH, Model, RELEASE, SERVICE};
+use crate::on_both_helms;
 
 #[test]
 fn a_leftover_in_the_pod_template_is_found_and_the_model_is_not_let_back() {
@@ -46,11 +47,10 @@ fn patch(model: &Model, container: &str) {
     kubectl.run(&["patch", "deployment", SERVICE, "-n", name, "-p", &patch]);
 }
 
-#[test]
-fn a_version_that_differs_in_a_zero_is_another_version() {
+on_both_helms!(a_version_that_differs_in_a_zero_is_another_version, |major| {
     let model = Model::good_with(
         "version",
-        Major::Four,
+        major,
         &["extraEnv[0].name=MODEL_VERSION", "extraEnv[0].value=1.1"],
     );
     model.tool().run(&["validate", RELEASE]).expect_code(0);
@@ -62,15 +62,14 @@ fn a_version_that_differs_in_a_zero_is_another_version() {
     assert_ne!(ran.code, 0, "{}\n{}", ran.stdout, ran.stderr);
     let said = ran.stdout + &ran.stderr;
     assert!(said.contains("MODEL_VERSION"), "{said}");
-}
+});
 
-#[test]
-fn what_differs_is_told_without_the_secrets_in_it() {
+on_both_helms!(what_differs_is_told_without_the_secrets_in_it, |major| {
     let keys = [
         "extraEnv[0].name=SERVICE_TOKEN",
         "extraEnv[0].value=canary-in-the-chart-1",
     ];
-    let model = Model::good_with("leak", Major::Four, &keys);
+    let model = Model::good_with("leak", major, &keys);
     model.upgrade(2, &keys);
     patch(
         &model,
@@ -84,4 +83,4 @@ fn what_differs_is_told_without_the_secrets_in_it() {
     }
     assert!(said.contains("SERVICE_TOKEN") && said.contains("<redacted:"), "{said}");
     assert!(!said.contains("canary"), "{said}");
-}
+});

@@ -45,7 +45,7 @@ pub fn answers(data: &[u8]) {
             extra: Vec::new(),
         };
         assert_is_a_line(&refusal(&response), text::LINE + 20);
-        let whose = Refusal::of(&response);
+        let whose = Refusal::from_response(&response);
         let by_the_server = matches!(whose, Refusal::Server);
         assert!(!by_the_server || !(400..500).contains(&status), "{status}: {whose:?}");
     }

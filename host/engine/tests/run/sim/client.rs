@@ -17,12 +17,12 @@ use vllm_rollback_engine::{abort, plan, rollback};
 use super::executor::{finish, give_way};
 use super::state::{Sim, World as Truth};
 
-/// What goes wrong at a port call.
+/// Failure of a port call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fault {
-    /// It fails, and nothing was done.
+    /// The call fails, and nothing was done.
     Fails(FailureKind),
-    /// It is done, and the answer is lost.
+    /// The call is done, and its answer is lost.
     LosesAnswer,
     /// The process dies before it is done.
     DiesBefore,
@@ -32,7 +32,7 @@ pub(crate) enum Fault {
     LosesLock,
 }
 
-/// When it goes wrong.
+/// Moment at which a port call fails.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) enum Trouble {
     /// At this port call, counted from 0.

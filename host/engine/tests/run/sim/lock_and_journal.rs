@@ -3,38 +3,38 @@
 use async_trait::async_trait;
 use vllm_rollback_engine::failure::{Failure, FailureKind};
 use vllm_rollback_engine::journal::{Entry, Journalled, RunState};
-use vllm_rollback_engine::ports::{Journal, Lock, LockRequest};
+use vllm_rollback_engine::ports::{Journal, Lock, LockError, LockRequest};
 use vllm_rollback_engine::workload::EvidenceItem;
 
 use super::client::Client;
 use super::state::World;
 
-fn held_by_another(world: &World, run_id: &str) -> Option<Failure> {
-    let (holder, why) = world.lock.as_ref()?;
-    let is_another = holder != run_id && !world.dead.contains(holder);
-    is_another.then(|| Failure::new(FailureKind::Locked, format!("locked by {holder}")).because(why.clone()))
+fn not_another_s(world: &World, run_id: &str) -> Result<(), LockError> {
+    match &world.lock {
+        Some((holder, why)) if holder != run_id && !world.dead.contains(holder) => {
+            let failure = Failure::new(FailureKind::Locked, format!("locked by {holder}"));
+            Err(LockError::NotOurs(failure.because(why.clone())))
+        }
+        _ => Ok(()),
+    }
 }
 
 #[async_trait]
 impl Lock for Client {
-    async fn acquire(&self, claim: &LockRequest) -> Result<Vec<String>, Failure> {
-        self.call("acquire", |world| {
-            if let Some(failure) = held_by_another(world, &claim.run_id) {
-                return Err(failure);
-            }
+    async fn acquire(&self, claim: &LockRequest) -> Result<Vec<String>, LockError> {
+        let take = |world: &mut World| {
+            not_another_s(world, &claim.run_id)?;
             let why = claim.reason.clone().unwrap_or_default();
             world.lock = Some((claim.run_id.clone(), why));
             Ok(vec![format!("Lease held by {}", claim.run_id)])
-        })
-        .await
+        };
+        self.call("acquire", |world| Ok(take(world))).await?
     }
 
-    async fn assert_held(&self) -> Result<(), Failure> {
-        let run_id = self.request.run_id.clone();
-        self.call("assert_held", |world| {
-            held_by_another(world, &run_id).map_or(Ok(()), Err)
-        })
-        .await
+    async fn assert_held(&self) -> Result<(), LockError> {
+        let run_id = &self.request.run_id;
+        self.call("assert_held", |world| Ok(not_another_s(world, run_id)))
+            .await?
     }
 
     async fn release(&self) -> Result<(), Failure> {
@@ -48,20 +48,16 @@ impl Lock for Client {
         .await
     }
 
-    async fn assert_free(&self) -> Result<(), Failure> {
-        let run_id = self.request.run_id.clone();
-        self.call("assert_free", |world| {
-            held_by_another(world, &run_id).map_or(Ok(()), Err)
-        })
-        .await
+    async fn assert_free(&self) -> Result<(), LockError> {
+        let run_id = &self.request.run_id;
+        self.call("assert_free", |world| Ok(not_another_s(world, run_id)))
+            .await?
     }
 
-    async fn assert_expired(&self) -> Result<(), Failure> {
-        let run_id = self.request.run_id.clone();
-        self.call("assert_dead", |world| {
-            held_by_another(world, &run_id).map_or(Ok(()), Err)
-        })
-        .await
+    async fn assert_expired(&self) -> Result<(), LockError> {
+        let run_id = &self.request.run_id;
+        self.call("assert_dead", |world| Ok(not_another_s(world, run_id)))
+            .await?
     }
 
     async fn force_release(&self) -> Result<Vec<String>, Failure> {

@@ -13,18 +13,18 @@ use vllm_rollback_engine::workload::{Cause, Finding, GitOpsOwner, PodSplit, Serv
 
 use super::build;
 
-/// How a manifest behaves once it is applied.
+/// Behaviour of a manifest once it is applied.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Health {
-    /// Its pods get ready.
+    /// `true` when its pods get ready.
     pub(crate) ready: bool,
-    /// What the required check at the pods finds.
+    /// Outcome of the required check at the pods.
     pub(crate) direct: Outcome,
-    /// What the required check through the router finds.
+    /// Outcome of the required check through the router.
     pub(crate) routed: Outcome,
     /// A field of the revision before stays in its pods.
     pub(crate) leftover: bool,
-    /// It sets a field that no other manifest sets.
+    /// `true` when it sets a field that no other manifest sets.
     pub(crate) own_field: bool,
     /// A pod restarts while it is checked.
     pub(crate) restarts: bool,
@@ -43,14 +43,14 @@ impl Health {
         restarts: false,
         opens_gate: false,
     };
-    /// Its pods crash.
+    /// Manifest whose pods crash.
     pub(crate) const CRASHING: Self = Self {
         ready: false,
         ..Self::GOOD
     };
 }
 
-/// How `helm rollback` ends (helm v4.3 `pkg/action/rollback.go`).
+/// End of `helm rollback` (helm v4.3 `pkg/action/rollback.go`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum HelmEnd {
     /// A deployed record.
@@ -59,6 +59,8 @@ pub(crate) enum HelmEnd {
     NoRecord(FailureKind),
     /// A failed record; Helm 3 loses the mark of a rollback there, and the old one becomes superseded.
     FailedWithoutMark,
+    /// A failed record: Helm 4's server-side apply leaves a field to another manager.
+    FieldOfAnother,
     /// A record that stays pending.
     Pending,
 }
@@ -111,17 +113,17 @@ pub(crate) struct World {
     pub(crate) direct_skipped: Option<String>,
     /// The checks end without a verdict.
     pub(crate) checks_are_silent: bool,
-    /// What a check at the pods finds that is not required, where there is one.
+    /// Outcome of a check at the pods that is not required, where there is one.
     pub(crate) optional: Option<Outcome>,
-    /// What else happens while the pods are checked.
+    /// Happening while the pods are checked.
     pub(crate) during_checks: Option<Happening>,
-    /// What the checks were told.
+    /// Facts that the checks were handed.
     pub(crate) contexts: Vec<(Phase, CheckContext)>,
     /// Pods that a manifest asks for; 0 stands for 1.
     pub(crate) replicas: u32,
     /// Fields that differ from the manifest, beside a leftover.
     pub(crate) drifted: usize,
-    /// Why pods do not get ready; a crash loop where nothing is said.
+    /// Causes why pods do not get ready; a crash loop where none is given.
     pub(crate) causes: Vec<Cause>,
     /// Requests that the drain deadline cuts off.
     pub(crate) late_requests: u64,
@@ -135,7 +137,7 @@ pub(crate) struct World {
     pub(crate) routed_failed: bool,
     /// Times that a run let the model into traffic.
     pub(crate) openings: u32,
-    /// What happened and must not.
+    /// Invariants that were broken.
     pub(crate) violations: Vec<String>,
 }
 
@@ -232,7 +234,8 @@ impl World {
         }
     }
 
-    /// What a run does, it wrote down before, so that another can finish it (invariant I2).
+    /// Notes a violation unless the run wrote this step down before doing it, so that another run can finish it
+    /// (invariant I2).
     pub(crate) fn is_written_down(&mut self, run_id: &str, state: StateName) {
         let intent = |entry: &Entry| {
             entry.run_id == run_id && entry.state == state && matches!(entry.edge, RecordKind::Intent { .. })

@@ -143,7 +143,7 @@ impl Registry for Client {
     }
 }
 
-/// What a real registry would answer with: a no is one for good.
+/// Turns a failure into what a real registry would answer with: a no is one for good.
 fn outcome(failure: Failure) -> WriteError {
     match failure.kind {
         FailureKind::Refused

@@ -79,7 +79,7 @@ impl Releases for Client {
     }
 }
 
-/// What Helm does (helm v4.3 `pkg/action/rollback.go`), and how it may end.
+/// Does what Helm does (helm v4.3 `pkg/action/rollback.go`), and ends as it may end.
 fn helm_rollback(world: &mut World, order: &RollbackOrder) -> Result<RolledBack, Failure> {
     let end = world.helm_ends.pop_front().unwrap_or(HelmEnd::Deployed);
     if let HelmEnd::NoRecord(kind) = end {
@@ -98,6 +98,7 @@ fn helm_rollback(world: &mut World, order: &RollbackOrder) -> Result<RolledBack,
     record.rolled_back_to = Some(target.revision);
     record.description = format!("Rollback to {}", target.revision);
     record.last_deployed = Some(build::wall(world.milliseconds));
+    record.hooks.clone_from(&target.hooks);
     match end {
         HelmEnd::FailedWithoutMark => {
             record.status = ReleaseStatus::Failed;
@@ -106,6 +107,10 @@ fn helm_rollback(world: &mut World, order: &RollbackOrder) -> Result<RolledBack,
             if let Some(old) = world.records.last_mut() {
                 old.status = ReleaseStatus::Superseded;
             }
+        }
+        HelmEnd::FieldOfAnother => {
+            record.status = ReleaseStatus::Failed;
+            record.description = "conflict with \"kubectl-edit\" using apps/v1: .spec.replicas".into();
         }
         HelmEnd::Pending => record.status = ReleaseStatus::PendingRollback,
         HelmEnd::Deployed | HelmEnd::NoRecord(_) => {

@@ -75,6 +75,11 @@ pub(super) fn half_way(hint: &str, major: Major) -> Model {
 
 /// Names of the pods, with the revision that each says it is of.
 pub(super) fn pods(model: &Model) -> Vec<(String, String)> {
+    pods_by(model, "SIM_REVISION")
+}
+
+/// Names of the pods, with their value of a variable.
+fn pods_by(model: &Model, variable: &str) -> Vec<(String, String)> {
     let list = model
         .namespace
         .kubectl()
@@ -90,7 +95,7 @@ pub(super) fn pods(model: &Model) -> Vec<(String, String)> {
     let items = list["items"].as_array().cloned().unwrap_or_default();
     let named = |pod: &serde_json::Value| {
         let env = pod["spec"]["containers"][0]["env"].as_array()?;
-        let label = env.iter().find(|variable| variable["name"] == "SIM_REVISION")?;
+        let label = env.iter().find(|one| one["name"] == variable)?;
         Some((
             pod["metadata"]["name"].as_str()?.to_owned(),
             label["value"].as_str()?.to_owned(),
@@ -261,7 +266,7 @@ fn the_plan_proposes_it_and_says_which_pods_serve() {
 fn where_no_good_pod_is_left_or_the_driver_cannot_it_is_refused() {
     let model = Model::crashed("sparenone", Major::Four);
     let ran = model.rollback(&["--fence", "bad-only"]).expect_code(1);
-    assert!(ran.stderr.contains("none to spare"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("none to keep in traffic"), "{}", ran.stderr);
     let ran = model
         .rollback(&["--fence", "bad-only", "--registry", "none"])
         .expect_code(1);
@@ -309,3 +314,78 @@ fn one_more_role_is_needed_and_enough() {
     run(&["run", "bad-only"]).expect_code(0);
     assert_no_trace(&model);
 }
+
+/// Values of a revision whose pods start once the ConfigMap [`start_pods`] is there, and that nothing but its version tells
+/// from another one.
+fn versioned(version: &str) -> Vec<String> {
+    let more = [
+        "extraEnv[0].name=MODEL_VERSION".to_owned(),
+        format!("extraEnv[0].value={version}"),
+        "extraEnv[1].name=MAY_START".to_owned(),
+        "extraEnv[1].valueFrom.configMapKeyRef.name=start".to_owned(),
+        "extraEnv[1].valueFrom.configMapKeyRef.key=now".to_owned(),
+    ];
+    ONE_MORE.map(str::to_owned).into_iter().chain(more).collect()
+}
+
+fn start_pods(model: &Model) {
+    let start = serde_json::json!({
+        "apiVersion": "v1", "kind": "ConfigMap", "data": { "now": "yes" },
+        "metadata": { "name": "start", "namespace": model.namespace.name },
+    });
+    model.namespace.kubectl().apply(&start.to_string());
+}
+
+fn until_versions(model: &Model, ready: usize, wanted: &[&str]) {
+    let client = model.namespace.client(SERVICE);
+    wait::until("the pods of these versions", HANG, || {
+        let mut versions: Vec<String> = pods_by(model, "MODEL_VERSION").into_iter().map(|(_, v)| v).collect();
+        versions.sort();
+        (versions == wanted && client.endpoints().len() == ready).then_some(())
+    });
+}
+
+on_both_helms!(a_bad_pod_whose_version_differs_in_a_zero_is_not_good, |major| {
+    let model = Model {
+        namespace: Namespace::create(Testbed::shared(), "sparezero"),
+        major,
+    };
+    let set = |version: &str, apply: &dyn Fn(&[&str])| {
+        let values = versioned(version);
+        apply(&values.iter().map(String::as_str).collect::<Vec<_>>());
+    };
+    let kubectl = model.namespace.kubectl();
+    let name = &model.namespace.name;
+    start_pods(&model);
+    set("1.1", &|values| model.helm().install(RELEASE, values));
+    kubectl.run(&["delete", "configmap", "start", "-n", name]);
+    set("1.10", &|values| model.helm().upgrade(RELEASE, values));
+    until_versions(&model, 2, &["1.1", "1.1", "1.10"]);
+    // Full already: once the bad pod is ready and a good one has gone for it, no second bad one comes.
+    let quota = serde_json::json!({
+        "apiVersion": "v1", "kind": "ResourceQuota", "spec": { "hard": { "pods": "2" } },
+        "metadata": { "name": "pods", "namespace": name },
+    });
+    kubectl.apply(&quota.to_string());
+    start_pods(&model);
+    until_versions(&model, 2, &["1.1", "1.10"]);
+
+    let bad_only = ["plan", RELEASE, "--fence", "bad-only", "-o", "json"];
+    let plan = model.tool().run(&bad_only).expect_code(0);
+    let plan: serde_json::Value = serde_json::from_str(&plan.stdout).expect("JSON");
+    let mut kept = plan["spares"].as_array().into_iter().flatten();
+    let good = pods_by(&model, "MODEL_VERSION");
+    let (good, _) = good.iter().find(|(_, version)| version == "1.1").expect("it serves");
+    assert_eq!(
+        kept.next().map(|pod| &pod["name"]),
+        Some(&good.as_str().into()),
+        "{plan}"
+    );
+    assert_eq!(kept.next(), None, "the bad one is kept too");
+
+    // Where only bad pods are left, none of them may pass for good.
+    kubectl.run(&["delete", "resourcequota", "pods", "-n", name]);
+    until_versions(&model, 2, &["1.10", "1.10"]);
+    let ran = model.tool().run(&bad_only).expect_code(1);
+    assert!(ran.stderr.contains("none to keep in traffic"), "{}", ran.stderr);
+});

@@ -34,7 +34,7 @@ impl Door {
             Self::Router { url, key } => {
                 let body = json!({"model": MODEL, "prompt": "Who are you?", "max_tokens": 16, "temperature": 0});
                 let url = format!("{url}/v1/completions");
-                Answer::of(http::post(&url, *key, &body, Duration::from_secs(10)))
+                Answer::from_result(http::post(&url, *key, &body, Duration::from_secs(10)))
             }
         }
     }

@@ -4,8 +4,9 @@ use std::collections::HashMap;
 
 use serde_json::Value;
 use tokio::sync::Mutex;
+use vllm_rollback_objects::identity::Object;
+use vllm_rollback_objects::workload::{Workload, WorkloadKind};
 
-use super::{Object, Workload, WorkloadKind};
 use crate::api::{ApiClient, ApiError, Resource, escape};
 
 /// The resource of a kind whose rollout can be watched.
@@ -13,7 +14,7 @@ pub(crate) fn workloads(kind: WorkloadKind) -> Resource {
     Resource::apps(kind.plural())
 }
 
-/// Where the API has a workload.
+/// Returns the API path of a workload.
 pub(crate) fn path(workload: &Workload<'_>) -> String {
     workloads(workload.kind).object(&workload.object.namespace, &workload.object.name)
 }
@@ -61,7 +62,7 @@ impl Mapper {
     }
 }
 
-/// What nearly every chart holds needs no question.
+/// Maps the kinds that nearly every chart holds, without asking the API server.
 fn well_known(api_version: &str, kind: &str) -> Option<Resource> {
     Some(match (api_version, kind) {
         ("apps/v1", "Deployment") => Resource::apps("deployments"),
