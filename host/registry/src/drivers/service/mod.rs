@@ -141,7 +141,13 @@ impl ServiceGate {
         };
         match &service.gate {
             gate if *gate == now.value => Ok(()),
-            None => self.services.open(&service.name).await,
+            None => {
+                self.services.open(&service.name).await?;
+                if now.value.as_deref() == Some(RETAINED_LABEL) {
+                    try_unlabel(self.services.as_ref()).await;
+                }
+                Ok(())
+            }
             Some(value) => self.services.close(&service.name, value).await,
         }
     }
@@ -310,7 +316,7 @@ impl Registry for ServiceGate {
     }
 
     async fn post_run_notes(&self) -> Vec<String> {
-        let mut lines = match self.services.turned_client_side().await {
+        match self.services.turned_client_side().await {
             Ok(false) => Vec::new(),
             Ok(true) => vec![format!(
                 "Helm wrote this revision client-side, because the closed Service gate owned a field; later upgrades stay \
@@ -321,9 +327,7 @@ impl Registry for ServiceGate {
             Err(failure) => vec![format!(
                 "whether Helm changed its apply method could not be read: {failure}"
             )],
-        };
-        lines.extend(retained_pods::post_run_notes(self.services.as_ref()).await);
-        lines
+        }
     }
 }
 
