@@ -117,39 +117,41 @@ impl ServiceGate {
         Ok(services)
     }
 
-    /// Closes it, whatever its selector is by now. One that is gone has no endpoints.
-    async fn close(&self, name: &str, keep: Keep) -> Result<(), WriteError> {
+    /// Closes it, whatever its selector is by now, and tells whether it had led to retained pods. One that is gone has no endpoints.
+    async fn close(&self, name: &str, keep: Keep) -> Result<bool, WriteError> {
         let Some(gate) = self.services.read(name).await.map_err(WriteError::Rejected)? else {
-            return Ok(());
+            return Ok(false);
         };
         match (gate.value.as_deref(), keep) {
-            (None, Keep::RetainedPods) => self.services.close(name, RETAINED_LABEL).await,
-            (None, Keep::Nothing) => self.services.close(name, CLOSED).await,
-            (Some(RETAINED_LABEL), Keep::Nothing) => {
-                self.services.close(name, CLOSED).await?;
-                try_unlabel(self.services.as_ref()).await;
-                Ok(())
-            }
-            (Some(_), _) => Ok(()),
+            (None, Keep::RetainedPods) => self.services.close(name, RETAINED_LABEL).await?,
+            (None | Some(RETAINED_LABEL), Keep::Nothing) => self.services.close(name, CLOSED).await?,
+            (Some(_), _) => return Ok(false),
         }
+        Ok(is_narrowed(&gate))
     }
 
-    async fn put_back(&self, service: &Remembered) -> Result<(), WriteError> {
+    /// Sets its gate as it was, and tells whether it had led to retained pods.
+    async fn put_back(&self, service: &Remembered) -> Result<bool, WriteError> {
         // A Service that only the bad revision had went away with it.
         let Some(now) = self.services.read(&service.name).await? else {
-            return Ok(());
+            return Ok(false);
         };
         match &service.gate {
-            gate if *gate == now.value => Ok(()),
-            None => {
-                self.services.open(&service.name).await?;
-                if now.value.as_deref() == Some(RETAINED_LABEL) {
-                    try_unlabel(self.services.as_ref()).await;
-                }
-                Ok(())
-            }
-            Some(value) => self.services.close(&service.name, value).await,
+            gate if *gate == now.value => return Ok(false),
+            None => self.services.open(&service.name).await?,
+            Some(value) => self.services.close(&service.name, value).await?,
         }
+        Ok(is_narrowed(&now))
+    }
+
+    /// Takes the labels off once every gate that asked for them is written: a Service that still asks for them would lose its pods.
+    async fn unlabel_after(&self, written: Vec<Result<bool, WriteError>>) -> Result<(), WriteError> {
+        let was_narrowed = written.iter().any(|was_narrowed| matches!(was_narrowed, Ok(true)));
+        WriteError::of_all(written.into_iter().map(|written| written.map(drop)))?;
+        if was_narrowed {
+            try_unlabel(self.services.as_ref()).await;
+        }
+        Ok(())
     }
 
     async fn confirm_closed(&self, name: &str, gate: &Gate, keep: Keep, end: Instant) -> Result<String, Failure> {
@@ -260,7 +262,7 @@ impl Registry for ServiceGate {
         // Those that exist now too: a revision may have brought one that nobody knew when the state was read.
         let restore = self.to_restore(stop.prior).await.map_err(WriteError::Rejected)?;
         let closing = restore.iter().map(|service| self.close(&service.name, stop.keep));
-        WriteError::of_all(join_all(closing).await)
+        self.unlabel_after(join_all(closing).await).await
     }
 
     async fn confirm_stopped(&self, stop: &Stop<'_>, deadline: Duration) -> Result<Vec<String>, Failure> {
@@ -276,7 +278,8 @@ impl Registry for ServiceGate {
 
     async fn restore(&self, prior: &TrafficState) -> Result<(), WriteError> {
         let restore = self.to_restore(prior).await.map_err(WriteError::Rejected)?;
-        WriteError::of_all(join_all(restore.iter().map(|service| self.put_back(service))).await)
+        let restoring = restore.iter().map(|service| self.put_back(service));
+        self.unlabel_after(join_all(restoring).await).await
     }
 
     async fn confirm_resumed(&self, prior: &TrafficState, deadline: Duration) -> Result<Vec<String>, Failure> {
@@ -329,6 +332,11 @@ impl Registry for ServiceGate {
             )],
         }
     }
+}
+
+/// Tells whether it leads to retained pods alone.
+fn is_narrowed(gate: &Gate) -> bool {
+    gate.value.as_deref() == Some(RETAINED_LABEL)
 }
 
 fn word(gate: Option<&str>) -> &str {

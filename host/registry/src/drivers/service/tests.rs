@@ -92,6 +92,11 @@ impl ServiceSelectors for Cluster {
 #[async_trait]
 impl PodLabels for Cluster {
     async fn retain(&self, pods: &[ServingPod]) -> Result<(), Failure> {
+        let narrowed = self.gates().iter().any(|gate| gate.as_deref() == Some(RETAINED_LABEL));
+        assert!(
+            !(pods.is_empty() && narrowed),
+            "a Service still asks for the label that is taken off"
+        );
         *self.marked.lock().unwrap() = pods.iter().map(|pod| pod.uid.clone()).collect();
         Ok(())
     }
@@ -309,6 +314,21 @@ async fn retained_pods_stay_until_they_too_are_taken_out() {
     driver.stop(&whole(&prior)).await.unwrap();
     assert_eq!(driver.services.gates()[0].as_deref(), Some(CLOSED));
     assert_eq!(driver.services.marked.lock().unwrap().len(), 0);
+}
+
+#[tokio::test]
+async fn labels_stay_until_no_service_asks_for_them() {
+    let driver = driver(&[("a", None), ("b", None)]);
+    let prior = driver.read().await.unwrap();
+    for ends in ["restored", "stopped as a whole"] {
+        driver.retain(&[pod("1")]).await.unwrap();
+        driver.stop(&Stop::new(&prior, Keep::RetainedPods)).await.unwrap();
+        match ends {
+            "restored" => driver.restore(&prior).await.unwrap(),
+            _ => driver.stop(&whole(&prior)).await.unwrap(),
+        }
+        assert_eq!(driver.services.marked.lock().unwrap().len(), 0, "{ends}");
+    }
 }
 
 #[tokio::test]
