@@ -7,9 +7,3 @@ pub mod keys;
 pub mod secret;
 
 pub use env::Env;
-use vllm_rollback_engine::failure::{Failure, FailureKind};
-
-/// A wrong command line or configuration.
-pub fn usage(what: impl Into<String>) -> Failure {
-    Failure::new(FailureKind::Usage, what)
-}

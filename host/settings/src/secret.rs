@@ -9,7 +9,6 @@ use secrecy::SecretString;
 use vllm_rollback_engine::failure::Failure;
 
 use crate::env::{Env, is_variable_name};
-use crate::usage;
 
 /// No secret is longer.
 const MAX_BYTES: u64 = 64 * 1024;
@@ -43,7 +42,7 @@ impl Source {
     /// # Errors
     /// Usage, when it is not there.
     pub fn read(&self, what: &str, env: &Env) -> Result<SecretString, Failure> {
-        let absent = |why: String| usage(format!("{what} cannot be read")).because(why);
+        let absent = |why: String| Failure::usage(format!("{what} cannot be read")).because(why);
         let text = match self {
             Self::Variable(name) => env.owned(name).ok_or_else(|| {
                 absent(format!("the environment variable {name} is not set")).next(format!("export {name}=…"))
@@ -116,7 +115,7 @@ pub fn assert_none_typed(
 
 /// The refusal of a secret in a flag, with the flags that are safe: how they begin is `safe`.
 pub fn typed_secret(flag: &str, safe: &str) -> Failure {
-    usage(format!(
+    Failure::usage(format!(
         "{flag} would carry a secret in the command line, where other users can read it"
     ))
     .next(format!(

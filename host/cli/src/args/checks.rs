@@ -4,7 +4,6 @@ use std::path::PathBuf;
 
 use clap::Args;
 use vllm_rollback_engine::failure::Failure;
-use vllm_rollback_settings::usage;
 
 /// Checks beside the built-in ones.
 #[derive(Debug, Clone, Default, Args)]
@@ -44,7 +43,7 @@ impl ChecksArgs {
 
 fn param(text: &str) -> Result<Param, Failure> {
     let wrong = || {
-        usage(format!("\"{text}\" is not CHECK.KEY=VALUE"))
+        Failure::usage(format!("\"{text}\" is not CHECK.KEY=VALUE"))
             .next("write it like --param completion.prompt=\"2+2=\" or --param completion.max_tokens=5")
     };
     let (name, value) = text.split_once('=').ok_or_else(wrong)?;

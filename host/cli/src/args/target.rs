@@ -2,7 +2,6 @@
 
 use clap::Args;
 use vllm_rollback_engine::failure::Failure;
-use vllm_rollback_settings::usage;
 
 use crate::args::connection::ConnectionArgs;
 use crate::invoked_as::InvokedAs;
@@ -37,7 +36,7 @@ impl TargetArgs {
     /// When `-n` names another namespace. Helm resolves a namespace even when nobody typed one, so there the word wins.
     pub(crate) fn place(&self, connection: &mut ConnectionArgs, invoked_as: InvokedAs) -> Result<(), Failure> {
         match (&self.namespace_word, &connection.namespace) {
-            (Some(word), Some(flag)) if word != flag && invoked_as != InvokedAs::Helm => Err(usage(format!(
+            (Some(word), Some(flag)) if word != flag && invoked_as != InvokedAs::Helm => Err(Failure::usage(format!(
                 "two namespaces: \"{word}\" as the third word and \"{flag}\" with -n"
             ))
             .next(invoked_as.command("rollback", &self.release, flag))

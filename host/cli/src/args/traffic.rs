@@ -6,8 +6,8 @@ use std::time::Duration;
 use clap::Args;
 use vllm_rollback_engine::failure::Failure;
 use vllm_rollback_registry::DriverFlags;
+use vllm_rollback_settings::duration;
 use vllm_rollback_settings::secret::{Typed, assert_none_typed, typed_secret};
-use vllm_rollback_settings::{duration, usage};
 
 /// `[NAMESPACE/]NAME[:PORT]`: a Service whose pods are the router's replicas.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -112,7 +112,7 @@ impl TrafficArgs {
 /// Usage; the URL itself is not repeated when it may hold a password.
 pub(crate) fn router_url(text: &str) -> Result<(), Failure> {
     let parsed = reqwest::Url::parse(text).map_err(|error| {
-        usage("the router's URL cannot be read")
+        Failure::usage("the router's URL cannot be read")
             .because(error.to_string())
             .next("write it like http://api-router:8080")
     })?;
@@ -120,7 +120,9 @@ pub(crate) fn router_url(text: &str) -> Result<(), Failure> {
         return Err(typed_secret("a router URL with user and password", "--router-key"));
     }
     if !matches!(parsed.scheme(), "http" | "https") || !parsed.has_host() {
-        return Err(usage(format!("\"{text}\" is not an HTTP URL")).next("write it like http://api-router:8080"));
+        return Err(
+            Failure::usage(format!("\"{text}\" is not an HTTP URL")).next("write it like http://api-router:8080")
+        );
     }
     Ok(())
 }

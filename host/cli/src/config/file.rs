@@ -8,7 +8,6 @@ use serde::{Deserialize, Deserializer};
 use vllm_rollback_engine::failure::Failure;
 use vllm_rollback_registry::DriverKeys;
 use vllm_rollback_settings::keys::{self, NoSecret};
-use vllm_rollback_settings::usage;
 
 use crate::args::traffic::RouterService;
 
@@ -119,7 +118,7 @@ impl File {
     /// Usage, with line, column and key; the file's text is never repeated, since it may hold a secret by mistake.
     pub(crate) fn read(path: &Path) -> Result<Self, Failure> {
         let unreadable = |why: String| {
-            usage(format!("cannot read the configuration {}", path.display()))
+            Failure::usage(format!("cannot read the configuration {}", path.display()))
                 .because(why)
                 .next("name another one with --config FILE, or unset VLLM_ROLLBACK_CONFIG")
         };
@@ -131,7 +130,7 @@ impl File {
         }
         let text = std::fs::read_to_string(path).map_err(|error| unreadable(error.to_string()))?;
         let mut file = Self::parse(&text).map_err(|why| {
-            usage(format!("the configuration {} is wrong", path.display()))
+            Failure::usage(format!("the configuration {} is wrong", path.display()))
                 .because(why)
                 .next("mend that line; docs/configuration.md lists every key")
         })?;
@@ -166,7 +165,9 @@ impl File {
 
 #[cfg(test)]
 mod tests {
-    use vllm_rollback_registry::DriverName;
+    use vllm_rollback_registry::drivers::exec::Template;
+    use vllm_rollback_registry::drivers::postgres::{Columns, RedisMode};
+    use vllm_rollback_registry::{DriverName, Statuses};
 
     use super::*;
 
@@ -182,9 +183,13 @@ mod tests {
         )
         .unwrap();
         assert_eq!(file.registry.driver, [DriverName::Postgres]);
+        assert_eq!(file.registry.redis.mode, Some(RedisMode::Wait));
         assert!(file.checks.plugins[0].required);
         assert_eq!(file.checks.params["completion"]["max_tokens"], serde_json::json!(5));
         assert_eq!(file.timeouts.ready, Some(Duration::from_secs(1200)));
+        let exec = &file.registry.exec;
+        assert_eq!(exec.read.as_ref().map(Template::program), Some("./tool"));
+        assert_eq!((exec.env.len(), exec.visible_after), (1, Some(Duration::ZERO)));
     }
 
     #[test]
@@ -230,5 +235,64 @@ mod tests {
             let why = File::parse(text).unwrap_err();
             assert!(why.contains("line "), "{text}: {why}");
         }
+    }
+
+    fn columns(text: &str) -> Result<Columns, String> {
+        let file = File::parse(&format!("registry:\n  postgres:\n    columns: {text}\n"))?;
+        Ok(file.registry.postgres.columns)
+    }
+
+    fn words(text: &str) -> Result<Statuses, String> {
+        let file = File::parse(&format!("registry:\n  postgres:\n    statuses: {text}\n"))?;
+        Ok(file.registry.postgres.statuses)
+    }
+
+    #[test]
+    fn what_is_not_named_is_as_in_the_runbook_and_false_means_that_there_is_none() {
+        let runbook = Columns::default();
+        assert_eq!(columns("{}").unwrap(), runbook);
+        let site = columns("{model_name: name, deployment_environment: false, updated_at: false}").unwrap();
+        let expected = Columns {
+            model_name: "name".parse().unwrap(),
+            deployment_environment: None,
+            updated_at: None,
+            ..runbook
+        };
+        assert_eq!(site, expected);
+    }
+
+    #[test]
+    fn what_names_no_column_is_told_with_its_line() {
+        for text in [
+            "{deployment_status: false}",
+            "{updated_at: }",
+            "{updated_at: null}",
+            "{updated_at: ''}",
+            "{model_name: 'a; drop table b'}",
+            "{status: state}",
+            "[name]",
+        ] {
+            let why = columns(text).unwrap_err();
+            assert!(why.contains("line "), "{text}: {why}");
+        }
+    }
+
+    #[test]
+    fn words_of_a_boolean_column_need_no_quotes() {
+        let expected = |ready, disabled| Statuses::new(ready, disabled).unwrap();
+        assert_eq!(
+            words("{ready: true, disabled: false}").unwrap(),
+            expected("true", "false")
+        );
+        assert_eq!(words("{ready: active}").unwrap(), expected("active", "disabled"));
+        for wrong in ["{ready: disabled}", "{ready: ''}", "{disabled: }", "{failed: broken}"] {
+            assert!(words(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_table_that_is_no_name_is_told_with_its_line() {
+        let why = File::parse("registry: {postgres: {table: 'a; drop table b'}}").unwrap_err();
+        assert!(why.contains("line "), "{why}");
     }
 }

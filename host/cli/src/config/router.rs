@@ -4,7 +4,6 @@ use secrecy::SecretString;
 use vllm_rollback_engine::failure::Failure;
 use vllm_rollback_settings::Env;
 use vllm_rollback_settings::secret::Source;
-use vllm_rollback_settings::usage;
 
 use crate::args::traffic::{RouterService, TrafficArgs};
 use crate::config::file::File;
@@ -46,13 +45,17 @@ pub(super) fn router(traffic: &TrafficArgs, file: &File, env: &Env) -> Result<Op
     };
     let place = match (service, replicas, &url) {
         (Some(_), replicas, _) if !replicas.is_empty() => {
-            return Err(usage("the router's replicas are set by URL and by Service").next("leave one of them out"));
+            return Err(
+                Failure::usage("the router's replicas are set by URL and by Service").next("leave one of them out")
+            );
         }
         (Some(service), _, _) => RouterAddress::Service(service),
         (None, replicas, _) if !replicas.is_empty() => RouterAddress::Urls(replicas),
         (None, _, Some(url)) => RouterAddress::Urls(vec![url.clone()]),
         (None, _, None) if key.is_some() => {
-            return Err(usage("a key for the router is set, but not its URL").next("name it with --router-url URL"));
+            return Err(
+                Failure::usage("a key for the router is set, but not its URL").next("name it with --router-url URL")
+            );
         }
         (None, _, None) => return Ok(None),
     };

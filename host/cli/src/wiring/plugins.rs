@@ -9,7 +9,6 @@ use serde_json::Value;
 use vllm_rollback_engine::failure::Failure;
 use vllm_rollback_plugins::{BUILTINS, CHILD_ARGUMENT, Enforcement, GrantTable, HostOptions, PluginHost};
 use vllm_rollback_settings::Env;
-use vllm_rollback_settings::usage;
 
 use crate::config::settings::{Plugin, Settings};
 
@@ -108,7 +107,7 @@ fn known_parameters(params: &Params, names: &[String]) -> Result<(), Failure> {
         None => Ok(()),
         Some(unknown_check) => {
             let known: Vec<&str> = BUILTINS.into_iter().chain(names.iter().map(String::as_str)).collect();
-            Err(usage(format!(
+            Err(Failure::usage(format!(
                 "parameters are given for \"{unknown_check}\", which is no check of this run"
             ))
             .next(format!("the checks are: {}", known.join(", "))))

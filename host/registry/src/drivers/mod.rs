@@ -27,7 +27,7 @@ use clap::{Args, ValueEnum};
 use serde::{Deserialize, Deserializer};
 use vllm_rollback_engine::failure::Failure;
 use vllm_rollback_engine::ports::Registry;
-use vllm_rollback_settings::{Env, keys, usage};
+use vllm_rollback_settings::{Env, keys};
 
 use crate::context::{DriverContext, DriverSettings};
 use composite::Composite;
@@ -136,13 +136,13 @@ impl DriverFlags {
     fn assert_used(&self, drivers: &[DriverName]) -> Result<(), Failure> {
         if self.postgres.are_given() && !drivers.contains(&DriverName::Postgres) {
             return Err(
-                usage("flags for a database or its cache are given, but the registry is another one")
+                Failure::usage("flags for a database or its cache are given, but the registry is another one")
                     .next("say that it is the database: --registry postgres")
                     .next("or leave out --postgres-… and --redis…"),
             );
         }
         if self.route.are_given() && !drivers.contains(&DriverName::Route) {
-            return Err(usage("a route is named, but the registry is another one")
+            return Err(Failure::usage("a route is named, but the registry is another one")
                 .next("say that it is the routes: --registry route")
                 .next("or leave out --route"));
         }
@@ -175,13 +175,13 @@ impl Drivers {
         let is_twice = (1..names.len()).any(|at| names[..at].contains(&names[at]));
         if names.len() > 1 && (is_twice || names.contains(&DriverName::None)) {
             return Err(
-                usage("several registries are named, and one of them twice, or none among them")
+                Failure::usage("several registries are named, and one of them twice, or none among them")
                     .next("name each once, the outermost first: --registry postgres,service"),
             );
         }
         flags.assert_used(&names)?;
         if !has_router && let Some(name) = names.iter().find(|name| name.needs_router()) {
-            return Err(usage(format!(
+            return Err(Failure::usage(format!(
                 "the registry is {name}, but it is not said where that router is asked"
             ))
             .next("name its Service, whose pods are asked: --router-service NAMESPACE/NAME")

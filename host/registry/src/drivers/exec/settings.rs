@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use serde::Deserialize;
 use vllm_rollback_engine::failure::Failure;
 use vllm_rollback_engine::ports::Registry;
-use vllm_rollback_settings::{Env, keys, usage};
+use vllm_rollback_settings::{Env, keys};
 
 use super::command::ProcessEnv;
 use super::template::{Template, Values};
@@ -94,7 +94,7 @@ impl Settings {
         let mut variables: BTreeMap<String, String> = common.collect();
         for name in &keys.env {
             let value = env.owned(name).ok_or_else(|| {
-                usage(format!("the registry's tool is to get ${name}, which is not set"))
+                Failure::usage(format!("the registry's tool is to get ${name}, which is not set"))
                     .next(format!("export {name}=…"))
             })?;
             variables.insert(name.clone(), value);

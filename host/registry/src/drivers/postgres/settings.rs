@@ -7,9 +7,9 @@ use clap::{Args, ValueEnum};
 use serde::Deserialize;
 use vllm_rollback_engine::failure::Failure;
 use vllm_rollback_engine::ports::Registry;
+use vllm_rollback_settings::Env;
 use vllm_rollback_settings::keys::{self, NoSecret};
 use vllm_rollback_settings::secret::{Source, Typed, assert_none_typed};
-use vllm_rollback_settings::{Env, usage};
 
 use super::cache::{Cache, CacheMode};
 use super::columns::{Columns, Table};
@@ -178,7 +178,7 @@ fn cache_settings(flags: &Flags, keys: &CacheKeys, env: &Env) -> Result<Option<(
     let Some(url) = url else {
         return match mode {
             None => Ok(None),
-            Some(_) => Err(usage("what to do about Redis is set, but not where it is")
+            Some(_) => Err(Failure::usage("what to do about Redis is set, but not where it is")
                 .next("name the environment variable that holds its URL: --redis-url-env NAME")),
         };
     };
