@@ -3,7 +3,7 @@
 use vllm_rollback_engine::workload::Cause;
 
 use crate::sanitize;
-use crate::style::{FAINT, STRONG};
+use crate::style::STRONG;
 use crate::text::{Span, TextWriter, plain, span};
 
 /// The pieces of a cause's line: object and message.
@@ -16,12 +16,10 @@ pub(crate) fn spans(cause: &Cause) -> Vec<Span> {
 
 /// Evidence and what helps, below a cause's line.
 pub(crate) fn details(out: &mut TextWriter, indent: usize, cause: &Cause) {
-    for evidence in &cause.evidence {
-        for one in sanitize::lines(evidence) {
-            out.line(indent, &[span(FAINT, "seen: "), plain(one)]);
-        }
-    }
-    for next in &cause.next {
-        out.line(indent, &[span(FAINT, "fix:  "), plain(next.clone())]);
-    }
+    out.labelled(
+        indent,
+        "seen: ",
+        cause.evidence.iter().flat_map(|seen| sanitize::lines(seen)),
+    );
+    out.labelled(indent, "fix:  ", &cause.next);
 }

@@ -23,7 +23,7 @@ use crate::text::TextWriter;
 ///     }
 ///
 ///     fn write(&self, out: &mut TextWriter) {
-///         out.line(0, &[plain(self.word)]);
+///         out.plain(0, self.word);
 ///     }
 /// }
 ///

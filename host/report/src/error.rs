@@ -28,15 +28,11 @@ impl Document for ErrorDocument {
     fn write(&self, out: &mut TextWriter) {
         let failure = &self.failure;
         out.line(0, &[span(BAD, "error: "), span(STRONG, failure.what.clone())]);
-        for why in &failure.why {
-            out.line(0, &[span(FAINT, "cause: "), plain(why.clone())]);
-        }
+        out.labelled(0, "cause: ", &failure.why);
         if let Some(state) = self.state {
             out.line(0, &[span(FAINT, "state: "), plain(state)]);
         }
-        for next in &failure.next {
-            out.line(0, &[span(FAINT, "next:  "), plain(next.clone())]);
-        }
+        out.labelled(0, "next:  ", &failure.next);
     }
 }
 

@@ -54,32 +54,26 @@ fn header(out: &mut TextWriter, plan: &Plan) {
     );
     out.field(
         "Current",
-        &[plain(format!(
-            "revision {}  {}",
-            plan.current.revision, plan.current.status
-        ))],
+        format!("revision {}  {}", plan.current.revision, plan.current.status),
     );
     out.field(
         "Target",
-        &[plain(format!(
+        format!(
             "revision {}  {}  manifest {}  {}",
             plan.target,
             plan.target_chart,
             short(&plan.target_manifest_sha256),
             method(plan),
-        ))],
+        ),
     );
-    out.field("Traffic", &[plain(traffic::line(&plan.traffic))]);
+    out.field("Traffic", traffic::line(&plan.traffic));
     if let Some(model) = &plan.preflight.model {
-        out.field("Model", &[plain(model.clone())]);
+        out.field("Model", model);
     }
     if let Some(run) = &plan.continues {
-        out.field(
-            "Continues",
-            &[plain(format!("run {run}, whose rollback Helm has done already"))],
-        );
+        out.field("Continues", format!("run {run}, whose rollback Helm has done already"));
     }
-    out.field("Helm", &[plain(format!("{}  {}", plan.helm.version, plan.helm.path))]);
+    out.field("Helm", format!("{}  {}", plan.helm.version, plan.helm.path));
     resumes(out, plan);
 }
 
@@ -88,12 +82,9 @@ fn resumes(out: &mut TextWriter, plan: &Plan) {
         return;
     };
     out.heading("Run that is finished here");
-    out.line(
+    out.plain(
         2,
-        &[plain(format!(
-            "{} of {}, begun {}",
-            resumed.run_id, resumed.by, resumed.started
-        ))],
+        format!("{} of {}, begun {}", resumed.run_id, resumed.by, resumed.started),
     );
     for step in &resumed.steps {
         out.line(
@@ -126,14 +117,7 @@ fn skipped(out: &mut TextWriter, plan: &Plan) {
     }
     out.heading("Passed over");
     for skipped in &plan.skipped {
-        out.line(
-            2,
-            &[plain(format!(
-                "{:>4}  {}",
-                skipped.revision.to_string(),
-                skipped.reason
-            ))],
-        );
+        out.plain(2, format!("{:>4}  {}", skipped.revision.to_string(), skipped.reason));
     }
 }
 
@@ -142,16 +126,13 @@ fn step_back(out: &mut TextWriter, plan: &Plan) {
         return;
     };
     out.heading("One step back first");
-    out.line(
-        2,
-        &[plain(format!(
+    out.plain(2, format!(
             "revision {} was not applied to its end, and Helm would take it for what is live. Behind the fence it first goes \
              back to revision {}, whose fields are still live and would stay:",
             plan.current.revision, back.to
-        ))],
-    );
+        ));
     for path in &back.fields {
-        out.line(4, &[plain(path.clone())]);
+        out.plain(4, path);
     }
 }
 
@@ -169,7 +150,7 @@ fn changes(out: &mut TextWriter, plan: &Plan, detail: Detail) {
         }
     }
     let noun = if kept == 1 { "object stays" } else { "objects stay" };
-    out.line(2, &[span(FAINT, format!("{kept} {noun} as in the current manifest"))]);
+    out.styled(2, FAINT, format!("{kept} {noun} as in the current manifest"));
 }
 
 fn object(out: &mut TextWriter, one: &ObjectDiff, detail: Detail) {
@@ -199,7 +180,7 @@ fn object(out: &mut TextWriter, one: &ObjectDiff, detail: Detail) {
     );
     if detail == Detail::Full {
         for line in sanitize::lines(&one.manifest_diff) {
-            out.line(6, &[span(diff_style(&line), line)]);
+            out.styled(6, diff_style(&line), line);
         }
     }
     for drift in &one.live_drift {
@@ -232,16 +213,14 @@ fn findings(out: &mut TextWriter, plan: &Plan) {
                 plain(finding.message.clone()),
             ],
         );
-        for next in &finding.next {
-            out.line(6, &[span(FAINT, "fix: "), plain(next.clone())]);
-        }
+        out.labelled(6, "fix: ", &finding.next);
     }
 }
 
 fn checks(out: &mut TextWriter, plan: &Plan) {
     out.heading("Checks");
     if plan.checks.is_empty() {
-        out.line(2, &[span(WARN, "none")]);
+        out.styled(2, WARN, "none");
     }
     for check in plan.checks.iter().filter(|check| check.skipped.is_none()) {
         let reach = if check.grants.is_empty() {
@@ -305,15 +284,13 @@ fn what_happens(out: &mut TextWriter, plan: &Plan) {
     for (at, step) in steps.iter().enumerate() {
         out.line(2, &[span(FAINT, format!("{}. ", at + 1)), plain(step.clone())]);
     }
-    out.line(
+    out.styled(
         2,
-        &[span(
-            FAINT,
-            match spared {
-                0 => "If a required check fails, the model stays out of traffic.",
-                _ => "If a required check fails, only the pods that were checked first go on serving.",
-            },
-        )],
+        FAINT,
+        match spared {
+            0 => "If a required check fails, the model stays out of traffic.",
+            _ => "If a required check fails, only the pods that were checked first go on serving.",
+        },
     );
 }
 

@@ -7,7 +7,7 @@ use vllm_rollback_engine::traffic::TrafficState;
 
 use crate::document::Document;
 use crate::style::STRONG;
-use crate::text::{TextWriter, plain, span};
+use crate::text::TextWriter;
 use crate::traffic;
 
 /// A model's place in traffic.
@@ -30,8 +30,8 @@ impl Document for TrafficView {
     }
 
     fn write(&self, out: &mut TextWriter) {
-        out.line(0, &[span(STRONG, self.release.to_string())]);
-        out.field("Now", &[plain(traffic::line(&self.now))]);
+        out.styled(0, STRONG, self.release.to_string());
+        out.field("Now", traffic::line(&self.now));
         traffic::evidence(out, &self.now);
         if let Some(held) = &self.held {
             traffic::held(out, held);

@@ -31,28 +31,22 @@ impl Document for Replay {
                 let line = "this version goes the same way, until the journal ends";
                 out.marked(0, StatusIcon::Unsure, &[plain(line)]);
                 for key in open {
-                    out.line(2, &[plain(format!("whether \"{key}\" was done is not written"))]);
+                    out.plain(2, format!("whether \"{key}\" was done is not written"));
                 }
                 if let Some(next) = next {
-                    out.line(
-                        2,
-                        &[plain(format!("next it would write: {}: {}", next.state, said(next)))],
-                    );
+                    out.plain(2, format!("next it would write: {}: {}", next.state, said(next)));
                 }
             }
             ReplayEnd::Parted { journal, this_version } => {
                 let line = format!("record {}: this version would do something else", journal.seq);
                 out.marked(0, StatusIcon::Failed, &[plain(line)]);
-                out.line(
-                    2,
-                    &[plain(format!("the journal:  {}: {}", journal.state, said(journal)))],
-                );
+                out.plain(2, format!("the journal:  {}: {}", journal.state, said(journal)));
                 let ours = this_version.as_ref();
                 let ours = ours.map_or_else(
                     || "nothing more".to_owned(),
                     |ours| format!("{}: {}", ours.state, said(ours)),
                 );
-                out.line(2, &[plain(format!("this version: {ours}"))]);
+                out.plain(2, format!("this version: {ours}"));
             }
         }
     }
@@ -70,7 +64,7 @@ fn write_record(out: &mut TextWriter, entry: &Entry) {
     );
     if let RecordKind::Observed { evidence } = &entry.edge {
         for line in evidence {
-            out.line(20, &[span(FAINT, line.clone())]);
+            out.styled(20, FAINT, line);
         }
     }
 }

@@ -125,21 +125,16 @@ fn header(out: &mut TextWriter, kind: ReportKind, report: &RunReport) {
             report.exit_code.number()
         )),
     ];
-    out.field("Outcome", &outcome);
+    out.field_spans("Outcome", &outcome);
     out.field(
         "Run",
-        &[plain(format!(
-            "{}  {}  {}",
-            report.run_id,
-            report.started,
-            seconds(report.seconds)
-        ))],
+        format!("{}  {}  {}", report.run_id, report.started, seconds(report.seconds)),
     );
     if let Some(by) = &report.by {
-        out.field("By", &[plain(by.clone())]);
+        out.field("By", by);
     }
     if let Some(reason) = &report.reason {
-        out.field("Reason", &[plain(reason.clone())]);
+        out.field("Reason", reason);
     }
 }
 
@@ -172,13 +167,13 @@ fn failure(out: &mut TextWriter, report: &RunReport) {
         return;
     };
     out.heading("Why");
-    out.line(2, &[span(BAD, failure.what.clone())]);
-    for why in &failure.why {
-        out.line(2, &[span(FAINT, "cause: "), plain(why.clone())]);
-    }
-    for next in failure.next.iter().filter(|next| !report.next.contains(next)) {
-        out.line(2, &[span(FAINT, "fix:   "), plain(next.clone())]);
-    }
+    out.styled(2, BAD, &failure.what);
+    out.labelled(2, "cause: ", &failure.why);
+    out.labelled(
+        2,
+        "fix:   ",
+        failure.next.iter().filter(|next| !report.next.contains(next)),
+    );
     causes(out, report);
 }
 
@@ -214,7 +209,7 @@ fn states(out: &mut TextWriter, report: &RunReport) {
         };
         out.marked(2, mark, &[name, took, first]);
         for more in evidence {
-            out.line(26, &[plain(more.clone())]);
+            out.plain(26, more);
         }
     }
 }
@@ -232,7 +227,7 @@ fn checks(out: &mut TextWriter, report: &RunReport) {
     }
     verdict::skipped(out, &report.checks_planned);
     let passed = report.checks.iter().filter(|one| one.outcome == Outcome::Pass).count();
-    out.line(2, &[span(FAINT, format!("{passed} of {} passed", report.checks.len()))]);
+    out.styled(2, FAINT, format!("{passed} of {} passed", report.checks.len()));
 }
 
 fn traffic(out: &mut TextWriter, report: &RunReport) {

@@ -58,36 +58,33 @@ impl Document for Status {
     }
 
     fn write(&self, out: &mut TextWriter) {
-        out.line(0, &[span(STRONG, self.release.to_string())]);
+        out.styled(0, STRONG, self.release.to_string());
         let mut revision = format!("{}  {}", self.current.revision, self.current.status);
         for more in [&self.chart, &self.description].into_iter().flatten() {
             revision.push_str("  ");
             revision.push_str(more);
         }
-        out.field("Revision", &[plain(revision)]);
+        out.field("Revision", revision);
         if let Some(good) = self.last_good {
-            out.field("Last good", &[plain(format!("revision {good}"))]);
+            out.field("Last good", format!("revision {good}"));
         }
         if let Some(traffic) = &self.traffic {
-            out.field("Traffic", &[plain(traffic::line(traffic))]);
+            out.field("Traffic", traffic::line(traffic));
             traffic::evidence(out, traffic);
         }
         if let Some(held) = &self.held {
             traffic::held(out, held);
-            out.line(
-                10,
-                &[span(FAINT, format!("before that: {}", traffic::line(&held.prior)))],
-            );
+            out.styled(10, FAINT, format!("before that: {}", traffic::line(&held.prior)));
         }
-        out.field("Lock", &[plain(self.lock.clone().unwrap_or_else(|| "free".into()))]);
+        out.field("Lock", self.lock.clone().unwrap_or_else(|| "free".into()));
         if let Some(run) = &self.last_run {
-            out.field("Last run", &[plain(last_run(out.arrow(), run))]);
-            out.line(10, &[span(FAINT, run.summary.clone())]);
+            out.field("Last run", last_run(out.arrow(), run));
+            out.styled(10, FAINT, &run.summary);
         }
         if let Some(unfinished) = &self.unfinished {
             out.marked(0, StatusIcon::Attention, &[span(WARN, unfinished.clone())]);
             if let Some(words) = &self.last_words {
-                out.line(10, &[span(FAINT, format!("journal here: {words}"))]);
+                out.styled(10, FAINT, format!("journal here: {words}"));
             }
         }
         for warning in &self.warnings {
@@ -114,7 +111,7 @@ fn last_run(arrow: &str, run: &RunSummary) -> String {
 fn pods(out: &mut TextWriter, pods: &[ServingPod]) {
     out.gap();
     if pods.is_empty() {
-        out.line(0, &[span(WARN, "no pod serves this release")]);
+        out.styled(0, WARN, "no pod serves this release");
         return;
     }
     let rows = pods

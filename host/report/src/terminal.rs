@@ -117,13 +117,12 @@ impl Terminal {
 
     fn drawn(&self, now: Duration, mark: StatusIcon, spans: &[Span], below: impl FnOnce(&mut TextWriter)) -> String {
         let mut out = TextWriter::new(self.glyphs);
-        let mut all = vec![
+        let head = [
             span(FAINT, format!("[{:>6}] ", seconds_column(now))),
             span(mark.style(), mark.glyph(self.glyphs)),
             plain(" "),
         ];
-        all.extend_from_slice(spans);
-        out.line(0, &all);
+        out.line(0, &[&head, spans].concat());
         below(&mut out);
         out.finish()
     }
@@ -245,7 +244,7 @@ impl Observer for Terminal {
                     &[state_span(state), span(FAINT, seconds(took))],
                     |out| {
                         for line in &evidence {
-                            out.line(INDENT, &[span(FAINT, line.clone())]);
+                            out.styled(INDENT, FAINT, line);
                         }
                     },
                 );
@@ -269,9 +268,7 @@ impl Observer for Terminal {
             Event::Failed { failure } => {
                 self.lock().doing = None;
                 self.print(StatusIcon::Failed, &[span(BAD, failure.what.clone())], |out| {
-                    for why in &failure.why {
-                        out.line(INDENT, &[span(FAINT, "cause: "), plain(why.clone())]);
-                    }
+                    out.labelled(INDENT, "cause: ", &failure.why);
                 });
             }
             Event::Finished { report } => self.finished(&report),

@@ -73,31 +73,50 @@ impl TextWriter {
         self.out.push('\n');
     }
 
+    /// One line without style.
+    pub fn plain(&mut self, indent: usize, text: impl Into<String>) {
+        self.line(indent, &[plain(text)]);
+    }
+
+    /// One line in one style.
+    pub fn styled(&mut self, indent: usize, style: Style, text: impl Into<String>) {
+        self.line(indent, &[span(style, text)]);
+    }
+
+    /// `cause: …`, a line for each text.
+    pub fn labelled(&mut self, indent: usize, label: &str, texts: impl IntoIterator<Item = impl Into<String>>) {
+        for text in texts {
+            self.line(indent, &[span(FAINT, label), plain(text)]);
+        }
+    }
+
     /// One line that begins with a mark.
     pub fn marked(&mut self, indent: usize, mark: StatusIcon, spans: &[Span]) {
         let glyph = span(mark.style(), mark.glyph(self.glyphs));
-        let mut all = vec![glyph, plain(" ")];
-        all.extend_from_slice(spans);
-        self.line(indent, &all);
+        self.line(indent, &[&[glyph, plain(" ")], spans].concat());
     }
 
     /// A heading after a gap.
     pub fn heading(&mut self, text: &str) {
         self.gap();
-        self.line(0, &[span(STRONG, text)]);
+        self.styled(0, STRONG, text);
     }
 
     /// `name      value`.
-    pub fn field(&mut self, name: &str, spans: &[Span]) {
-        let mut all = vec![span(FAINT, format!("{name:<10}"))];
-        all.extend_from_slice(spans);
-        self.line(0, &all);
+    pub fn field(&mut self, name: &str, text: impl Into<String>) {
+        self.field_spans(name, &[plain(text)]);
+    }
+
+    /// [`Self::field`] with a styled value.
+    pub fn field_spans(&mut self, name: &str, spans: &[Span]) {
+        let name = span(FAINT, format!("{name:<10}"));
+        self.line(0, &[&[name], spans].concat());
     }
 
     /// Plain text of one or several lines, each indented.
     pub fn text(&mut self, indent: usize, text: &str) {
         for one in sanitize::lines(text) {
-            self.line(indent, &[plain(one)]);
+            self.plain(indent, one);
         }
     }
 
@@ -108,7 +127,7 @@ impl TextWriter {
         }
         self.heading(title);
         for item in items {
-            self.line(2, &[plain(item.clone())]);
+            self.plain(2, item);
         }
     }
 
@@ -124,7 +143,7 @@ impl TextWriter {
         }
         for (at, line) in table.lines().enumerate() {
             let style = if at == 0 { STRONG } else { PLAIN };
-            self.line(0, &[span(style, line.trim_end())]);
+            self.styled(0, style, line.trim_end());
         }
     }
 }

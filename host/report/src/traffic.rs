@@ -15,12 +15,12 @@ pub(crate) fn line(state: &TrafficState) -> String {
 /// What was seen of it, below its line.
 pub(crate) fn evidence(out: &mut TextWriter, state: &TrafficState) {
     for line in &state.evidence {
-        out.line(10, &[span(FAINT, line.clone())]);
+        out.styled(10, FAINT, line);
     }
 }
 
 /// Traffic that a run took away and did not give back.
 pub(crate) fn held(out: &mut TextWriter, held: &TrafficHold) {
     let since = format!("  since {}, run {}", held.since, held.run_id);
-    out.field("Held", &[span(WARN, held.reason.clone()), plain(since)]);
+    out.field_spans("Held", &[span(WARN, held.reason.clone()), plain(since)]);
 }

@@ -74,14 +74,12 @@ pub(crate) fn details(out: &mut TextWriter, indent: usize, verdict: &Verdict) {
     }
     const LOG_LINES: usize = 5;
     let log = &verdict.log[verdict.log.len().saturating_sub(LOG_LINES)..];
-    for evidence in &verdict.evidence {
-        for one in sanitize::lines(evidence) {
-            out.line(indent, &[span(FAINT, "seen: "), plain(one)]);
-        }
-    }
-    for line in log {
-        out.line(indent, &[span(FAINT, "log:  "), plain(line.clone())]);
-    }
+    out.labelled(
+        indent,
+        "seen: ",
+        verdict.evidence.iter().flat_map(|seen| sanitize::lines(seen)),
+    );
+    out.labelled(indent, "log:  ", log);
 }
 
 /// Checks that were planned and did not run, each with the reason.
