@@ -146,6 +146,33 @@ impl Finding {
             next: Vec::new(),
         }
     }
+
+    /// Nothing stands in the way.
+    pub fn ok(subject: &str, message: impl Into<String>) -> Self {
+        Self::new(Severity::Ok, subject, message)
+    }
+
+    /// It could not be told.
+    pub fn unknown(subject: &str, message: impl Into<String>) -> Self {
+        Self::new(Severity::Unknown, subject, message)
+    }
+
+    /// It may go wrong.
+    pub fn warning(subject: &str, message: impl Into<String>) -> Self {
+        Self::new(Severity::Warning, subject, message)
+    }
+
+    /// It stands in the way.
+    pub fn refuse(subject: &str, message: impl Into<String>) -> Self {
+        Self::new(Severity::Refuse, subject, message)
+    }
+
+    /// Adds what helps, best first.
+    #[must_use]
+    pub fn next(mut self, step: impl Into<String>) -> Self {
+        self.next.push(step.into());
+        self
+    }
 }
 
 /// The object of a GitOps controller that owns the release.

@@ -42,11 +42,7 @@ pub(super) async fn inspect(
         .filter(|w| !requests(w.pod_spec()).is_empty())
         .collect();
     if asking.is_empty() {
-        return vec![Finding::new(
-            Severity::Ok,
-            "gpu-room",
-            "the target's pods ask for no GPU",
-        )];
+        return vec![Finding::ok("gpu-room", "the target's pods ask for no GPU")];
     }
     let query = [("fieldSelector", "status.phase!=Succeeded,status.phase!=Failed")];
     let running = cluster.api().list("/api/v1/pods", &query).await;
@@ -54,7 +50,7 @@ pub(super) async fn inspect(
         (Ok(nodes), Ok(running)) => (&nodes.items, &running.items),
         (Err(error), _) | (_, Err(error)) => {
             let text = format!("cannot see what is free on the nodes: {}", error.text());
-            return vec![Finding::new(Severity::Unknown, "gpu-room", text)];
+            return vec![Finding::unknown("gpu-room", text)];
         }
     };
     let nodes = free_nodes(nodes, running);
@@ -176,13 +172,13 @@ fn evaluate(workload: &Workload<'_>, live: Option<&LiveWorkload>, nodes: &[Node]
     let lacking = (replicas - standing).max(0);
     let room = format!("{label}: each pod asks for {asked}; {free} more fit beside what runs now");
     if lacking == 0 {
-        return Finding::new(
-            Severity::Ok,
+        return Finding::ok(
             "gpu-room",
             format!("{label}: {standing} pods of the target's revision run already, none needs room"),
         );
     }
     let elastic = nodes.iter().any(|n| n.elastic);
+    let free_some = format!("free {asked} on a node, or add one");
     if must_surge(workload) && free == 0 {
         let severity = if elastic { Severity::Warning } else { Severity::Refuse };
         let why = if own > 0 {
@@ -190,33 +186,25 @@ fn evaluate(workload: &Workload<'_>, live: Option<&LiveWorkload>, nodes: &[Node]
         } else {
             "none of its own pods holds any that the rollout could free"
         };
-        let mut found = Finding::new(severity, "gpu-room", format!("{room}, but {why}"));
-        if own > 0 {
-            found.next.push(format!(
-                "make room by stopping the bad pods: kubectl scale {} --replicas=0 -n {}, then run this again",
-                label.to_lowercase(),
-                workload.object.namespace
-            ));
+        let found = Finding::new(severity, "gpu-room", format!("{room}, but {why}"));
+        if own == 0 {
+            return found.next(free_some);
         }
-        found.next.push(format!("free {asked} on a node, or add one"));
-        if own > 0 {
-            found
-                .next
-                .push("for the next time: give the chart the strategy Recreate, or maxUnavailable 1".to_owned());
-        }
-        return found;
+        let stop = format!(
+            "make room by stopping the bad pods: kubectl scale {} --replicas=0 -n {}, then run this again",
+            label.to_lowercase(),
+            workload.object.namespace
+        );
+        return found
+            .next(stop)
+            .next(free_some)
+            .next("for the next time: give the chart the strategy Recreate, or maxUnavailable 1");
     }
     if free + own < lacking {
-        let mut found = Finding::new(
-            Severity::Warning,
-            "gpu-room",
-            format!("{room}, {own} once the bad pods are gone, but {lacking} are needed"),
-        );
-        found.next.push(format!("free {asked} on a node, or add one"));
-        return found;
+        let text = format!("{room}, {own} once the bad pods are gone, but {lacking} are needed");
+        return Finding::warning("gpu-room", text).next(free_some);
     }
-    Finding::new(
-        Severity::Ok,
+    Finding::ok(
         "gpu-room",
         format!("{room}, {own} once the bad pods are gone; {lacking} needed"),
     )

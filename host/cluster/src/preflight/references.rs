@@ -26,7 +26,7 @@ pub(super) async fn inspect(cluster: &Cluster, target: &Manifest) -> Vec<Finding
             "{} referenced Secrets, ConfigMaps and volume claims exist",
             wanted.len()
         );
-        return vec![Finding::new(Severity::Ok, "secret", text)];
+        return vec![Finding::ok("secret", text)];
     }
     found
 }
@@ -104,7 +104,7 @@ async fn check(cluster: &Cluster, reference: &Reference) -> Option<Finding> {
         Ok(object) => object,
         Err(error) => {
             let text = format!("cannot look at {label}, which the target's pods need: {}", error.text());
-            return Some(Finding::new(Severity::Unknown, subject, text));
+            return Some(Finding::unknown(subject, text));
         }
     };
     let lack = if reference.optional {
@@ -114,9 +114,8 @@ async fn check(cluster: &Cluster, reference: &Reference) -> Option<Finding> {
     };
     let Some(object) = object else {
         let text = format!("the target's pods need {label}, which does not exist");
-        let mut found = Finding::new(lack, subject, text);
-        found.next.push(format!("create {label} in {}", cluster.namespace()));
-        return Some(found);
+        let create = format!("create {label} in {}", cluster.namespace());
+        return Some(Finding::new(lack, subject, text).next(create));
     };
     evaluate(reference, &object, &label, lack, subject)
 }
@@ -126,17 +125,9 @@ fn evaluate(reference: &Reference, object: &Value, label: &str, lack: Severity, 
         let phase = object["status"]["phase"].as_str().unwrap_or("Unknown");
         return match phase {
             "Bound" => None,
-            "Lost" => Some(Finding::new(
-                Severity::Refuse,
-                subject,
-                format!("{label} lost its volume"),
-            )),
+            "Lost" => Some(Finding::refuse(subject, format!("{label} lost its volume"))),
             // It may wait for its first pod.
-            _ => Some(Finding::new(
-                Severity::Warning,
-                subject,
-                format!("{label} is not bound: {phase}"),
-            )),
+            _ => Some(Finding::warning(subject, format!("{label} is not bound: {phase}"))),
         };
     }
     let key = reference.key.as_deref()?;
@@ -144,13 +135,8 @@ fn evaluate(reference: &Reference, object: &Value, label: &str, lack: Severity, 
     if has {
         return None;
     }
-    let mut found = Finding::new(
-        lack,
-        subject,
-        format!("the target's pods need the key {key} of {label}, which it does not have"),
-    );
-    found.next.push(format!("add the key {key} to {label}"));
-    Some(found)
+    let text = format!("the target's pods need the key {key} of {label}, which it does not have");
+    Some(Finding::new(lack, subject, text).next(format!("add the key {key} to {label}")))
 }
 
 #[cfg(test)]

@@ -67,28 +67,20 @@ pub async fn plan(ports: &Ports<'_>, request: &Request) -> Result<Plan, Failure>
     let resumes_sparing = request.resumes && resume::unfinished(&run_state).is_some_and(|cut| cut.run.spares);
     let is_narrowed = found.status == TrafficStatus::Partial;
     let prior = earlier::restore_point(&run_state, found, ports.registry)?;
-    let spares = spares(
-        ports,
-        request,
-        &mut preflight,
-        &prior.state,
-        is_narrowed || resumes_sparing,
-    )
-    .await?;
-    let notes = choice.notes.iter().map(|note| warning("target", note.clone()));
+    let goes_on = is_narrowed || resumes_sparing;
+    let spares = spares(ports, request, &mut preflight, &prior.state, goes_on).await?;
+    let notes = choice.notes.iter().map(|note| Finding::warning("target", note));
     preflight.findings.extend(notes);
     accept(request, &mut preflight);
     if is_narrowed && prior.taken_by.is_none() {
         let line = "only pods that a run checked once get traffic, and nothing remembers why; this run checks them again, and \
                     lets the whole model in at its end";
-        preflight.findings.push(warning("traffic", line.to_owned()));
+        preflight.findings.push(Finding::warning("traffic", line));
     }
     preflight.findings.extend(prior.taken_by.as_ref().map(|run| {
         let word = prior.state.status.as_str();
-        warning(
-            "traffic",
-            format!("run {run} took the model out of traffic; this run gives it back: {word}"),
-        )
+        let text = format!("run {run} took the model out of traffic; this run gives it back: {word}");
+        Finding::warning("traffic", text)
     }));
     preflight.findings.extend(no_proof(&checks));
 
@@ -140,33 +132,21 @@ async fn spares(
         Ok(())
     };
     if prior.status != TrafficStatus::Enabled {
-        return if is_wished {
-            can_spare.map(|()| Vec::new())
-        } else {
-            Ok(Vec::new())
-        };
+        let allowed = if is_wished { can_spare } else { Ok(()) };
+        return allowed.map(|()| Vec::new());
     }
     let finding = match (&preflight.standing, can_spare) {
         (_, Err(failure)) if is_wished => return Err(failure),
         (Some(standing), Ok(())) if is_wished || goes_on => return Ok(standing.good.clone()),
-        (Some(standing), Ok(())) if !standing.others.is_empty() => Finding {
-            next: vec![request.release.command("", "--fence bad-only")],
-            ..warning(
-                "fence",
-                format!(
-                    "the model need not be taken out of traffic as a whole: {}",
-                    standing.sentence()
-                ),
-            )
-        },
-        (None, _) if is_wished && !goes_on => Finding {
-            severity: Severity::Refuse,
-            next: vec![request.release.command("", "")],
-            ..warning(
-                "fence",
-                "no ready pod runs what the target asks for, so there is none to spare".to_owned(),
-            )
-        },
+        (Some(standing), Ok(())) if !standing.others.is_empty() => {
+            let split = standing.sentence();
+            let text = format!("the model need not be taken out of traffic as a whole: {split}");
+            Finding::warning("fence", text).next(request.release.command("", "--fence bad-only"))
+        }
+        (None, _) if is_wished && !goes_on => {
+            let text = "no ready pod runs what the target asks for, so there is none to spare";
+            Finding::refuse("fence", text).next(request.release.command("", ""))
+        }
         _ => return Ok(Vec::new()),
     };
     preflight.findings.push(finding);
@@ -204,7 +184,7 @@ async fn journal_of(ports: &Ports<'_>, run: &RunSummary, preflight: &mut Preflig
             "the journal of run {} cannot be trusted to its end: {trouble}; what the cluster shows decides",
             run.run_id
         );
-        warning("journal", line)
+        Finding::warning("journal", line)
     }));
     state
 }
@@ -240,15 +220,10 @@ async fn wanted(
 
 /// Why a run of this plan would not start, if it would not: a finding of the preflight refuses.
 pub fn refusal(plan: &Plan) -> Option<Failure> {
-    let refusing = || {
-        plan.preflight
-            .findings
-            .iter()
-            .filter(|f| f.severity == Severity::Refuse)
-    };
-    let first = refusing()
-        .find(|f| f.subject == "gitops")
-        .or_else(|| refusing().next())?;
+    let findings = &plan.preflight.findings;
+    let refusing = || findings.iter().filter(|f| f.severity == Severity::Refuse);
+    let by_gitops = refusing().find(|f| f.subject == "gitops");
+    let first = by_gitops.or_else(|| refusing().next())?;
     let kind = if first.subject == "gitops" {
         FailureKind::GitOps
     } else {
@@ -310,23 +285,12 @@ fn accept(request: &Request, preflight: &mut Preflight) {
     }
 }
 
-fn warning(subject: &str, message: String) -> Finding {
-    Finding {
-        severity: Severity::Warning,
-        subject: subject.to_owned(),
-        message,
-        next: Vec::new(),
-    }
-}
-
 /// Without a required check at the pods nothing would prove that the model works (invariant I1).
 fn no_proof(checks: &[CheckSpec]) -> Option<Finding> {
     let proves = |check: &CheckSpec| check.phase == Phase::Direct && check.required && check.skipped.is_none();
-    (!checks.iter().any(proves)).then(|| Finding {
-        severity: Severity::Refuse,
-        subject: "checks".to_owned(),
-        message: "no required check would run at the pods: nothing could prove that the model works".to_owned(),
-        next: vec!["leave at least one built-in check in, or give one with --plugin FILE".to_owned()],
+    (!checks.iter().any(proves)).then(|| {
+        let text = "no required check would run at the pods: nothing could prove that the model works";
+        Finding::refuse("checks", text).next("leave at least one built-in check in, or give one with --plugin FILE")
     })
 }
 
