@@ -14,7 +14,7 @@ use vllm_rollback_objects::workload::{Workload, WorkloadKind};
 
 use crate::api::{ApiError, Listed};
 use crate::connect::Cluster;
-use crate::pods;
+use crate::pods::{self, list};
 use crate::view::LiveWorkload;
 
 /// Extended resources, in whole units.
@@ -66,7 +66,7 @@ pub(super) async fn inspect(
 /// Amounts that a pod needs of resources whose names have a domain; cpu and memory can be had by waiting, GPUs cannot.
 fn requests(spec: &Value) -> Units {
     let mut sum = Units::new();
-    for container in spec["containers"].as_array().into_iter().flatten() {
+    for container in list(&spec["containers"]) {
         let resources = &container["resources"];
         // For extended resources limits and requests are equal; either alone is enough.
         let asked = if resources["limits"].is_object() {
@@ -134,7 +134,7 @@ fn admits(node: &Node, spec: &Value) -> bool {
         .flatten()
         .all(|(key, value)| node.labels.get(key) == Some(value));
     let tolerates = |taint: &Value| {
-        spec["tolerations"].as_array().into_iter().flatten().any(|t| {
+        list(&spec["tolerations"]).iter().any(|t| {
             let key = t["key"].as_str().unwrap_or_default();
             let same_key = key.is_empty() || taint["key"] == key;
             let effect = t["effect"].as_str().unwrap_or_default();

@@ -5,6 +5,7 @@ use vllm_rollback_engine::workload::Finding;
 use vllm_rollback_objects::manifest::Manifest;
 
 use crate::api::{ApiError, Listed};
+use crate::pods::list;
 
 pub(super) fn inspect(target: &Manifest, nodes: &Result<Listed, ApiError>) -> Vec<Finding> {
     let mut images: Vec<&str> = target
@@ -25,8 +26,8 @@ fn evaluate(image: &str, nodes: &[Value]) -> Finding {
     let having = nodes
         .iter()
         .filter(|node| {
-            let names = node["status"]["images"].as_array().into_iter().flatten();
-            let mut names = names.flat_map(|i| i["names"].as_array().into_iter().flatten());
+            let names = list(&node["status"]["images"]).iter();
+            let mut names = names.flat_map(|i| list(&i["names"]).iter());
             names.any(|name| name.as_str().is_some_and(|name| is_same(name, image)))
         })
         .count();

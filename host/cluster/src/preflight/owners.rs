@@ -7,6 +7,7 @@ use vllm_rollback_objects::manifest::Manifest;
 use super::access;
 use crate::connect::Cluster;
 use crate::gitops::{self, ControllerMark};
+use crate::pods::list;
 
 /// Field managers of tools that write what their own configuration says whenever they are run.
 const TOOLS: [(&str, &str); 3] = [
@@ -58,7 +59,7 @@ fn evaluate(mark: &ControllerMark, owner: &GitOpsOwner) -> Finding {
 fn tools(live: &[&Value]) -> Vec<Finding> {
     let mut found: Vec<Finding> = Vec::new();
     for object in live {
-        let entries = object["metadata"]["managedFields"].as_array().into_iter().flatten();
+        let entries = list(&object["metadata"]["managedFields"]).iter();
         for manager in entries.filter_map(|entry| entry["manager"].as_str()) {
             let is_of = |(mark, _): &&(&str, &str)| manager.to_ascii_lowercase().contains(mark);
             let Some((_, tool)) = TOOLS.iter().find(is_of) else {

@@ -6,6 +6,7 @@ use vllm_rollback_objects::manifest::Manifest;
 
 use crate::api::Resource;
 use crate::connect::Cluster;
+use crate::pods::list;
 
 /// An object that a pod needs, and the key in it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -55,31 +56,30 @@ fn of_pod_spec(spec: &Value) -> Vec<Reference> {
             });
         }
     };
-    let list = |value: &'static str| spec[value].as_array().into_iter().flatten();
-    for secret in list("imagePullSecrets") {
+    for secret in list(&spec["imagePullSecrets"]) {
         // A pod starts without its pull secret; only the pull may fail.
         add("Secret", &secret["name"], &Value::Null, &Value::Bool(true));
     }
-    for volume in list("volumes") {
+    for volume in list(&spec["volumes"]) {
         let config = &volume["configMap"];
         add("ConfigMap", &config["name"], &Value::Null, &config["optional"]);
         let secret = &volume["secret"];
         add("Secret", &secret["secretName"], &Value::Null, &secret["optional"]);
         let claim = &volume["persistentVolumeClaim"];
         add("PersistentVolumeClaim", &claim["claimName"], &Value::Null, &Value::Null);
-        for source in volume["projected"]["sources"].as_array().into_iter().flatten() {
+        for source in list(&volume["projected"]["sources"]) {
             for (kind, of) in [("ConfigMap", &source["configMap"]), ("Secret", &source["secret"])] {
                 add(kind, &of["name"], &Value::Null, &of["optional"]);
             }
         }
     }
-    for container in list("containers").chain(list("initContainers")) {
-        for from in container["envFrom"].as_array().into_iter().flatten() {
+    for container in list(&spec["containers"]).iter().chain(list(&spec["initContainers"])) {
+        for from in list(&container["envFrom"]) {
             for (kind, of) in [("ConfigMap", &from["configMapRef"]), ("Secret", &from["secretRef"])] {
                 add(kind, &of["name"], &Value::Null, &of["optional"]);
             }
         }
-        for env in container["env"].as_array().into_iter().flatten() {
+        for env in list(&container["env"]) {
             let from = &env["valueFrom"];
             for (kind, of) in [
                 ("ConfigMap", &from["configMapKeyRef"]),
