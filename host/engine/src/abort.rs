@@ -4,7 +4,7 @@
 use serde_json::json;
 
 use crate::context::RunContext;
-use crate::failure::{Failure, FailureKind};
+use crate::failure::Failure;
 use crate::journal::{RunSummary, TrafficHold};
 use crate::ports::Ports;
 use crate::progress::Progress;
@@ -64,7 +64,7 @@ async fn end_safely(run: &mut RunContext<'_>) -> Result<(StateName, String), Ste
 
 fn nothing_to_abort(run: &RunContext<'_>) -> Failure {
     let release = &run.request.release;
-    let failure = Failure::new(FailureKind::Refused, format!("no run on {release} is unfinished"));
+    let failure = Failure::refused(format!("no run on {release} is unfinished"));
     match &run.ledger.run_state.held {
         Some(held) => failure
             .because(format!(

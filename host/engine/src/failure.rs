@@ -64,6 +64,36 @@ impl Failure {
         }
     }
 
+    /// The command line or a configuration file is wrong.
+    pub fn usage(what: impl Into<String>) -> Self {
+        Self::new(FailureKind::Usage, what)
+    }
+
+    /// Somebody else changed the same thing.
+    pub fn conflict(what: impl Into<String>) -> Self {
+        Self::new(FailureKind::Conflict, what)
+    }
+
+    /// Data that was read makes no sense.
+    pub fn invalid(what: impl Into<String>) -> Self {
+        Self::new(FailureKind::Invalid, what)
+    }
+
+    /// The tool will not do it.
+    pub fn refused(what: impl Into<String>) -> Self {
+        Self::new(FailureKind::Refused, what)
+    }
+
+    /// A child process failed.
+    pub fn external(what: impl Into<String>) -> Self {
+        Self::new(FailureKind::External, what)
+    }
+
+    /// A defect of this tool.
+    pub fn internal(what: impl Into<String>) -> Self {
+        Self::new(FailureKind::Internal, what)
+    }
+
     /// Adds one cause.
     #[must_use]
     pub fn because(mut self, why: impl Into<String>) -> Self {

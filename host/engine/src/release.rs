@@ -8,7 +8,7 @@ use vllm_rollback_objects::manifest::Manifest;
 pub use vllm_rollback_objects::release::{ReleaseRef, Revision};
 use vllm_rollback_objects::served_model::served_model;
 
-use crate::failure::{Failure, FailureKind};
+use crate::failure::Failure;
 
 /// Status of a revision (helm v4.3 `pkg/release/common/status.go`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -229,15 +229,12 @@ impl ReleaseRecord {
     pub fn objects(&self) -> Result<Manifest, Failure> {
         let Self { release, revision, .. } = self;
         Manifest::parse(&self.manifest, &release.namespace).map_err(|why| {
-            Failure::new(
-                FailureKind::Invalid,
-                format!("the manifest of {release} revision {revision} cannot be read"),
-            )
-            .because(why)
-            .next(format!(
-                "helm get manifest {} --revision {revision} -n {}",
-                release.name, release.namespace
-            ))
+            Failure::invalid(format!("the manifest of {release} revision {revision} cannot be read"))
+                .because(why)
+                .next(format!(
+                    "helm get manifest {} --revision {revision} -n {}",
+                    release.name, release.namespace
+                ))
         })
     }
 

@@ -3,7 +3,7 @@
 use crate::check::{CheckContext, CheckSpec, Outcome, Phase, Verdict};
 use crate::context::RunContext;
 use crate::event::Event;
-use crate::failure::{Failure, FailureKind};
+use crate::failure::Failure;
 use crate::release::{ReleaseRecord, ReleaseRef};
 use crate::request::Request;
 use crate::step_error::StepError;
@@ -82,7 +82,7 @@ pub(crate) fn judged(
         .collect();
     let mut unique = names.clone();
     unique.dedup();
-    let mut failure = Failure::new(FailureKind::Refused, format!("not passed: {}", unique.join(", ")));
+    let mut failure = Failure::refused(format!("not passed: {}", unique.join(", ")));
     failure.why.extend(failed.iter().map(|v| line(v)));
     failure
         .why
@@ -127,6 +127,6 @@ pub(crate) fn changed_pods(release: &ReleaseRef, before: &[ServingPod], now: &[S
             .map(|pod| format!("pod {} was not checked", pod.name))
     };
     let what = before.iter().find_map(gone_bad).or_else(new)?;
-    let failure = Failure::new(FailureKind::Conflict, "the pods changed while they were checked");
+    let failure = Failure::conflict("the pods changed while they were checked");
     Some(failure.because(what).next(release.command("", "")))
 }

@@ -99,11 +99,8 @@ async fn inspect(run: &mut RunContext<'_>) -> Result<(), StepError> {
 
 fn status_problem(request: &Request, revision: Revision, status: ReleaseStatus) -> Option<Failure> {
     (status != ReleaseStatus::Deployed).then(|| {
-        Failure::new(
-            FailureKind::Refused,
-            format!("revision {revision} is {status}, not deployed"),
-        )
-        .next(request.release.command("plan", ""))
+        Failure::refused(format!("revision {revision} is {status}, not deployed"))
+            .next(request.release.command("plan", ""))
     })
 }
 

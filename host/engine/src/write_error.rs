@@ -70,7 +70,7 @@ mod tests {
 
     #[test]
     fn of_several_writes_the_one_of_which_nothing_is_known_decides() {
-        let failure = |what: &str| Failure::new(FailureKind::External, what);
+        let failure = |what: &str| Failure::external(what);
         let rejected = || Err(WriteError::Rejected(failure("no")));
         let unknown = || Err(WriteError::Unknown(failure("lost")));
         assert_eq!(WriteError::of_all([Ok(()), rejected(), unknown()]), unknown());
@@ -80,7 +80,7 @@ mod tests {
 
     #[test]
     fn an_outcome_keeps_its_kind_when_its_failure_is_told_more_of_and_is_shown_by_it() {
-        let failure = |what: &str| Failure::new(FailureKind::External, what);
+        let failure = |what: &str| Failure::external(what);
         let more = |failure: Failure| failure.because("the row is gone");
         let rejected = WriteError::Rejected(failure("no")).map(more);
         assert_eq!(rejected, WriteError::Rejected(more(failure("no"))));

@@ -153,10 +153,10 @@ impl Lock for ReleaseLock {
             return Ok(Vec::new());
         }
         let Some(mut lease) = self.read().await? else {
-            return Err(Failure::new(
-                FailureKind::Conflict,
-                format!("the lock on {namespace}/{} changed hands just now", self.release),
-            )
+            return Err(Failure::conflict(format!(
+                "the lock on {namespace}/{} changed hands just now",
+                self.release
+            ))
             .next("try again")
             .into());
         };
@@ -238,12 +238,11 @@ impl Lock for ReleaseLock {
                 Err(error) => return Err(self.cannot("remove", error)),
             }
         }
-        Err(Failure::new(
-            FailureKind::Conflict,
-            format!("cannot remove Lease/{}", object_name(&self.release)),
+        Err(
+            Failure::conflict(format!("cannot remove Lease/{}", object_name(&self.release)))
+                .because("it kept changing")
+                .next("it ends by itself: another run can take it"),
         )
-        .because("it kept changing")
-        .next("it ends by itself: another run can take it"))
     }
 
     async fn assert_free(&self) -> Result<(), LockError> {

@@ -117,7 +117,7 @@ impl Cluster {
         patched.map(drop).map_err(|error| {
             // A failed test in a patch is 422.
             if error.is_conflict() || error.code == Some(422) {
-                let failure = Failure::new(FailureKind::Conflict, what)
+                let failure = Failure::conflict(what)
                     .because("somebody else changed it at the same time")
                     .because(error.text());
                 WriteError::Rejected(failure)

@@ -8,7 +8,7 @@ use vllm_rollback_objects::record::RecordHeader;
 
 use crate::check::{CheckContext, CheckSpec, Phase, Verdict};
 use crate::event::Observer;
-use crate::failure::{Failure, FailureKind};
+use crate::failure::Failure;
 use crate::journal::{Entry, Journalled, RunState};
 use crate::release::{HelmInfo, ReleaseRecord, Revision, RevisionSummary, RollbackOrder, RollbackOutcome};
 use crate::traffic::{TrafficState, TrafficStatus};
@@ -129,10 +129,10 @@ pub trait Registry: Send + Sync {
     /// # Errors
     /// `Refused`, with what makes it impossible.
     async fn assert_can_spare(&self) -> Result<(), Failure> {
-        Err(Failure::new(
-            FailureKind::Refused,
-            format!("the {} driver takes the whole model out of traffic", self.driver()),
-        )
+        Err(Failure::refused(format!(
+            "the {} driver takes the whole model out of traffic",
+            self.driver()
+        ))
         .because("it cannot keep some of the pods in it")
         .next(
             "leave out --fence bad-only, or use --registry service where that Service is what clients or routers meet",

@@ -47,7 +47,7 @@ impl Script {
     /// # Errors
     /// `Refused` for the journal of another verb, and for one without a record.
     pub(super) fn read(entries: Vec<Entry>) -> Result<Self, Failure> {
-        let refuse = |what: String| Failure::new(FailureKind::Refused, what);
+        let refuse = |what: String| Failure::refused(what);
         let first = entries
             .first()
             .ok_or_else(|| refuse("the journal has no record that can be read".to_owned()))?;
@@ -107,7 +107,7 @@ impl Script {
                 if summary.starts_with("interrupted") {
                     Ending::Interrupted
                 } else {
-                    Ending::Failed(Failure::new(FailureKind::External, summary.clone()))
+                    Ending::Failed(Failure::external(summary.clone()))
                 }
             }
             _ => Ending::Done,

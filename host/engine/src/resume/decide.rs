@@ -1,6 +1,6 @@
 //! Compares what a run that was cut off meant to do with what the cluster shows now.
 
-use crate::failure::{Failure, FailureKind};
+use crate::failure::Failure;
 use crate::journal::{JournalState, StepReach, TrafficHold};
 use crate::release::{ReleaseRecord, ReleaseStatus};
 use crate::report::StateName;
@@ -145,13 +145,10 @@ fn helm_step(
 fn somebody_went_on(unfinished: Unfinished<'_>, current: &ReleaseRecord) -> Failure {
     let run = unfinished.run;
     let release = &current.release;
-    Failure::new(
-        FailureKind::Conflict,
-        format!(
-            "run {} cannot be resumed: somebody else went on with the release",
-            run.run_id
-        ),
-    )
+    Failure::conflict(format!(
+        "run {} cannot be resumed: somebody else went on with the release",
+        run.run_id
+    ))
     .because(format!(
         "that run went from revision {} to {}, and the newest revision is now {} ({}): {}",
         run.from, run.to, current.revision, current.status, current.description

@@ -2,7 +2,7 @@
 
 use crate::context::RunContext;
 use crate::event::Event;
-use crate::failure::{Failure, FailureKind};
+use crate::failure::Failure;
 use crate::progress::Progress;
 use crate::report::{RunReport, StateName};
 use crate::states::locked::assert_held;
@@ -116,7 +116,7 @@ async fn take_out_again(run: &mut RunContext<'_>, prior: &TrafficState) -> Resul
     run.saw_traffic(Some(&now));
     if now.status == TrafficStatus::Enabled {
         let what = "the registry still sends traffic to the model";
-        return Err(Failure::new(FailureKind::Conflict, what));
+        return Err(Failure::conflict(what));
     }
     run.progress = Progress::Fenced {
         restore: prior.clone(),

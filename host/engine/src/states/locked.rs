@@ -4,7 +4,7 @@ use futures::{join, try_join};
 use serde_json::json;
 
 use crate::context::RunContext;
-use crate::failure::{Failure, FailureKind};
+use crate::failure::Failure;
 use crate::journal::RunSummary;
 use crate::ledger::WriteAccess;
 use crate::plan::Plan;
@@ -163,7 +163,7 @@ async fn observe(run: &mut RunContext<'_>, plan: &Plan) -> Result<Baseline, Step
 }
 
 fn stale(plan: &Plan, what: &str) -> Failure {
-    Failure::new(FailureKind::Conflict, "the plan is no longer true, so nothing was done")
+    Failure::conflict("the plan is no longer true, so nothing was done")
         .because(what)
         .because(format!(
             "it was made for revision {} ({}), with the model {} in the registry",

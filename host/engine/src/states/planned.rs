@@ -208,10 +208,9 @@ async fn wanted(
             ports.lock.assert_free().await?;
             Err(cut.refuse(release))
         }
-        None if request.resumes => Err(Failure::new(
-            FailureKind::Refused,
-            format!("no run on {release} is unfinished, so there is nothing to resume"),
-        )
+        None if request.resumes => Err(Failure::refused(format!(
+            "no run on {release} is unfinished, so there is nothing to resume"
+        ))
         .next(release.command("status", ""))
         .next(release.command("plan", ""))),
         None => Ok((request.target, request.accept.clone())),

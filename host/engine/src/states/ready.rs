@@ -78,7 +78,7 @@ pub(crate) async fn serving(
     };
     if ready.pods.is_empty() {
         let what = format!("no pod serves revision {}", record.revision);
-        let failure = Failure::new(FailureKind::Invalid, what)
+        let failure = Failure::invalid(what)
             .because("the manifest asks for none, or for nothing that serves a model")
             .next(record.release.command("status", ""));
         return Err(StepError::Failed(failure));
@@ -86,7 +86,7 @@ pub(crate) async fn serving(
     if let Some(pod) = ready.pods.iter().find(|pod| !pod.ready) {
         let what = format!("pod {} of revision {} is not ready", pod.name, record.revision);
         return Err(StepError::Failed(
-            Failure::new(FailureKind::Invalid, what).next(record.release.command("status", "")),
+            Failure::invalid(what).next(record.release.command("status", "")),
         ));
     }
     Ok(ready)
@@ -117,13 +117,10 @@ pub(crate) async fn assert_newest(run: &RunContext<'_>, record: &ReleaseRecord) 
     match newest.filter(|newest| newest.revision != record.revision) {
         None => Ok(format!("revision {} is still the newest", record.revision)),
         Some(other) => Err(NotNewest::Overtaken(
-            Failure::new(
-                FailureKind::Conflict,
-                format!(
-                    "revision {} ({}) was made while this run was under way",
-                    other.revision, other.status
-                ),
-            )
+            Failure::conflict(format!(
+                "revision {} ({}) was made while this run was under way",
+                other.revision, other.status
+            ))
             .because(format!(
                 "this run was to prove revision {}, and another Helm operation wrote the release since",
                 record.revision
@@ -164,14 +161,11 @@ pub(crate) fn equals_manifest(record: &ReleaseRecord, drift: Vec<Drift>) -> Resu
             record.manifest_sha256
         )]);
     }
-    let mut failure = Failure::new(
-        FailureKind::Invalid,
-        format!(
-            "{} differ from the manifest of revision {}: something was changed by hand, or a failed upgrade left it behind",
-            fields(drift.len()),
-            record.revision
-        ),
-    );
+    let mut failure = Failure::invalid(format!(
+        "{} differ from the manifest of revision {}: something was changed by hand, or a failed upgrade left it behind",
+        fields(drift.len()),
+        record.revision
+    ));
     for one in drift.iter().take(LISTED_DRIFT) {
         failure = failure.because(format!(
             "{} {}: {} in the manifest, {} in the cluster",

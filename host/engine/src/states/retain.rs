@@ -5,7 +5,7 @@
 
 use crate::check::{CheckContext, CheckSpec, Phase};
 use crate::context::RunContext;
-use crate::failure::{Failure, FailureKind};
+use crate::failure::Failure;
 use crate::plan::Plan;
 use crate::ports::Ports;
 use crate::request::{FenceScope, Request};
@@ -157,11 +157,8 @@ pub(crate) fn is_narrowed(state: &TrafficState) -> bool {
 }
 
 fn gone(plan: &Plan) -> Failure {
-    Failure::new(
-        FailureKind::Conflict,
-        "no good pod serves any more, so there is none to spare",
-    )
-    .because("the plan was made when there were some; nothing was changed")
-    .next(plan.release.command("plan", ""))
-    .next(plan.release.command("", ""))
+    Failure::conflict("no good pod serves any more, so there is none to spare")
+        .because("the plan was made when there were some; nothing was changed")
+        .next(plan.release.command("plan", ""))
+        .next(plan.release.command("", ""))
 }

@@ -4,7 +4,7 @@
 use serde_json::json;
 
 use crate::context::{RunContext, Step};
-use crate::failure::{Failure, FailureKind};
+use crate::failure::Failure;
 use crate::journal::Rejected;
 use crate::plan::Plan;
 use crate::progress::Progress;
@@ -229,7 +229,7 @@ async fn found_after_all(
 /// What proves that the target is back, as far as Helm's record can.
 fn read_back(record: &ReleaseRecord, made: Revision, wanted: &ReleaseRecord) -> Result<Vec<String>, Failure> {
     let release = &record.release;
-    let wrong = |what: String| Failure::new(FailureKind::External, what).next(release.command("history", ""));
+    let wrong = |what: String| Failure::external(what).next(release.command("history", ""));
     if record.revision != made {
         return Err(wrong(format!(
             "the newest revision is {}, but the rollback would have made {made}: somebody else is at work on the release",

@@ -3,7 +3,7 @@
 
 use jiff::Timestamp;
 
-use crate::failure::{Failure, FailureKind};
+use crate::failure::Failure;
 use crate::release::ReleaseRecord;
 use crate::request::Override;
 use crate::target::choice::TargetQuery;
@@ -46,18 +46,17 @@ pub(super) fn inspect(
         return Ok(Some(format!("{state}; accepted as dead by --accept-pending")));
     }
     let wait = age.map_or(limit, |age| limit - age.max(0));
-    Err(Failure::new(
-        FailureKind::Refused,
-        format!("{state}: another Helm operation may still be at work"),
+    Err(
+        Failure::refused(format!("{state}: another Helm operation may still be at work"))
+            .because("two operations at once overwrite each other, and Helm's rollback does not look")
+            .next(format!(
+                "wait for it to end, or {wait} s, and run the same command again"
+            ))
+            .next(format!(
+                "when it is dead for sure: {} --accept-pending",
+                query.release.command(query.verb, "")
+            )),
     )
-    .because("two operations at once overwrite each other, and Helm's rollback does not look")
-    .next(format!(
-        "wait for it to end, or {wait} s, and run the same command again"
-    ))
-    .next(format!(
-        "when it is dead for sure: {} --accept-pending",
-        query.release.command(query.verb, "")
-    )))
 }
 
 fn age_seconds(current: &ReleaseRecord, now: &str) -> Option<i64> {

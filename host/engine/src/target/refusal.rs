@@ -8,13 +8,10 @@ use crate::target::revision_history::RevisionHistory;
 
 /// The release is gone or going.
 pub(super) fn uninstalled(release: &ReleaseRef, newest: &RevisionSummary) -> Failure {
-    Failure::new(
-        FailureKind::Refused,
-        format!(
-            "{release} is {}: nothing serves that could be rolled back",
-            newest.status
-        ),
-    )
+    Failure::refused(format!(
+        "{release} is {}: nothing serves that could be rolled back",
+        newest.status
+    ))
     .next(format!(
         "bring it back with Helm first: helm rollback {} REVISION -n {}",
         release.name, release.namespace
@@ -54,16 +51,13 @@ pub(super) fn absent(release: &ReleaseRef, summaries: &[RevisionSummary], revisi
 
 /// The named revision is known to be bad.
 pub(super) fn bad_target(release: &ReleaseRef, revision: Revision, reason: &str) -> Failure {
-    Failure::new(
-        FailureKind::Refused,
-        format!("revision {revision} of {release} is known to be bad"),
-    )
-    .because(reason)
-    .next(format!("to the last good one: {}", release.command("", "")))
-    .next(format!(
-        "to it all the same: {} --to-rejected",
-        release.command("", &revision.to_string())
-    ))
+    Failure::refused(format!("revision {revision} of {release} is known to be bad"))
+        .because(reason)
+        .next(format!("to the last good one: {}", release.command("", "")))
+        .next(format!(
+            "to it all the same: {} --to-rejected",
+            release.command("", &revision.to_string())
+        ))
 }
 
 /// Every older revision was passed over, or there is none.
@@ -74,7 +68,7 @@ pub(super) fn none_left(
     skipped: &[Skipped],
     run_state: &RunState,
 ) -> Failure {
-    let mut failure = Failure::new(FailureKind::Refused, what(release, past, current, skipped));
+    let mut failure = Failure::refused(what(release, past, current, skipped));
     for one in skipped {
         failure = failure.because(format!("revision {}: {}", one.revision, one.reason));
     }

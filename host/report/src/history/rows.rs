@@ -114,7 +114,6 @@ fn mark_the_ends(rows: &mut [Row], memory: &RunState, last_good: Option<Revision
 
 #[cfg(test)]
 mod tests {
-    use vllm_rollback_engine::failure::FailureKind;
     use vllm_rollback_engine::journal::{Rejected, TrafficHold};
     use vllm_rollback_engine::release::{ApplyMethod, ReleaseRef};
     use vllm_rollback_engine::traffic::{TrafficState, TrafficStatus};
@@ -168,7 +167,7 @@ mod tests {
 
     #[test]
     fn an_unreadable_record_is_shown_with_the_reason() {
-        let broken = Err(Failure::new(FailureKind::Invalid, "not gzip"));
+        let broken = Err(Failure::invalid("not gzip"));
         let row = row(&summary(1), &broken, &RunState::default());
         assert_eq!(row.marks, [RevisionTag::Unreadable]);
         assert_eq!(row.description, "not gzip");

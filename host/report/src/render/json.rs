@@ -1,7 +1,7 @@
 //! For programs: one JSON document, versioned like a Kubernetes object.
 
 use serde::Serialize;
-use vllm_rollback_engine::failure::{Failure, FailureKind};
+use vllm_rollback_engine::failure::Failure;
 
 use crate::document::Document;
 
@@ -30,7 +30,5 @@ pub fn json(document: &impl Document) -> Result<String, Failure> {
     };
     serde_json::to_string_pretty(&versioned)
         .map(|text| text + "\n")
-        .map_err(|error| {
-            Failure::new(FailureKind::Internal, format!("cannot write the {kind} as JSON")).caused_by(&error)
-        })
+        .map_err(|error| Failure::internal(format!("cannot write the {kind} as JSON")).caused_by(&error))
 }
