@@ -182,25 +182,19 @@ const TRAILING: &[&str] = &[
 /// assert!(!is_secret_name("max_num_batched_tokens") && !is_secret_name("topologyKey"));
 /// ```
 pub fn is_secret_name(name: &str) -> bool {
-    let mut words = words(name);
+    let words = words(name);
+    let mut words: Vec<&str> = words.iter().map(String::as_str).collect();
     while words.last().is_some_and(|word| is_trailing(word)) {
         words.pop();
     }
-    let is_key_id =
-        matches!(words.as_slice(), [.., access, key, id] if access == "access" && key == "key" && id == "id");
-    let (Some(last), before) = (
-        words.last().map(String::as_str),
-        words.len().checked_sub(2).map(|at| words[at].as_str()),
-    ) else {
-        return false;
-    };
-    let qualified = |list: &[&str]| before.is_some_and(|word| list.contains(&word));
-    match last {
-        "token" => !qualified(MODEL_TOKENS),
+    match words.as_slice() {
+        [.., before, "token"] => !MODEL_TOKENS.contains(before),
+        [.., before, "key"] => !PLAIN_KEYS.contains(before),
         // A toleration and many others have a field of this bare name.
-        "key" => before.is_some() && !qualified(PLAIN_KEYS),
-        "keys" | "tokens" => qualified(SECRET_PLURAL),
-        _ => is_key_id || SECRET.contains(&last) || GLUED.iter().any(|end| last.ends_with(end)),
+        [] | ["key"] => false,
+        [.., before, "keys" | "tokens"] => SECRET_PLURAL.contains(before),
+        [.., "access", "key", "id"] => true,
+        [.., last] => SECRET.contains(last) || GLUED.iter().any(|end| last.ends_with(end)),
     }
 }
 
