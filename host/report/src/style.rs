@@ -49,21 +49,18 @@ pub enum StatusIcon {
 impl StatusIcon {
     /// Its glyph; all glyphs of a set are equally wide.
     pub fn glyph(self, glyphs: Glyphs) -> &'static str {
-        match (glyphs, self) {
-            (Glyphs::Unicode, Self::Done) => "✔",
-            (Glyphs::Unicode, Self::Failed) => "✖",
-            (Glyphs::Unicode, Self::Doing) => "…",
-            (Glyphs::Unicode, Self::Unsure) => "?",
-            (Glyphs::Unicode, Self::Attention) => "!",
-            (Glyphs::Unicode, Self::Note) => "·",
-            (Glyphs::Unicode, Self::Skipped) => "-",
-            (Glyphs::Ascii, Self::Done) => "ok",
-            (Glyphs::Ascii, Self::Failed) => "XX",
-            (Glyphs::Ascii, Self::Doing) => "..",
-            (Glyphs::Ascii, Self::Unsure) => "??",
-            (Glyphs::Ascii, Self::Attention) => "!!",
-            (Glyphs::Ascii, Self::Note) => "  ",
-            (Glyphs::Ascii, Self::Skipped) => "--",
+        let (unicode, ascii) = match self {
+            Self::Done => ("✔", "ok"),
+            Self::Failed => ("✖", "XX"),
+            Self::Doing => ("…", ".."),
+            Self::Unsure => ("?", "??"),
+            Self::Attention => ("!", "!!"),
+            Self::Note => ("·", "  "),
+            Self::Skipped => ("-", "--"),
+        };
+        match glyphs {
+            Glyphs::Unicode => unicode,
+            Glyphs::Ascii => ascii,
         }
     }
 
