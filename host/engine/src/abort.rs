@@ -32,9 +32,7 @@ pub async fn abort(ports: &Ports<'_>, request: &Request) -> RunReport {
 
 async fn end_safely(run: &mut RunContext<'_>) -> Result<(StateName, String), StepError> {
     let ports = run.ports;
-    if ports.interrupt.is_requested() {
-        return Err(StepError::Interrupted);
-    }
+    run.assert_not_interrupted()?;
     let step = run.begin(StateName::Locked, "taking the lock on the release", None);
     let mut evidence = lock(run).await?;
     let Some((cut, held)) = resume::unfinished(&run.ledger.run_state).map(|cut| (cut.run.clone(), cut.held.clone()))

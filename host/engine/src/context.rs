@@ -99,6 +99,14 @@ impl<'a> RunContext<'a> {
         }
     }
 
+    /// Goes no further once the operator asked to stop.
+    pub(crate) fn assert_not_interrupted(&self) -> Result<(), StepError> {
+        match self.ports.interrupt.is_requested() {
+            true => Err(StepError::Interrupted),
+            false => Ok(()),
+        }
+    }
+
     /// Something to know afterwards too.
     pub(crate) fn note(&mut self, text: impl Into<String>) {
         let text = text.into();

@@ -23,9 +23,7 @@ pub(crate) async fn suspend(run: &mut RunContext<'_>, plan: &Plan) -> Result<(),
     let Some(owner) = suspends(run.request, &plan.preflight) else {
         return Ok(());
     };
-    if run.ports.interrupt.is_requested() {
-        return Err(StepError::Interrupted);
-    }
+    run.assert_not_interrupted()?;
     let step = run.begin(StateName::Locked, format!("suspending {}", owner.what), None);
     assert_held(run).await?;
     let key = format!("suspend {} {}", owner.path, run.request.run_id);

@@ -36,9 +36,7 @@ pub async fn set_traffic(ports: &Ports<'_>, request: &Request, action: TrafficAc
 
 async fn change(run: &mut RunContext<'_>, action: TrafficAction) -> Result<String, StepError> {
     let ports = run.ports;
-    if ports.interrupt.is_requested() {
-        return Err(StepError::Interrupted);
-    }
+    run.assert_not_interrupted()?;
     let step = run.begin(StateName::Locked, "taking the lock on the release", None);
     let evidence = lock(run).await?;
     run.mark(step, evidence);

@@ -3,9 +3,10 @@
 use crate::failure::Failure;
 use crate::journal::{JournalState, StepReach, TrafficHold};
 use crate::release::{ReleaseRecord, ReleaseStatus};
-use crate::report::StateName;
+use crate::report::StateName::{self, Fenced, Ready, RolledBack, Unfenced, Validated};
 use crate::resume::earlier::{Unfinished, is_step_back_of, made_by};
-use crate::resume::steps::{Decision, ResumedStep, Resumption};
+use crate::resume::steps::Decision::{self, Compensate, Done, Redo};
+use crate::resume::steps::{ResumedStep, Resumption};
 use crate::target::ResolvedTarget;
 use crate::traffic::{TrafficState, TrafficStatus};
 
@@ -23,14 +24,10 @@ pub(crate) fn resumption(
 ) -> Result<Resumption, Failure> {
     let Unfinished { run, held } = unfinished;
     let helm = helm_step(unfinished, journal, choice)?;
-    let has_run = helm.decision == Decision::Done;
-    let again = |state: StateName, why: &str| ResumedStep {
-        state,
-        decision: Decision::Redo,
-        why: match journal.reach(state) {
-            StepReach::NotBegun if journal.is_whole => "that run did not come so far".to_owned(),
-            _ => why.to_owned(),
-        },
+    let has_run = helm.decision == Done;
+    let again = |state: StateName, why: &str| match journal.reach(state) {
+        StepReach::NotBegun if journal.is_whole => step(state, Redo, "that run did not come so far"),
+        _ => step(state, Redo, why),
     };
     Ok(Resumption {
         run_id: run.run_id.clone(),
@@ -39,55 +36,42 @@ pub(crate) fn resumption(
         steps: vec![
             traffic_step(held, journal, found, has_run),
             helm,
-            again(StateName::Ready, "pods may have changed since"),
-            again(
-                StateName::Validated,
-                "a verdict counts only for the pods that serve now",
-            ),
-            again(
-                StateName::Unfenced,
-                "the model is let back only after the checks of this run",
-            ),
+            again(Ready, "pods may have changed since"),
+            again(Validated, "a verdict counts only for the pods that serve now"),
+            again(Unfenced, "the model is let back only after the checks of this run"),
         ],
     })
 }
 
 fn traffic_step(held: &TrafficHold, journal: &JournalState, found: &TrafficState, has_helm_run: bool) -> ResumedStep {
+    let before = held.prior.status.as_str();
     let word = found.status.as_str();
-    let (decision, why) = match &found.status {
-        _ if held.prior.status != TrafficStatus::Enabled => (
-            Decision::Done,
-            format!(
-                "the model was {} before that run, and is {word}",
-                held.prior.status.as_str()
-            ),
+    match &found.status {
+        _ if held.prior.status != TrafficStatus::Enabled => step(
+            Fenced,
+            Done,
+            format!("the model was {before} before that run, and is {word}"),
         ),
-        TrafficStatus::Enabled if journal.reach(StateName::Fenced) == StepReach::Reached && !has_helm_run => (
-            Decision::Compensate,
-            "that run saw the model out of traffic, and it is in traffic again: it is taken out first".to_owned(),
-        ),
-        TrafficStatus::Enabled if found.is_same(&held.prior) && !has_helm_run => (
-            Decision::Redo,
-            "the model is in traffic as that run found it".to_owned(),
-        ),
-        TrafficStatus::Enabled => (
-            Decision::Compensate,
-            "the model is in traffic, wholly or in part, and that run proved nothing to the end: it is taken out first"
-                .to_owned(),
-        ),
-        TrafficStatus::Partial => (
-            Decision::Done,
-            "the pods that run spared serve, and no others; they are checked again".to_owned(),
-        ),
-        TrafficStatus::Disabled | TrafficStatus::Other(_) => (
-            Decision::Done,
+        TrafficStatus::Enabled if journal.reach(Fenced) == StepReach::Reached && !has_helm_run => {
+            let why = "that run saw the model out of traffic, and it is in traffic again: it is taken out first";
+            step(Fenced, Compensate, why)
+        }
+        TrafficStatus::Enabled if found.is_same(&held.prior) && !has_helm_run => {
+            step(Fenced, Redo, "the model is in traffic as that run found it")
+        }
+        TrafficStatus::Enabled => {
+            let why = "the model is in traffic, wholly or in part, and that run proved nothing to the end: it is taken out first";
+            step(Fenced, Compensate, why)
+        }
+        TrafficStatus::Partial => {
+            let why = "the pods that run spared serve, and no others; they are checked again";
+            step(Fenced, Done, why)
+        }
+        TrafficStatus::Disabled | TrafficStatus::Other(_) => step(
+            Fenced,
+            Done,
             format!("the registry says {word}; that it is out is proved again"),
         ),
-    };
-    ResumedStep {
-        state: StateName::Fenced,
-        decision,
-        why,
     }
 }
 
@@ -102,44 +86,41 @@ fn helm_step(
     let is_its_remnant = number.0 == made_by(run)
         && current.manifest_sha256 == choice.target.manifest_sha256
         && (status == ReleaseStatus::Failed || status.is_pending());
-    let reach = journal.reach(StateName::RolledBack);
-    let (decision, why) = if choice.continued.is_some() && journal.is_whole && reach == StepReach::NotBegun {
-        (
-            Decision::Done,
-            format!(
+    let reach = journal.reach(RolledBack);
+    let rollback = format!("revision {number} is that run's rollback and is {status}");
+    Ok(
+        if choice.continued.is_some() && journal.is_whole && reach == StepReach::NotBegun {
+            let why = format!(
                 "revision {number} is the rollback that run wanted and is {status}; it was not that run that made it"
-            ),
-        )
-    } else if choice.continued.is_some() {
-        (
-            Decision::Done,
-            format!("revision {number} is that run's rollback and is {status}"),
-        )
-    } else if number.0 == run.from {
-        let more = match reach {
-            StepReach::Reached => ", although that run saw one: it was removed",
-            StepReach::Begun => ", although that run was about to let it",
-            StepReach::NotBegun => "",
-        };
-        (Decision::Redo, format!("Helm made no revision after {number}{more}"))
-    } else if is_step_back_of(run, current, choice.returned_to) {
-        (
-            Decision::Redo,
-            format!("revision {number} is that run's step back and is {status}; its rollback is still to come"),
-        )
-    } else if is_its_remnant {
-        (
-            Decision::Redo,
-            format!("revision {number} is that run's rollback and is {status}"),
-        )
-    } else {
-        return Err(somebody_went_on(unfinished, current));
-    };
-    Ok(ResumedStep {
-        state: StateName::RolledBack,
+            );
+            step(RolledBack, Done, why)
+        } else if choice.continued.is_some() {
+            step(RolledBack, Done, rollback)
+        } else if number.0 == run.from {
+            let more = match reach {
+                StepReach::Reached => ", although that run saw one: it was removed",
+                StepReach::Begun => ", although that run was about to let it",
+                StepReach::NotBegun => "",
+            };
+            step(RolledBack, Redo, format!("Helm made no revision after {number}{more}"))
+        } else if is_step_back_of(run, current, choice.returned_to) {
+            let why =
+                format!("revision {number} is that run's step back and is {status}; its rollback is still to come");
+            step(RolledBack, Redo, why)
+        } else if is_its_remnant {
+            step(RolledBack, Redo, rollback)
+        } else {
+            return Err(somebody_went_on(unfinished, current));
+        },
+    )
+}
+
+fn step(state: StateName, decision: Decision, why: impl Into<String>) -> ResumedStep {
+    ResumedStep {
+        state,
         decision,
-        why,
-    })
+        why: why.into(),
+    }
 }
 
 fn somebody_went_on(unfinished: Unfinished<'_>, current: &ReleaseRecord) -> Failure {

@@ -88,9 +88,7 @@ async fn write_ahead(run: &mut RunContext<'_>, step: &Step, baseline: &Baseline)
     let reason = format!("run {} is under way or was cut off", run.request.run_id);
     run.ledger.run_state.held = Some(run.held(&reason, baseline.prior.clone()));
     run.save_state().await?;
-    if run.ports.interrupt.is_requested() {
-        return Err(StepError::Interrupted);
-    }
+    run.assert_not_interrupted()?;
     Ok(())
 }
 

@@ -243,9 +243,7 @@ pub(crate) fn enter(run: &mut RunContext<'_>, plan: &Plan) -> Result<(), StepErr
     if let Some(failure) = refusal(plan) {
         return Err(StepError::Failed(failure));
     }
-    if run.ports.interrupt.is_requested() {
-        return Err(StepError::Interrupted);
-    }
+    run.assert_not_interrupted()?;
     let evidence = vec![
         format!(
             "revision {} ({}) → revision {}, manifest sha256:{}",

@@ -56,9 +56,7 @@ pub(crate) async fn enter(
     let (record, seen) = helm(run, &step, &order(run, plan, from), baseline, &baseline.target).await?;
     evidence.extend(seen);
     run.reached(step, evidence).await;
-    if run.ports.interrupt.is_requested() {
-        return Err(StepError::Interrupted);
-    }
+    run.assert_not_interrupted()?;
     Ok(record)
 }
 
@@ -70,9 +68,7 @@ async fn helm(
     baseline: &Baseline,
     wanted: &ReleaseRecord,
 ) -> Result<(ReleaseRecord, Vec<String>), StepError> {
-    if run.ports.interrupt.is_requested() {
-        return Err(StepError::Interrupted);
-    }
+    run.assert_not_interrupted()?;
     assert_held(run).await?;
     let made = Revision(order.from.0 + 1);
     let key = format!(

@@ -21,9 +21,7 @@ pub(crate) async fn enter(
     let word = baseline.prior.status.as_str().to_owned();
     let doing = format!("setting the registry back to {word}");
     let step = run.begin(StateName::Unfenced, doing, Some(deadline));
-    if run.ports.interrupt.is_requested() {
-        return Err(StepError::Interrupted);
-    }
+    run.assert_not_interrupted()?;
     assert_held(run).await?;
     let key = format!("unfence {} {}", baseline.prior.driver, run.request.run_id);
     run.intend(&step, key, json!({ "prior": baseline.prior })).await?;
