@@ -13,7 +13,7 @@ use crate::connect::Cluster;
 use crate::events;
 use crate::logs;
 use crate::pod_http::PodHttp;
-use crate::pods;
+use crate::pods::{self, list};
 use crate::snapshot::snapshot;
 use crate::view::{self, LiveWorkload};
 
@@ -74,10 +74,8 @@ fn pod_json(pod: &Value, target: Option<&str>, now: Timestamp) -> Value {
     let Pod {
         of_target, age_seconds, ..
     } = snapshot(pod, target, now);
-    let containers: Vec<Value> = pod["spec"]["containers"]
-        .as_array()
-        .into_iter()
-        .flatten()
+    let containers: Vec<Value> = list(&pod["spec"]["containers"])
+        .iter()
         .map(|c| json!({ "name": c["name"], "image": c["image"], "resources": c["resources"], "ports": c["ports"] }))
         .collect();
     json!({

@@ -4,7 +4,7 @@
 //! a foreign `helm rollback` that they see lasts until their next reconcile.
 
 use serde_json::{Value, json};
-use vllm_rollback_engine::failure::{Failure, FailureKind};
+use vllm_rollback_engine::failure::Failure;
 use vllm_rollback_engine::workload::GitOpsOwner;
 
 use crate::api::{ApiError, Patch, Resource};
@@ -216,7 +216,7 @@ pub(crate) async fn suspend(cluster: &Cluster, owner: &GitOpsOwner, run_id: &str
         }
         if !says(&object, &owner.restore) {
             let what = format!("{} has changed since the plan", owner.what);
-            return Err(Failure::new(FailureKind::Conflict, what));
+            return Err(Failure::conflict(what));
         }
         let mut patch = owner.stop.clone();
         patch["metadata"] = json!({
@@ -243,7 +243,7 @@ pub(crate) async fn suspend(cluster: &Cluster, owner: &GitOpsOwner, run_id: &str
         "{} was suspended, but somebody lets it go on again and again",
         owner.what
     );
-    Err(Failure::new(FailureKind::Conflict, what))
+    Err(Failure::conflict(what))
 }
 
 /// Tells whether an object says already what a merge patch would make it say.

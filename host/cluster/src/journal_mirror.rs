@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use serde_json::{Value, json};
-use vllm_rollback_engine::failure::{Failure, FailureKind};
+use vllm_rollback_engine::failure::Failure;
 use vllm_rollback_engine::ports::{SharedStore, Versioned};
 
 use crate::api::Resource;
@@ -52,7 +52,7 @@ impl SharedStore for SharedConfigMap {
         let name = object_name(&self.release);
         let what = format!("cannot write ConfigMap/{name}");
         if text.len() > MIRROR_LIMIT {
-            return Err(Failure::new(FailureKind::Invalid, what).because(format!(
+            return Err(Failure::invalid(what).because(format!(
                 "{} bytes are more than the {MIRROR_LIMIT} that are kept",
                 text.len()
             )));
@@ -67,7 +67,7 @@ impl SharedStore for SharedConfigMap {
         match written {
             Ok(object) => Ok(version(&object)),
             Err(error) if error.is_already_exists() || (over.is_some() && error.is_not_found()) => {
-                Err(Failure::new(FailureKind::Conflict, what).because("somebody else wrote or removed it meanwhile"))
+                Err(Failure::conflict(what).because("somebody else wrote or removed it meanwhile"))
             }
             Err(error) => Err(error.into_failure(what)),
         }

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use vllm_rollback_objects::release::ReleaseRef;
 
 use crate::api::FIELD_MANAGER;
+use crate::pods::list;
 
 /// A field of an object's spec that is written for a while.
 #[derive(Debug, Clone, Copy)]
@@ -75,10 +76,8 @@ fn release_fields(object: &Value, borrowed: TemporaryOwnership) -> Option<Value>
 
 /// Writers of this object's fields: `helm/Apply`.
 pub(crate) fn managers(object: &Value) -> Vec<String> {
-    let mut names: Vec<String> = object["metadata"]["managedFields"]
-        .as_array()
-        .into_iter()
-        .flatten()
+    let mut names: Vec<String> = list(&object["metadata"]["managedFields"])
+        .iter()
         .map(|entry| {
             let manager = entry["manager"].as_str().unwrap_or("?");
             let operation = entry["operation"].as_str().unwrap_or("?");

@@ -8,6 +8,7 @@ use vllm_rollback_objects::identity::Object;
 use vllm_rollback_objects::workload::{Workload, WorkloadKind};
 
 use crate::api::{ApiClient, ApiError, Resource, escape};
+use crate::pods::list;
 
 /// The resource of a kind whose rollout can be watched.
 pub(crate) fn workloads(kind: WorkloadKind) -> Resource {
@@ -77,12 +78,10 @@ fn well_known(api_version: &str, kind: &str) -> Option<Resource> {
     })
 }
 
-fn kinds(api_version: &str, list: &Value) -> HashMap<String, Resource> {
+fn kinds(api_version: &str, served: &Value) -> HashMap<String, Resource> {
     let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
-    list["resources"]
-        .as_array()
-        .into_iter()
-        .flatten()
+    list(&served["resources"])
+        .iter()
         .filter_map(|resource| {
             let plural = resource["name"].as_str().filter(|name| !name.contains('/'))?;
             let kind = resource["kind"].as_str()?;

@@ -3,6 +3,11 @@
 use jiff::Timestamp;
 use serde_json::Value;
 
+/// The items of a list; none where there is no list.
+pub(crate) fn list(value: &Value) -> &[Value] {
+    value.as_array().map_or(&[], Vec::as_slice)
+}
+
 pub(crate) fn name(object: &Value) -> &str {
     object["metadata"]["name"].as_str().unwrap_or_default()
 }
@@ -57,7 +62,7 @@ pub(crate) fn is_ready(pod: &Value) -> bool {
 pub(crate) fn container_statuses(pod: &Value) -> impl Iterator<Item = &Value> {
     ["initContainerStatuses", "containerStatuses"]
         .into_iter()
-        .flat_map(|key| pod["status"][key].as_array().into_iter().flatten())
+        .flat_map(|key| list(&pod["status"][key]).iter())
 }
 
 pub(crate) fn restarts(pod: &Value) -> u32 {
@@ -67,10 +72,8 @@ pub(crate) fn restarts(pod: &Value) -> u32 {
 
 /// Images as the spec names them.
 pub(crate) fn images(pod: &Value) -> Vec<String> {
-    pod["spec"]["containers"]
-        .as_array()
-        .into_iter()
-        .flatten()
+    list(&pod["spec"]["containers"])
+        .iter()
         .filter_map(|c| c["image"].as_str().map(str::to_owned))
         .collect()
 }

@@ -6,7 +6,7 @@
 use async_trait::async_trait;
 use base64::Engine;
 use serde_json::Value;
-use vllm_rollback_engine::failure::{Failure, FailureKind};
+use vllm_rollback_engine::failure::Failure;
 use vllm_rollback_engine::ports::RecordSource;
 use vllm_rollback_objects::record::RecordHeader;
 
@@ -71,15 +71,12 @@ impl RecordSource for ReleaseRecords {
         let read = self.cluster.api().get(&path).await;
         let found = read.map_err(|e| e.into_failure(format!("cannot read the release record {kind}/{object}")))?;
         payload(self.store, &found).ok_or_else(|| {
-            Failure::new(
-                FailureKind::Invalid,
-                format!("the release record {kind}/{object} holds no payload"),
-            )
-            .because("its data has no readable key \"release\"")
-            .next(format!(
-                "kubectl get {} {object} -n {namespace} -o yaml",
-                kind.to_lowercase()
-            ))
+            Failure::invalid(format!("the release record {kind}/{object} holds no payload"))
+                .because("its data has no readable key \"release\"")
+                .next(format!(
+                    "kubectl get {} {object} -n {namespace} -o yaml",
+                    kind.to_lowercase()
+                ))
         })
     }
 

@@ -10,6 +10,7 @@ use vllm_rollback_objects::workload::{Workload, selects};
 use crate::api::Resource;
 use crate::connect::Cluster;
 use crate::gate::GATE_KEY;
+use crate::pods::list;
 
 /// All Services of a namespace.
 #[derive(Debug)]
@@ -77,12 +78,7 @@ fn read(service: &Value) -> Service {
         gate: service["spec"]["selector"][GATE_KEY].as_str().map(str::to_owned),
         name: text("name"),
         namespace: text("namespace"),
-        ports: service["spec"]["ports"]
-            .as_array()
-            .into_iter()
-            .flatten()
-            .filter_map(number)
-            .collect(),
+        ports: list(&service["spec"]["ports"]).iter().filter_map(number).collect(),
     }
 }
 

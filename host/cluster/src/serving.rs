@@ -10,7 +10,7 @@ use vllm_rollback_objects::pod::{PodEndpoint, RETAINED_LABEL};
 use crate::api::Resource;
 use crate::connect::Cluster;
 use crate::gate::GATE_KEY;
-use crate::pods;
+use crate::pods::{self, list};
 use crate::view;
 
 impl Cluster {
@@ -46,7 +46,7 @@ impl Cluster {
         let path = Resource::core("pods").object(self.namespace(), pod);
         let read = self.api().get(&path).await;
         let object = read.map_err(|e| e.into_failure(format!("cannot read Pod/{pod}")))?;
-        let containers = object["spec"]["containers"].as_array().into_iter().flatten();
+        let containers = list(&object["spec"]["containers"]).iter();
         let words = containers.flat_map(|container| ["command", "args"].map(|key| &container[key]));
         let texts = words.filter_map(Value::as_array).flatten().filter_map(Value::as_str);
         Ok(texts.map(str::to_owned).collect())

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use serde_json::Value;
 use vllm_rollback_engine::CurrentRecord;
-use vllm_rollback_engine::failure::{Failure, FailureKind};
+use vllm_rollback_engine::failure::Failure;
 use vllm_rollback_engine::ports::checks::ClusterView;
 use vllm_rollback_objects::event::Event;
 use vllm_rollback_objects::pod::{Container, LogOf, Pod};
@@ -54,10 +54,7 @@ impl ClusterView for ReleaseView {
     async fn log_tail(&self, pod: &str, container: &str, which: LogOf, lines: u32) -> Result<String, Failure> {
         let live = self.live().await?;
         let Some(found) = live.iter().flat_map(|w| &w.pods).find(|p| pods::name(p) == pod) else {
-            return Err(Failure::new(
-                FailureKind::Refused,
-                format!("the pod {pod} is not one of the release's"),
-            ));
+            return Err(Failure::refused(format!("the pod {pod} is not one of the release's")));
         };
         let namespace = found["metadata"]["namespace"]
             .as_str()

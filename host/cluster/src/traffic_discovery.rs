@@ -3,7 +3,7 @@
 use serde_json::Value;
 use vllm_rollback_engine::failure::Failure;
 use vllm_rollback_engine::release::ReleaseRecord;
-use vllm_rollback_engine::workload::{Finding, Severity};
+use vllm_rollback_engine::workload::Finding;
 use vllm_rollback_objects::route::{LeadsTo, Route};
 use vllm_rollback_objects::service::Service;
 
@@ -47,12 +47,7 @@ impl Cluster {
 }
 
 fn found(message: String) -> Finding {
-    Finding {
-        severity: Severity::Ok,
-        subject: "routing".to_owned(),
-        message,
-        next: Vec::new(),
-    }
+    Finding::ok("routing", message)
 }
 
 fn by_services(own: &[Service]) -> Finding {

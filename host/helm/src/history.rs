@@ -72,19 +72,16 @@ fn summary(header: &RecordHeader) -> Result<RevisionSummary, String> {
 
 fn broken(kind: &str, release: &ReleaseRef, object: &str, why: String) -> Failure {
     let get = kind.to_lowercase();
-    Failure::new(
-        FailureKind::Invalid,
-        format!("release record {kind}/{object} is broken"),
-    )
-    .because(why)
-    .next(format!(
-        "kubectl get {get} {object} -n {} --show-labels",
-        release.namespace
-    ))
-    .next(format!(
-        "when it is no record of Helm's, move it away: kubectl label {get} {object} -n {} owner-",
-        release.namespace
-    ))
+    Failure::invalid(format!("release record {kind}/{object} is broken"))
+        .because(why)
+        .next(format!(
+            "kubectl get {get} {object} -n {} --show-labels",
+            release.namespace
+        ))
+        .next(format!(
+            "when it is no record of Helm's, move it away: kubectl label {get} {object} -n {} owner-",
+            release.namespace
+        ))
 }
 
 #[cfg(test)]

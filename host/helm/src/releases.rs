@@ -85,10 +85,9 @@ impl<S: RecordSource> HelmReleases<S> {
         match history.last().map(|r| (r.revision, r.status)) {
             Some((revision, _)) if revision == order.from => None,
             Some((revision, status)) => Some(RollbackOutcome::Overtaken(
-                Failure::new(
-                    FailureKind::Conflict,
-                    format!("revision {revision} ({status}) was made while this run was under way"),
-                )
+                Failure::conflict(format!(
+                    "revision {revision} ({status}) was made while this run was under way"
+                ))
                 .because(format!("the run rests on revision {} as the newest", order.from))
                 .next(format!(
                     "helm history {} -n {}",
@@ -110,14 +109,10 @@ impl<S: RecordSource> HelmReleases<S> {
         }
         if ended.exit_code == Some(0) {
             // Helm says that it did something which nobody can see: that is no ground to say `unchanged`.
-            return RollbackOutcome::Unknown(
-                Failure::new(FailureKind::Internal, what)
-                    .because("helm said success")
-                    .next(format!(
-                        "helm history {} -n {}",
-                        self.release.name, self.release.namespace
-                    )),
-            );
+            return RollbackOutcome::Unknown(Failure::internal(what).because("helm said success").next(format!(
+                "helm history {} -n {}",
+                self.release.name, self.release.namespace
+            )));
         }
         let meaning = meaning(&self.release, order.to, &ended.stderr_tail);
         let mut failure = Failure::new(meaning.kind, what).because(meaning.why);

@@ -9,7 +9,7 @@ use futures::stream;
 use tokio::task::JoinSet;
 use vllm_rollback_engine::check::{CheckContext, CheckSpec, Phase, Verdict};
 use vllm_rollback_engine::event::{Event, Observer};
-use vllm_rollback_engine::failure::{Failure, FailureKind};
+use vllm_rollback_engine::failure::Failure;
 use vllm_rollback_engine::ports::Checks;
 use vllm_rollback_engine::ports::checks::{ClusterView, PodTargets, TrafficView};
 use vllm_rollback_engine::workload::ServingPod;
@@ -83,7 +83,7 @@ impl CheckRunner {
             "plugin {} needs the router, and no router is known",
             check.manifest.name
         );
-        Err(Failure::new(FailureKind::Refused, what)
+        Err(Failure::refused(what)
             .next("say where the router is, --router-url or --router-service, or leave the plugin out"))
     }
 

@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use vllm_rollback_engine::failure::{Failure, FailureKind};
+use vllm_rollback_engine::failure::Failure;
 
 use crate::capability::Capability;
 
@@ -39,7 +39,7 @@ impl Grants {
             };
             if !is_name(name) {
                 let what = format!("`{capability}` is granted as {}", capability.grant_form());
-                return Err(Failure::new(FailureKind::Usage, what));
+                return Err(Failure::usage(what));
             }
             let value = read_value(value)?;
             self.capabilities.insert(capability);
@@ -50,8 +50,7 @@ impl Grants {
             let known = Capability::from_word(word).filter(|one| one.named().is_none());
             let capability = known.ok_or_else(|| {
                 let all = Capability::ALL.map(Capability::grant_form).join(", ");
-                Failure::new(FailureKind::Usage, format!("{word:?} cannot be granted"))
-                    .next(format!("grant one of: {all}"))
+                Failure::usage(format!("{word:?} cannot be granted")).next(format!("grant one of: {all}"))
             })?;
             self.capabilities.insert(capability);
         }
@@ -74,10 +73,8 @@ impl GrantTable {
         let mut table = Self::default();
         for flag in flags {
             let Some((name, grant)) = flag.as_ref().split_once('=').filter(|(name, _)| is_name(name)) else {
-                return Err(
-                    Failure::new(FailureKind::Usage, "a grant names a check and what it may reach")
-                        .next("write --grant NAME=pod, with the name that the plugin gives itself"),
-                );
+                return Err(Failure::usage("a grant names a check and what it may reach")
+                    .next("write --grant NAME=pod, with the name that the plugin gives itself"));
             };
             let grants = table.by_check.entry(name.to_owned()).or_default();
             grants.add(grant).map_err(|mut failure| {
@@ -146,7 +143,7 @@ impl EffectiveGrants {
         let steps = missing
             .iter()
             .map(|one| format!("add --grant {}={}", self.check, one.grant_form()));
-        Err(steps.fold(Failure::new(FailureKind::Refused, what), Failure::next))
+        Err(steps.fold(Failure::refused(what), Failure::next))
     }
 
     /// Lets a use pass, or says what would.
@@ -194,6 +191,8 @@ impl EffectiveGrants {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+
+    use vllm_rollback_engine::failure::FailureKind;
 
     use super::*;
 

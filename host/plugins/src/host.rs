@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use futures::future::join_all;
 use serde_json::Value;
 use tokio::sync::OnceCell;
-use vllm_rollback_engine::failure::{Failure, FailureKind};
+use vllm_rollback_engine::failure::Failure;
 use vllm_rollback_plugin_abi::vllm_rollback::plugin::types as abi;
 
 use crate::builtin::{self, BUILTINS};
@@ -134,7 +134,7 @@ impl PluginHost {
     /// `Usage` for a name that does not exist.
     pub fn add_builtin(&mut self, name: &str, enforcement: Enforcement, parameters: Value) -> Result<(), Failure> {
         let embedded = builtin::find(name).ok_or_else(|| {
-            Failure::new(FailureKind::Usage, format!("there is no built-in check {name:?}"))
+            Failure::usage(format!("there is no built-in check {name:?}"))
                 .next(format!("use one of: {}", BUILTINS.join(", ")))
         })?;
         let interface = self.interface(name, embedded.wasm)?;
@@ -181,11 +181,11 @@ impl PluginHost {
     fn add(&mut self, source: Source) -> Result<(), Failure> {
         if !source.parameters.is_null() && !source.parameters.is_object() {
             let what = format!("the parameters of {} are no JSON object", source.origin);
-            return Err(Failure::new(FailureKind::Usage, what));
+            return Err(Failure::usage(what));
         }
         if let Some(same) = self.sources.iter().find(|other| other.digest == source.digest) {
             let what = format!("{} and {} are the same plugin", same.origin, source.origin);
-            return Err(Failure::new(FailureKind::Usage, what).next("name it once"));
+            return Err(Failure::usage(what).next("name it once"));
         }
         self.sources.push(source);
         Ok(())
@@ -218,14 +218,14 @@ impl PluginHost {
                     "{} has the same name as another check: {}",
                     source.origin, same.manifest.name
                 );
-                return Err(Failure::new(FailureKind::Refused, what).next("leave one of them out"));
+                return Err(Failure::refused(what).next("leave one of them out"));
             }
             loaded.push(Arc::new(self.admit(source, linked, manifest)?));
         }
         let names: Vec<_> = loaded.iter().map(|check| check.manifest.name.as_str()).collect();
         if let Some(unknown) = self.grants.unknown_check(&names) {
             let what = format!("--grant {unknown}=… is for no check of this run");
-            return Err(Failure::new(FailureKind::Usage, what).next(format!("the checks are: {}", names.join(", "))));
+            return Err(Failure::usage(what).next(format!("the checks are: {}", names.join(", "))));
         }
         let kept = loaded.len() - compiled;
         Ok((
@@ -255,7 +255,7 @@ impl PluginHost {
                     "{} calls itself {}, like a built-in check",
                     source.origin, manifest.name
                 );
-                return Err(Failure::new(FailureKind::Refused, what).next("give the plugin a name of its own"));
+                return Err(Failure::refused(what).next("give the plugin a name of its own"));
             }
         };
         let grants = EffectiveGrants::new(&manifest.name, &manifest.needs, granted);
@@ -285,10 +285,7 @@ impl PluginHost {
         let source = self.read(path, Enforcement::Advisory, Value::Null)?;
         let (linked, _) = self.loader().link_all(std::slice::from_ref(&source)).await?;
         let Some(linked) = linked.first() else {
-            return Err(Failure::new(
-                FailureKind::Internal,
-                format!("{} was not loaded", source.origin),
-            ));
+            return Err(Failure::internal(format!("{} was not loaded", source.origin)));
         };
         let manifest = self.read_manifest(&source.origin, self.runtime.describe(linked).await)?;
         Ok(Inspection {

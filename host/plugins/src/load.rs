@@ -31,7 +31,7 @@ impl Loader<'_> {
         let linked = components.iter().flatten().zip(sources).map(|(component, source)| {
             self.runtime.link(component).map_err(|why| {
                 let what = format!("plugin {} does not fit this tool", source.origin);
-                Failure::new(FailureKind::Invalid, what)
+                Failure::invalid(what)
                     .because(why)
                     .next(if source.interface.is_newer() { NEWER } else { REBUILD })
             })
@@ -77,9 +77,8 @@ impl Loader<'_> {
         if let Some(Err(error)) = self.store.map(|store| store.keep(&source.digest, &code)) {
             tracing::warn!("{} is not kept compiled: {error}", source.origin);
         }
-        store::load_fresh(&self.runtime.engine, &code).map_err(|error| {
-            Failure::new(FailureKind::Internal, format!("plugin {} does not load", source.origin)).caused_by(&error)
-        })
+        store::load_fresh(&self.runtime.engine, &code)
+            .map_err(|error| Failure::internal(format!("plugin {} does not load", source.origin)).caused_by(&error))
     }
 }
 
@@ -88,7 +87,7 @@ const NEWER: &str = "use a newer kubectl vllm-rollback: the plugin was built for
 
 /// A component that could not even say what it is.
 pub(crate) fn broken(origin: &str, error: DescribeError) -> Failure {
-    let cannot = |what: &str| Failure::new(FailureKind::Invalid, format!("plugin {origin} cannot be used: {what}"));
+    let cannot = |what: &str| Failure::invalid(format!("plugin {origin} cannot be used: {what}"));
     match error {
         DescribeError::OtherTypes(why) => {
             cannot("it was built against a draft of the contract; its functions have other types")

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 use vllm_rollback_engine::check::Phase;
-use vllm_rollback_engine::failure::{Failure, FailureKind};
+use vllm_rollback_engine::failure::Failure;
 use vllm_rollback_plugin_abi::vllm_rollback::plugin::types as abi;
 
 use crate::capability::Capability;
@@ -74,15 +74,14 @@ impl Manifest {
     pub(crate) fn read(origin: &str, said: abi::Manifest, limits: &Limits) -> Result<Self, Failure> {
         let parsed = Self::parse(&said, limits);
         parsed.map_err(|error| match error {
-            Unusable::Nonsense(what) => Failure::new(
-                FailureKind::Invalid,
-                format!("plugin {origin} cannot be used: its manifest {what}"),
-            ),
+            Unusable::Nonsense(what) => {
+                Failure::invalid(format!("plugin {origin} cannot be used: its manifest {what}"))
+            }
             Unusable::Unknown { check, asks, known } => {
                 let tool = env!("CARGO_PKG_VERSION");
                 let what =
                     format!("plugin {origin} cannot be used: check {check} {asks}, which this tool does not know");
-                Failure::new(FailureKind::Refused, what)
+                Failure::refused(what)
                     .because(format!("kubectl vllm-rollback {tool} knows {known}"))
                     .next(match newer_tool(&said.extra, tool) {
                         Some(version) => format!("use kubectl vllm-rollback {version} or newer"),
@@ -230,7 +229,7 @@ pub(crate) fn check_parameters(manifest: &Manifest, parameters: &Value) -> Resul
         } else {
             format!("it has {}", names.join(", "))
         };
-        Failure::new(FailureKind::Usage, format!("check {}: {what}", manifest.name)).next(hint)
+        Failure::usage(format!("check {}: {what}", manifest.name)).next(hint)
     };
     for (name, value) in given {
         let shown = untrusted::line(name, 60);
@@ -265,6 +264,8 @@ fn is_a(value: &Value, wanted: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use serde_json::json;
+
+    use vllm_rollback_engine::failure::FailureKind;
 
     use super::*;
 

@@ -4,7 +4,7 @@
 //! in words: that a file is no component, for which contract it was built, which interfaces it wants. What a check *can* use
 //! is read here from its imports; what it *may* use is decided by grants.
 
-use vllm_rollback_engine::failure::{Failure, FailureKind};
+use vllm_rollback_engine::failure::Failure;
 use wasmparser::{Parser, Payload};
 
 /// The contract that this host speaks; the patch level adds only functions and interfaces.
@@ -47,7 +47,7 @@ impl ComponentInterface {
 /// # Errors
 /// `Invalid`, and what to do: not a component, truncated, built for another contract, imports of something unknown.
 pub(crate) fn inspect(name: &str, wasm: &[u8], max: usize, known: &[&str]) -> Result<ComponentInterface, Failure> {
-    let invalid = |what: String| Failure::new(FailureKind::Invalid, format!("{name} {what}"));
+    let invalid = |what: String| Failure::invalid(format!("{name} {what}"));
     if wasm.len() > max {
         return Err(invalid(format!("has {} bytes; a component may have {max}", wasm.len())));
     }

@@ -8,7 +8,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use vllm_rollback_engine::failure::{Failure, FailureKind};
+use vllm_rollback_engine::failure::Failure;
 use vllm_rollback_plugin_abi::vllm_rollback::plugin::types as abi;
 use vllm_rollback_plugin_abi::{Plugin, PluginIndices, PluginPre};
 use wasmtime::component::{Component, HasSelf, Linker};
@@ -60,8 +60,7 @@ impl Runtime {
         let engine = engine()?;
         let mut linker = Linker::new(&engine);
         link_imports(&mut linker).map_err(|error| {
-            Failure::new(FailureKind::Internal, "the interfaces for checks do not fit together")
-                .because(error.to_string())
+            Failure::internal("the interfaces for checks do not fit together").because(error.to_string())
         })?;
         let ticker = Ticker::start(&engine)?;
         Ok(Self {

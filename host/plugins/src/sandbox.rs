@@ -4,7 +4,7 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::Duration;
 
-use vllm_rollback_engine::failure::{Failure, FailureKind};
+use vllm_rollback_engine::failure::Failure;
 use wasmtime::{Config, Engine, Strategy};
 
 /// The version of wasmtime in this build, which does not tell it itself; a test holds it against the lock file.
@@ -30,11 +30,7 @@ pub(crate) fn engine() -> Result<Engine, Failure> {
         .wasm_wide_arithmetic(false)
         .wasm_custom_page_sizes(false);
     Engine::new(&config).map_err(|error| {
-        Failure::new(
-            FailureKind::Internal,
-            "the WebAssembly engine cannot start on this machine",
-        )
-        .because(error.root_cause().to_string())
+        Failure::internal("the WebAssembly engine cannot start on this machine").because(error.root_cause().to_string())
     })
 }
 
@@ -56,7 +52,7 @@ impl Ticker {
         thread::Builder::new()
             .name("epoch".to_owned())
             .spawn(tick)
-            .map_err(|error| Failure::new(FailureKind::Internal, "cannot start a thread").caused_by(&error))?;
+            .map_err(|error| Failure::internal("cannot start a thread").caused_by(&error))?;
         Ok(Self { _stop: stop })
     }
 }

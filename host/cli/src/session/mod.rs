@@ -19,7 +19,7 @@ use vllm_rollback_engine::ports::{Clock, Interrupt, Journal, Ports, Registry, Re
 use vllm_rollback_engine::release::{ReleaseRef, Revision};
 use vllm_rollback_engine::request::{Deadlines, Override, Request, RollbackTarget};
 use vllm_rollback_engine::target::{self, TargetQuery};
-use vllm_rollback_engine::workload::{Finding, Severity};
+use vllm_rollback_engine::workload::Finding;
 use vllm_rollback_plugins::CheckRunner;
 use vllm_rollback_report::terminal::Terminal;
 
@@ -110,12 +110,8 @@ impl Session {
     async fn routing(&self) -> Vec<Finding> {
         let looking = async { self.cluster.routing(&*self.current.record().await?).await };
         looking.await.unwrap_or_else(|failure| {
-            vec![Finding {
-                severity: Severity::Unknown,
-                subject: "routing".to_owned(),
-                message: format!("what sends the release traffic could not be looked at: {failure}"),
-                next: Vec::new(),
-            }]
+            let text = format!("what sends the release traffic could not be looked at: {failure}");
+            vec![Finding::unknown("routing", text)]
         })
     }
 

@@ -5,7 +5,7 @@ use serde::Serialize;
 use vllm_rollback_engine::failure::Failure;
 use vllm_rollback_engine::report::ExitCode;
 use vllm_rollback_report::document::Document;
-use vllm_rollback_report::text::{TextWriter, plain};
+use vllm_rollback_report::text::TextWriter;
 
 use crate::args::output::OutputArgs;
 use crate::invoked_as;
@@ -60,7 +60,7 @@ impl Document for Version {
             ("platform", &platform),
         ];
         for (name, value) in rows {
-            out.line(0, &[plain(format!("{name:<21} {value}"))]);
+            out.plain(0, format!("{name:<21} {value}"));
         }
     }
 }

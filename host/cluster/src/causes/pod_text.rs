@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::pods;
+use crate::pods::{self, list};
 
 /// `Pod/llama-… container vllm`.
 pub(super) fn container_label(pod: &Value, status: &Value) -> String {
@@ -26,7 +26,7 @@ pub(super) fn describe(pod: &Value) -> String {
 pub(super) fn spec_of<'a>(pod: &'a Value, container: &Value) -> Option<&'a Value> {
     ["containers", "initContainers"]
         .into_iter()
-        .flat_map(|key| pod["spec"][key].as_array().into_iter().flatten())
+        .flat_map(|key| list(&pod["spec"][key]).iter())
         .find(|spec| spec["name"] == *container)
 }
 

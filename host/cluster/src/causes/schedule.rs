@@ -7,7 +7,7 @@ use vllm_rollback_engine::workload::CauseReason;
 
 use super::detected::{DetectedCause, MAY_HEAL, SOON};
 use super::pod_text::{describe, one_line, pod_label};
-use crate::pods;
+use crate::pods::{self, list};
 
 /// Time that a want of room lasts before it counts as final, when nothing of the release is about to free any.
 const ROOM: Option<Duration> = Some(Duration::from_secs(10));
@@ -77,10 +77,8 @@ fn insufficient(text: &str) -> Vec<String> {
 
 /// `nvidia.com/gpu (the pod asks for 2)`.
 fn wanted(pod: &Value, resource: &str) -> String {
-    let asks: Vec<&str> = pod["spec"]["containers"]
-        .as_array()
-        .into_iter()
-        .flatten()
+    let asks: Vec<&str> = list(&pod["spec"]["containers"])
+        .iter()
         .filter_map(|c| {
             let resources = &c["resources"];
             resources["requests"][resource]

@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use crate::api::{ApiClient, ApiError};
+use crate::pods::list;
 
 /// A user, as the API server sees it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,10 +49,8 @@ pub(super) async fn who_am_i(api: &ApiClient) -> Result<Identity, ApiError> {
     let user = &answer["status"]["userInfo"];
     Ok(Identity {
         user: user["username"].as_str().unwrap_or_default().to_owned(),
-        groups: user["groups"]
-            .as_array()
-            .into_iter()
-            .flatten()
+        groups: list(&user["groups"])
+            .iter()
             .filter_map(|g| g.as_str().map(str::to_owned))
             .collect(),
     })

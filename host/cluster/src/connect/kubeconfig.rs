@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use kube::Config;
 use kube::config::{AuthInfo, ExecInteractiveMode, KubeConfigOptions, Kubeconfig, KubeconfigError};
-use vllm_rollback_engine::failure::{Failure, FailureKind};
+use vllm_rollback_engine::failure::Failure;
 
 use super::options::ConnectOptions;
 use super::proxy::ProxySettings;
@@ -22,11 +22,10 @@ pub(crate) async fn load(options: &ConnectOptions) -> Result<Loaded, Failure> {
     let paths = candidates(options);
     let present: Vec<&PathBuf> = paths.iter().filter(|p| p.exists()).collect();
     if let (Some(named), true) = (&options.kubeconfig, present.is_empty()) {
-        return Err(Failure::new(
-            FailureKind::Usage,
-            format!("the kubeconfig {} does not exist", named.display()),
-        )
-        .next("give the path of a kubeconfig with --kubeconfig"));
+        return Err(
+            Failure::usage(format!("the kubeconfig {} does not exist", named.display()))
+                .next("give the path of a kubeconfig with --kubeconfig"),
+        );
     }
     let mut merged = Kubeconfig::default();
     for path in &present {
@@ -93,7 +92,7 @@ fn without_kubeconfig(options: &ConnectOptions, paths: &[PathBuf]) -> Result<Loa
         .map(|p| p.display().to_string())
         .collect::<Vec<_>>()
         .join(", ");
-    Err(Failure::new(FailureKind::Usage, "no cluster is configured".to_owned())
+    Err(Failure::usage("no cluster is configured")
         .because(format!("no kubeconfig with a context was found; searched: {searched}"))
         .next("export KUBECONFIG=PATH, or give --kubeconfig PATH"))
 }
@@ -116,8 +115,7 @@ fn choose_proxy(config: &mut Config, from_kubeconfig: Option<String>) -> Result<
         None => None,
         Some(url) => Some(url.parse().map_err(|_| {
             // The URL may hold a password, so it is not shown.
-            Failure::new(FailureKind::Usage, "the proxy's URL cannot be read")
-                .next("check HTTPS_PROXY and the kubeconfig's proxy-url")
+            Failure::usage("the proxy's URL cannot be read").next("check HTTPS_PROXY and the kubeconfig's proxy-url")
         })?),
     };
     Ok(())
@@ -141,16 +139,13 @@ fn unusable(path: &Path, error: &KubeconfigError) -> Failure {
         },
         other => other.to_string(),
     };
-    Failure::new(
-        FailureKind::Usage,
-        format!("the kubeconfig {} cannot be used", path.display()),
-    )
-    .because(why)
-    .next(format!("kubectl --kubeconfig {} config view", path.display()))
+    Failure::usage(format!("the kubeconfig {} cannot be used", path.display()))
+        .because(why)
+        .next(format!("kubectl --kubeconfig {} config view", path.display()))
 }
 
 fn unselectable(error: &KubeconfigError, contexts: &[String]) -> Failure {
-    Failure::new(FailureKind::Usage, "the kubeconfig does not lead to a cluster")
+    Failure::usage("the kubeconfig does not lead to a cluster")
         .caused_by(error)
         .next(if contexts.is_empty() {
             "kubectl config get-contexts".to_owned()
@@ -160,10 +155,7 @@ fn unselectable(error: &KubeconfigError, contexts: &[String]) -> Failure {
 }
 
 fn bad_server(server: &str, error: &dyn std::fmt::Display) -> Failure {
-    Failure::new(
-        FailureKind::Usage,
-        format!("the server's URL {server:?} cannot be read"),
-    )
-    .because(error.to_string())
-    .next("give a URL such as https://10.0.0.1:6443 with --server")
+    Failure::usage(format!("the server's URL {server:?} cannot be read"))
+        .because(error.to_string())
+        .next("give a URL such as https://10.0.0.1:6443 with --server")
 }

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use http::header::{HeaderValue, USER_AGENT};
 use kube::{Client, Config};
-use vllm_rollback_engine::failure::{Failure, FailureKind};
+use vllm_rollback_engine::failure::Failure;
 
 pub use identity::Identity;
 pub use options::ConnectOptions;
@@ -145,11 +145,9 @@ fn apply(options: &ConnectOptions, config: &mut Config) -> Result<(), Failure> {
     if let Some(user) = &options.as_user {
         config.auth_info.impersonate = Some(user.clone());
     } else if options.as_uid.is_some() || !options.as_groups.is_empty() {
-        return Err(Failure::new(
-            FailureKind::Usage,
-            "a group or UID can be impersonated only together with a user",
-        )
-        .next("add --as USER"));
+        return Err(
+            Failure::usage("a group or UID can be impersonated only together with a user").next("add --as USER"),
+        );
     }
     if !options.as_groups.is_empty() {
         config.auth_info.impersonate_groups = Some(options.as_groups.clone());
@@ -159,12 +157,11 @@ fn apply(options: &ConnectOptions, config: &mut Config) -> Result<(), Failure> {
     }
     if let Some(path) = &options.ca_file {
         if let Err(error) = std::fs::metadata(path) {
-            return Err(Failure::new(
-                FailureKind::Usage,
-                format!("the certificate authority {} cannot be read", path.display()),
-            )
-            .caused_by(&error)
-            .next("give the path of a PEM file with --certificate-authority"));
+            return Err(
+                Failure::usage(format!("the certificate authority {} cannot be read", path.display()))
+                    .caused_by(&error)
+                    .next("give the path of a PEM file with --certificate-authority"),
+            );
         }
         config.root_cert_file = Some(path.clone());
     }

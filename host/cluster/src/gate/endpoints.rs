@@ -11,6 +11,7 @@ use vllm_rollback_engine::failure::{Failure, FailureKind};
 use crate::api::Resource;
 use crate::api::watch::{WatchUpdate, watch};
 use crate::connect::Cluster;
+use crate::pods::list;
 
 /// An address that gets a Service's traffic.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -123,12 +124,8 @@ fn name(slice: &Value) -> String {
 fn serving<'a>(slices: impl Iterator<Item = &'a Value>) -> Vec<Endpoint> {
     let mut found = Vec::new();
     for slice in slices {
-        let port = slice["ports"]
-            .as_array()
-            .into_iter()
-            .flatten()
-            .find_map(|p| p["port"].as_u64());
-        for endpoint in slice["endpoints"].as_array().into_iter().flatten() {
+        let port = list(&slice["ports"]).iter().find_map(|p| p["port"].as_u64());
+        for endpoint in list(&slice["endpoints"]) {
             let conditions = &endpoint["conditions"];
             let ready = conditions["ready"].as_bool().unwrap_or(true);
             let serving = conditions["serving"].as_bool().unwrap_or(ready);
@@ -141,7 +138,7 @@ fn serving<'a>(slices: impl Iterator<Item = &'a Value>) -> Vec<Endpoint> {
                     .then(|| target[key].as_str().map(str::to_owned))
                     .flatten()
             };
-            for address in endpoint["addresses"].as_array().into_iter().flatten() {
+            for address in list(&endpoint["addresses"]) {
                 let address = address.as_str().unwrap_or_default();
                 let address = if address.contains(':') {
                     format!("[{address}]")

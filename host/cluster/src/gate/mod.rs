@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 use vllm_rollback_engine::WriteError;
-use vllm_rollback_engine::failure::{Failure, FailureKind};
+use vllm_rollback_engine::failure::Failure;
 use vllm_rollback_objects::service::Gate;
 
 pub use endpoints::Endpoint;
@@ -53,7 +53,7 @@ impl Cluster {
         let what = || format!("cannot close the gate of Service/{service}");
         let now = self.api().get(&path).await.map_err(|e| e.into_write_error(what()))?;
         if gate(&now).selector.is_empty() {
-            let failure = Failure::new(FailureKind::Refused, what())
+            let failure = Failure::refused(what())
                 .because("it has no selector, so its endpoints are managed by somebody else")
                 .next("use another registry driver: --registry postgres or --registry none");
             return Err(WriteError::Rejected(failure));
@@ -91,7 +91,7 @@ impl Cluster {
                 Err(error) => return Err(error.into_write_error(what())),
             }
         }
-        let failure = Failure::new(FailureKind::Conflict, what())
+        let failure = Failure::conflict(what())
             .because(format!("somebody else changed it {TRIES} times in a row"))
             .next(format!(
                 "kubectl get service {service} -n {} --show-managed-fields -o yaml",

@@ -63,8 +63,7 @@ impl ReleaseLock {
     /// # Errors
     /// `Forbidden`, `Unreachable`.
     pub async fn holder(&self) -> Result<Option<Holder>, Failure> {
-        let lease = self.read().await.map_err(|e| self.cannot("read", e))?;
-        Ok(lease.as_ref().and_then(Holder::read))
+        Ok(self.read().await?.as_ref().and_then(Holder::read))
     }
 
     /// Takes the lock away from whoever holds it, for an operator who knows that run to be dead. Gives who it was.
@@ -72,7 +71,7 @@ impl ReleaseLock {
     /// # Errors
     /// `Conflict` when it changed meanwhile; `Forbidden`, `Unreachable`.
     pub async fn remove_lease(&self) -> Result<Option<Holder>, Failure> {
-        let Some(lease) = self.read().await.map_err(|e| self.cannot("read", e))? else {
+        let Some(lease) = self.read().await? else {
             return Ok(None);
         };
         self.delete(&lease).await.map_err(|e| self.cannot("remove", e))?;
@@ -83,16 +82,15 @@ impl ReleaseLock {
         leases().object(self.cluster.namespace(), &object_name(&self.release))
     }
 
-    async fn read(&self) -> Result<Option<Value>, ApiError> {
-        self.cluster.api().find(&self.path()).await
+    async fn read(&self) -> Result<Option<Value>, Failure> {
+        let lease = self.cluster.api().find(&self.path()).await;
+        lease.map_err(|e| self.cannot("read", e))
     }
 
     async fn delete(&self, lease: &Value) -> Result<(), ApiError> {
         let text = |key: &str| lease["metadata"][key].as_str().unwrap_or_default();
-        self.cluster
-            .api()
-            .delete(&self.path(), text("uid"), text("resourceVersion"))
-            .await
+        let (uid, version) = (text("uid"), text("resourceVersion"));
+        self.cluster.api().delete(&self.path(), uid, version).await
     }
 
     fn cannot(&self, verb: &str, error: ApiError) -> Failure {
@@ -116,7 +114,7 @@ impl ReleaseLock {
         let first = of(&lease);
         while Instant::now() < end {
             tokio::time::sleep(POLL).await;
-            match self.read().await.map_err(|e| self.cannot("read", e))? {
+            match self.read().await? {
                 None => return Ok(None),
                 Some(now) if of(&now) != first => {
                     let alive = Holder::read(&now).unwrap_or_else(|| holder.clone());
@@ -154,11 +152,11 @@ impl Lock for ReleaseLock {
             self.hold(identity);
             return Ok(Vec::new());
         }
-        let Some(mut lease) = self.read().await.map_err(|e| self.cannot("read", e))? else {
-            return Err(Failure::new(
-                FailureKind::Conflict,
-                format!("the lock on {namespace}/{} changed hands just now", self.release),
-            )
+        let Some(mut lease) = self.read().await? else {
+            return Err(Failure::conflict(format!(
+                "the lock on {namespace}/{} changed hands just now",
+                self.release
+            ))
             .next("try again")
             .into());
         };
@@ -227,7 +225,7 @@ impl Lock for ReleaseLock {
         held.renewal.abort();
         // Several times, since a renewal under way may change the version between reading and deleting.
         for _ in 0..3 {
-            let Some(lease) = self.read().await.map_err(|e| self.cannot("read", e))? else {
+            let Some(lease) = self.read().await? else {
                 return Ok(());
             };
             if lease["spec"]["holderIdentity"] != held.identity.as_str() {
@@ -240,12 +238,11 @@ impl Lock for ReleaseLock {
                 Err(error) => return Err(self.cannot("remove", error)),
             }
         }
-        Err(Failure::new(
-            FailureKind::Conflict,
-            format!("cannot remove Lease/{}", object_name(&self.release)),
+        Err(
+            Failure::conflict(format!("cannot remove Lease/{}", object_name(&self.release)))
+                .because("it kept changing")
+                .next("it ends by itself: another run can take it"),
         )
-        .because("it kept changing")
-        .next("it ends by itself: another run can take it"))
     }
 
     async fn assert_free(&self) -> Result<(), LockError> {
@@ -259,7 +256,7 @@ impl Lock for ReleaseLock {
     }
 
     async fn assert_expired(&self) -> Result<(), LockError> {
-        let Some(lease) = self.read().await.map_err(|e| self.cannot("read", e))? else {
+        let Some(lease) = self.read().await? else {
             return Ok(());
         };
         match Holder::read(&lease) {

@@ -36,52 +36,47 @@ fn call(verb: &'static str, group: &str, resource: &str, purpose: &'static str, 
 fn own_calls(target: &Manifest, service_gate: bool) -> Vec<Call> {
     use Severity::{Refuse, Warning};
     let mut calls = Vec::new();
-    for verb in ["list", "watch"] {
-        calls.push(call(verb, "", "pods", "watching the rollout", Refuse));
-    }
+    let mut add = |verbs: &[&'static str], group: &str, resource: &str, purpose, lack| {
+        calls.extend(verbs.iter().map(|verb| call(verb, group, resource, purpose, lack)));
+    };
+    add(&["list", "watch"], "", "pods", "watching the rollout", Refuse);
     for verb in ["get", "list", "watch"] {
         for workload in target.workloads() {
-            let resource = mapping::workloads(workload.kind);
-            calls.push(call(
-                verb,
-                &resource.group,
-                &resource.plural,
-                "watching the rollout",
-                Refuse,
-            ));
-            if let (Some(resource), "list" | "watch") = (revisions_resource(workload.kind), verb) {
-                let (group, plural) = (&resource.group, &resource.plural);
-                calls.push(call(verb, group, plural, "telling revisions apart", Refuse));
+            let Resource { group, plural, .. } = mapping::workloads(workload.kind);
+            add(&[verb], &group, &plural, "watching the rollout", Refuse);
+            if let (Some(of), "list" | "watch") = (revisions_resource(workload.kind), verb) {
+                add(&[verb], &of.group, &of.plural, "telling revisions apart", Refuse);
             }
         }
     }
-    for verb in ["get", "create", "update", "delete"] {
-        calls.push(call(verb, "coordination.k8s.io", "leases", "the lock", Refuse));
-    }
-    for verb in ["get", "create", "update"] {
-        calls.push(call(verb, "", "configmaps", "the journal's mirror", Warning));
-    }
-    for verb in ["list", "watch"] {
-        calls.push(call(verb, "", "events", "naming causes", Warning));
-    }
-    calls.push(call("get", "", "pods/log", "naming causes", Warning));
-    for verb in ["create", "update", "list"] {
-        calls.push(call(verb, "", "secrets", "helm's release record", Refuse));
-    }
+    let lock = ["get", "create", "update", "delete"];
+    add(&lock, "coordination.k8s.io", "leases", "the lock", Refuse);
+    add(
+        &["get", "create", "update"],
+        "",
+        "configmaps",
+        "the journal's mirror",
+        Warning,
+    );
+    add(&["list", "watch"], "", "events", "naming causes", Warning);
+    add(&["get"], "", "pods/log", "naming causes", Warning);
+    add(
+        &["create", "update", "list"],
+        "",
+        "secrets",
+        "helm's release record",
+        Refuse,
+    );
     if service_gate {
-        for verb in ["get", "list", "patch"] {
-            calls.push(call(verb, "", "services", "the Service gate", Refuse));
-        }
-        for verb in ["list", "watch"] {
-            let resource = "endpointslices";
-            calls.push(call(
-                verb,
-                "discovery.k8s.io",
-                resource,
-                "proving that traffic stopped",
-                Refuse,
-            ));
-        }
+        add(&["get", "list", "patch"], "", "services", "the Service gate", Refuse);
+        let (group, resource) = ("discovery.k8s.io", "endpointslices");
+        add(
+            &["list", "watch"],
+            group,
+            resource,
+            "proving that traffic stopped",
+            Refuse,
+        );
     }
     calls
 }
@@ -125,7 +120,7 @@ pub(super) async fn inspect(
     found.extend(judge_ways(cluster, &ways));
     if found.is_empty() {
         let text = format!("all {} calls that the run needs are allowed", calls.len() + 2);
-        found.push(Finding::new(Severity::Ok, "rbac", text));
+        found.push(Finding::ok("rbac", text));
     }
     found
 }
@@ -146,13 +141,8 @@ async fn helm_calls(mapper: &Mapper, current: &Manifest, target: &Manifest) -> V
                 verbs.push("delete");
             }
             for verb in verbs {
-                let wanted = call(
-                    verb,
-                    &resource.group,
-                    &resource.plural,
-                    "helm's rollback",
-                    Severity::Refuse,
-                );
+                let Resource { group, plural, .. } = &resource;
+                let wanted = call(verb, group, plural, "helm's rollback", Severity::Refuse);
                 if !calls.contains(&wanted) {
                     calls.push(wanted);
                 }
@@ -217,27 +207,18 @@ fn evaluate(cluster: &Cluster, call: &Call, answer: &Option<bool>) -> Option<Fin
     let what = format!("{} {} in {}", call.verb, call.resource, cluster.namespace());
     match answer {
         Some(true) => None,
-        None => Some(Finding::new(
-            Severity::Unknown,
+        None => Some(Finding::unknown(
             "rbac",
             format!("cannot ask whether this user may {what}, needed for {}", call.purpose),
         )),
         Some(false) => {
-            let mut found = Finding::new(
-                call.lack,
-                "rbac",
-                format!("this user may not {what}, needed for {}", call.purpose),
-            );
-            found.next.push(format!(
-                "ask for it: kubectl auth can-i {} {}{} -n {}",
+            let text = format!("this user may not {what}, needed for {}", call.purpose);
+            let resource = call.resource.replacen('/', " --subresource=", 1);
+            Some(Finding::new(call.lack, "rbac", text).next(format!(
+                "ask for it: kubectl auth can-i {} {resource} -n {}",
                 call.verb,
-                call.resource.split('/').next().unwrap_or_default(),
-                call.resource
-                    .split_once('/')
-                    .map_or(String::new(), |(_, sub)| format!(" --subresource={sub}")),
                 cluster.namespace()
-            ));
-            Some(found)
+            )))
         }
     }
 }
@@ -247,23 +228,20 @@ fn judge_ways(cluster: &Cluster, answers: &[Option<bool>]) -> Option<Finding> {
     let all = |way: &[Option<bool>]| way.iter().all(|a| *a == Some(true));
     match answers {
         [forward @ .., _, _] if all(forward) => None,
-        [_, _, proxy @ ..] if all(proxy) => Some(Finding::new(
-            Severity::Warning,
+        [_, _, proxy @ ..] if all(proxy) => Some(Finding::warning(
             "rbac",
             "pods/portforward is not allowed, so pods are asked through pods/proxy; servers that ask for an API key cannot be checked",
         )),
-        _ => {
-            let mut found = Finding::new(
-                Severity::Refuse,
+        _ => Some(
+            Finding::refuse(
                 "rbac",
                 "this user may use neither pods/portforward nor pods/proxy, so no check can ask the pods",
-            );
-            found.next.push(format!(
+            )
+            .next(format!(
                 "ask for get and create on pods/portforward in {}",
                 cluster.namespace()
-            ));
-            Some(found)
-        }
+            )),
+        ),
     }
 }
 

@@ -14,7 +14,7 @@ use vllm_rollback_objects::workload::{Workload, WorkloadKind};
 
 use crate::api::{ApiError, Listed};
 use crate::connect::Cluster;
-use crate::pods;
+use crate::pods::{self, list};
 use crate::view::LiveWorkload;
 
 /// Extended resources, in whole units.
@@ -42,11 +42,7 @@ pub(super) async fn inspect(
         .filter(|w| !requests(w.pod_spec()).is_empty())
         .collect();
     if asking.is_empty() {
-        return vec![Finding::new(
-            Severity::Ok,
-            "gpu-room",
-            "the target's pods ask for no GPU",
-        )];
+        return vec![Finding::ok("gpu-room", "the target's pods ask for no GPU")];
     }
     let query = [("fieldSelector", "status.phase!=Succeeded,status.phase!=Failed")];
     let running = cluster.api().list("/api/v1/pods", &query).await;
@@ -54,7 +50,7 @@ pub(super) async fn inspect(
         (Ok(nodes), Ok(running)) => (&nodes.items, &running.items),
         (Err(error), _) | (_, Err(error)) => {
             let text = format!("cannot see what is free on the nodes: {}", error.text());
-            return vec![Finding::new(Severity::Unknown, "gpu-room", text)];
+            return vec![Finding::unknown("gpu-room", text)];
         }
     };
     let nodes = free_nodes(nodes, running);
@@ -70,7 +66,7 @@ pub(super) async fn inspect(
 /// Amounts that a pod needs of resources whose names have a domain; cpu and memory can be had by waiting, GPUs cannot.
 fn requests(spec: &Value) -> Units {
     let mut sum = Units::new();
-    for container in spec["containers"].as_array().into_iter().flatten() {
+    for container in list(&spec["containers"]) {
         let resources = &container["resources"];
         // For extended resources limits and requests are equal; either alone is enough.
         let asked = if resources["limits"].is_object() {
@@ -138,7 +134,7 @@ fn admits(node: &Node, spec: &Value) -> bool {
         .flatten()
         .all(|(key, value)| node.labels.get(key) == Some(value));
     let tolerates = |taint: &Value| {
-        spec["tolerations"].as_array().into_iter().flatten().any(|t| {
+        list(&spec["tolerations"]).iter().any(|t| {
             let key = t["key"].as_str().unwrap_or_default();
             let same_key = key.is_empty() || taint["key"] == key;
             let effect = t["effect"].as_str().unwrap_or_default();
@@ -176,13 +172,13 @@ fn evaluate(workload: &Workload<'_>, live: Option<&LiveWorkload>, nodes: &[Node]
     let lacking = (replicas - standing).max(0);
     let room = format!("{label}: each pod asks for {asked}; {free} more fit beside what runs now");
     if lacking == 0 {
-        return Finding::new(
-            Severity::Ok,
+        return Finding::ok(
             "gpu-room",
             format!("{label}: {standing} pods of the target's revision run already, none needs room"),
         );
     }
     let elastic = nodes.iter().any(|n| n.elastic);
+    let free_some = format!("free {asked} on a node, or add one");
     if must_surge(workload) && free == 0 {
         let severity = if elastic { Severity::Warning } else { Severity::Refuse };
         let why = if own > 0 {
@@ -190,33 +186,25 @@ fn evaluate(workload: &Workload<'_>, live: Option<&LiveWorkload>, nodes: &[Node]
         } else {
             "none of its own pods holds any that the rollout could free"
         };
-        let mut found = Finding::new(severity, "gpu-room", format!("{room}, but {why}"));
-        if own > 0 {
-            found.next.push(format!(
-                "make room by stopping the bad pods: kubectl scale {} --replicas=0 -n {}, then run this again",
-                label.to_lowercase(),
-                workload.object.namespace
-            ));
+        let found = Finding::new(severity, "gpu-room", format!("{room}, but {why}"));
+        if own == 0 {
+            return found.next(free_some);
         }
-        found.next.push(format!("free {asked} on a node, or add one"));
-        if own > 0 {
-            found
-                .next
-                .push("for the next time: give the chart the strategy Recreate, or maxUnavailable 1".to_owned());
-        }
-        return found;
+        let stop = format!(
+            "make room by stopping the bad pods: kubectl scale {} --replicas=0 -n {}, then run this again",
+            label.to_lowercase(),
+            workload.object.namespace
+        );
+        return found
+            .next(stop)
+            .next(free_some)
+            .next("for the next time: give the chart the strategy Recreate, or maxUnavailable 1");
     }
     if free + own < lacking {
-        let mut found = Finding::new(
-            Severity::Warning,
-            "gpu-room",
-            format!("{room}, {own} once the bad pods are gone, but {lacking} are needed"),
-        );
-        found.next.push(format!("free {asked} on a node, or add one"));
-        return found;
+        let text = format!("{room}, {own} once the bad pods are gone, but {lacking} are needed");
+        return Finding::warning("gpu-room", text).next(free_some);
     }
-    Finding::new(
-        Severity::Ok,
+    Finding::ok(
         "gpu-room",
         format!("{room}, {own} once the bad pods are gone; {lacking} needed"),
     )

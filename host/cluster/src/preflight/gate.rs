@@ -1,7 +1,7 @@
 //! Whether the Service gate can close every way to the target's pods before helm makes one.
 
 use serde_json::Value;
-use vllm_rollback_engine::workload::{Finding, Severity};
+use vllm_rollback_engine::workload::Finding;
 use vllm_rollback_objects::identity::Object;
 use vllm_rollback_objects::manifest::Manifest;
 
@@ -42,8 +42,7 @@ async fn by_hand(cluster: &Cluster, live: &[LiveWorkload]) -> Vec<Finding> {
             let slices = listed.items.iter();
             slices.filter_map(|slice| judge_slice(slice, &addresses)).collect()
         }
-        Err(error) => vec![Finding::new(
-            Severity::Unknown,
+        Err(error) => vec![Finding::unknown(
             "traffic",
             format!(
                 "whether something leads to the pods by hand cannot be read: {}",
@@ -64,19 +63,15 @@ fn judge_slice(slice: &Value, addresses: &[&str]) -> Option<Finding> {
         .flatten();
     let address = listed.find_map(|address| address.as_str().filter(|address| addresses.contains(address)))?;
     let service = metadata["labels"]["kubernetes.io/service-name"].as_str().unwrap_or("?");
-    let mut found = Finding::new(
-        Severity::Refuse,
-        "traffic",
-        format!(
-            "EndpointSlice/{} of Service/{service} leads to the pod at {address} without a selector: no gate closes it",
-            metadata["name"].as_str().unwrap_or("?")
-        ),
+    let text = format!(
+        "EndpointSlice/{} of Service/{service} leads to the pod at {address} without a selector: no gate closes it",
+        metadata["name"].as_str().unwrap_or("?")
     );
-    found.next = vec![
-        format!("give Service/{service} a selector, or take its endpoints away"),
-        "or take the model out of traffic elsewhere: --registry postgres".to_owned(),
-    ];
-    Some(found)
+    Some(
+        Finding::refuse("traffic", text)
+            .next(format!("give Service/{service} a selector, or take its endpoints away"))
+            .next("or take the model out of traffic elsewhere: --registry postgres"),
+    )
 }
 
 /// `exists` is none when the cluster did not say.
@@ -84,32 +79,28 @@ fn evaluate(service: &Object, exists: Option<bool>) -> Option<Finding> {
     let label = service.label();
     match exists {
         Some(true) => None,
-        None => Some(Finding::new(
-            Severity::Unknown,
+        None => Some(Finding::unknown(
             "traffic",
             format!("whether {label} exists cannot be read, so it is not known whether its gate can be closed"),
         )),
-        Some(false) => {
-            let mut found = Finding::new(
-                Severity::Refuse,
+        Some(false) => Some(
+            Finding::refuse(
                 "traffic",
                 format!(
                     "{label} does not exist now, and the rollback would create it open: clients would reach the pods before the checks have proved them"
                 ),
-            );
-            found.next = vec![
-                "bring it back into the release first: helm upgrade with a chart that has it".to_owned(),
-                "or take the model out of traffic elsewhere: --registry postgres".to_owned(),
-                "or accept that nothing holds clients back: --registry none".to_owned(),
-            ];
-            Some(found)
-        }
+            )
+            .next("bring it back into the release first: helm upgrade with a chart that has it")
+            .next("or take the model out of traffic elsewhere: --registry postgres")
+            .next("or accept that nothing holds clients back: --registry none"),
+        ),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use vllm_rollback_engine::workload::Severity;
 
     #[test]
     fn endpoints_by_hand_that_lead_to_a_pod_are_refused_and_those_of_the_controller_are_not() {

@@ -1,10 +1,11 @@
 //! Whether a node already has the target's images. The registry itself cannot be asked with the kubelet's credentials.
 
 use serde_json::Value;
-use vllm_rollback_engine::workload::{Finding, Severity};
+use vllm_rollback_engine::workload::Finding;
 use vllm_rollback_objects::manifest::Manifest;
 
 use crate::api::{ApiError, Listed};
+use crate::pods::list;
 
 pub(super) fn inspect(target: &Manifest, nodes: &Result<Listed, ApiError>) -> Vec<Finding> {
     let mut images: Vec<&str> = target
@@ -25,20 +26,15 @@ fn evaluate(image: &str, nodes: &[Value]) -> Finding {
     let having = nodes
         .iter()
         .filter(|node| {
-            let names = node["status"]["images"].as_array().into_iter().flatten();
-            let mut names = names.flat_map(|i| i["names"].as_array().into_iter().flatten());
+            let names = list(&node["status"]["images"]).iter();
+            let mut names = names.flat_map(|i| list(&i["names"]).iter());
             names.any(|name| name.as_str().is_some_and(|name| is_same(name, image)))
         })
         .count();
     if having > 0 {
-        return Finding::new(
-            Severity::Ok,
-            "image",
-            format!("{having} nodes have an image named {image}"),
-        );
+        return Finding::ok("image", format!("{having} nodes have an image named {image}"));
     }
-    Finding::new(
-        Severity::Unknown,
+    Finding::unknown(
         "image",
         format!("no node is known to have the image {image}, so whether it can still be pulled is not known"),
     )
@@ -62,6 +58,7 @@ fn is_same(on_node: &str, wanted: &str) -> bool {
 mod tests {
     use super::*;
     use serde_json::json;
+    use vllm_rollback_engine::workload::Severity;
 
     #[test]
     fn a_short_name_means_the_same_image_as_the_nodes_full_one() {

@@ -2,7 +2,7 @@
 //! after it made its record and perhaps half of its changes, and `--force` does not help (helm/helm#7082).
 
 use serde_json::Value;
-use vllm_rollback_engine::workload::{Finding, Severity};
+use vllm_rollback_engine::workload::Finding;
 use vllm_rollback_objects::comparison::is_live;
 use vllm_rollback_objects::identity::Object;
 use vllm_rollback_objects::manifest::Manifest;
@@ -36,8 +36,7 @@ pub(super) async fn inspect(
             }
             match mapper.live(object).await {
                 Ok(live) => live.and_then(|live| evaluate(object, &live)),
-                Err(error) => Some(Finding::new(
-                    Severity::Unknown,
+                Err(error) => Some(Finding::unknown(
                     "immutable",
                     format!(
                         "whether the target changes a fixed field of {label} is unknown: {}",
@@ -73,24 +72,18 @@ fn has_fixed(object: &Object, current: &Manifest) -> bool {
 fn evaluate(object: &Object, live: &Value) -> Option<Finding> {
     let Fixed { field, how, is_data } = fixed(object, live)?;
     let label = object.label();
-    let mut found = Finding::new(
-        Severity::Refuse,
-        "immutable",
-        format!("{label} cannot get the target's {field}: {how}, so helm rollback would fail half-way"),
-    );
+    let text = format!("{label} cannot get the target's {field}: {how}, so helm rollback would fail half-way");
+    let found = Finding::refuse("immutable", text);
     let place = format!("{} {} -n {}", object.kind.to_lowercase(), object.name, object.namespace);
-    found.next = if is_data {
-        vec![
-            "roll forward instead: helm upgrade with the target's chart and values, but this field as it is now"
-                .to_owned(),
-            "helm get values RELEASE --revision TARGET shows them".to_owned(),
-        ]
+    Some(if is_data {
+        found
+            .next("roll forward instead: helm upgrade with the target's chart and values, but this field as it is now")
+            .next("helm get values RELEASE --revision TARGET shows them")
     } else {
-        vec![format!(
+        found.next(format!(
             "delete it, and the rollback creates it again (until then it does not serve): kubectl delete {place}"
-        )]
-    };
-    Some(found)
+        ))
+    })
 }
 
 /// The field that the target would change.
@@ -183,6 +176,7 @@ fn selector(spec: &Value) -> (Value, Value) {
 mod tests {
     use super::*;
     use serde_json::json;
+    use vllm_rollback_engine::workload::Severity;
 
     fn found(wanted: &Value, live: &Value) -> Option<Finding> {
         let text = wanted.to_string();

@@ -62,25 +62,13 @@ pub(crate) async fn inspect(
     );
     let mut findings = Vec::new();
     if workloads.is_empty() {
-        let mut none = Finding::new(
-            Severity::Refuse,
-            "workload",
-            "the target's manifest has no Deployment, StatefulSet or DaemonSet, so nothing could be watched or checked",
-        );
-        none.next.push("use helm rollback itself".to_owned());
-        findings.push(none);
+        let text =
+            "the target's manifest has no Deployment, StatefulSet or DaemonSet, so nothing could be watched or checked";
+        findings.push(Finding::refuse("workload", text).next("use helm rollback itself"));
     }
-    findings.extend(owners);
-    findings.extend(gate);
-    findings.extend(access);
-    findings.extend(kinds);
-    findings.extend(fixed);
-    findings.extend(places);
-    findings.extend(references);
-    findings.extend(scaled);
+    findings.extend([owners, gate, access, kinds, fixed, places, references, scaled].concat());
     let budget = startup::budget(target);
-    findings.push(Finding::new(
-        Severity::Ok,
+    findings.push(Finding::ok(
         "startup",
         format!(
             "the target's probes and scheduling allow {budget} s until it is ready{}",
@@ -121,9 +109,8 @@ async fn look_at_kinds(mapper: &Mapper, current: &Manifest, target: &Manifest) -
             Ok(None) => Severity::Refuse,
             Err(_) => Severity::Unknown,
         };
-        let mut one = Finding::new(severity, "kind", message);
-        one.next
-            .push("install the missing CustomResourceDefinition, or map the API by helm-mapkubeapis".to_owned());
+        let one = Finding::new(severity, "kind", message)
+            .next("install the missing CustomResourceDefinition, or map the API by helm-mapkubeapis");
         if !found.iter().any(|f| f.message == one.message) {
             found.push(one);
         }

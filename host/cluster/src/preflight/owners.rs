@@ -1,12 +1,13 @@
 //! Who else writes the release, and would undo a rollback: GitOps controllers at once, others when they are run again.
 
 use serde_json::Value;
-use vllm_rollback_engine::workload::{Finding, GitOpsOwner, Severity};
+use vllm_rollback_engine::workload::{Finding, GitOpsOwner};
 use vllm_rollback_objects::manifest::Manifest;
 
 use super::access;
 use crate::connect::Cluster;
 use crate::gitops::{self, ControllerMark};
+use crate::pods::list;
 
 /// Field managers of tools that write what their own configuration says whenever they are run.
 const TOOLS: [(&str, &str); 3] = [
@@ -25,7 +26,7 @@ pub(super) async fn inspect(
     let written = manifest.objects.iter().map(|object| &object.json);
     let Some(mark) = written.chain(live.iter().copied()).find_map(gitops::mark) else {
         let text = "no Flux or Argo CD marks on the release's objects";
-        found.insert(0, Finding::new(Severity::Ok, "gitops", text));
+        found.insert(0, Finding::ok("gitops", text));
         return (found, None);
     };
     let mut owner = mark.owner(cluster).await;
@@ -38,52 +39,36 @@ pub(super) async fn inspect(
 
 fn evaluate(mark: &ControllerMark, owner: &GitOpsOwner) -> Finding {
     let GitOpsOwner { what, go_on, .. } = owner;
-    let (severity, message, next) = if owner.is_suspended == Some(true) {
-        (
-            Severity::Warning,
-            format!("{what} owns the release and is suspended; it puts the bad version back once it goes on"),
-            vec![owner.post_run_notes()],
-        )
-    } else {
-        let by_the_run = match &owner.hindrance {
-            None => "or let the run suspend it: --gitops=suspend".to_owned(),
-            Some(why) => format!("the run itself could not suspend it ({why})"),
-        };
-        (
-            Severity::Refuse,
-            format!("{what} owns the release and would put the bad version back at its next reconcile"),
-            vec![
-                format!("{}, then run this again", mark.suspend_command()),
-                by_the_run,
-                format!("revert the commit in Git, then {go_on}"),
-                "or go on in spite of it: --gitops=ignore".to_owned(),
-            ],
-        )
-    };
-    Finding {
-        next,
-        ..Finding::new(severity, "gitops", message)
+    if owner.is_suspended == Some(true) {
+        let text = format!("{what} owns the release and is suspended; it puts the bad version back once it goes on");
+        return Finding::warning("gitops", text).next(owner.post_run_notes());
     }
+    let by_the_run = match &owner.hindrance {
+        None => "or let the run suspend it: --gitops=suspend".to_owned(),
+        Some(why) => format!("the run itself could not suspend it ({why})"),
+    };
+    let text = format!("{what} owns the release and would put the bad version back at its next reconcile");
+    Finding::refuse("gitops", text)
+        .next(format!("{}, then run this again", mark.suspend_command()))
+        .next(by_the_run)
+        .next(format!("revert the commit in Git, then {go_on}"))
+        .next("or go on in spite of it: --gitops=ignore")
 }
 
 /// Tools that are known by their field managers alone. Helmfile is not among them: it runs helm.
 fn tools(live: &[&Value]) -> Vec<Finding> {
     let mut found: Vec<Finding> = Vec::new();
     for object in live {
-        let entries = object["metadata"]["managedFields"].as_array().into_iter().flatten();
+        let entries = list(&object["metadata"]["managedFields"]).iter();
         for manager in entries.filter_map(|entry| entry["manager"].as_str()) {
             let is_of = |(mark, _): &&(&str, &str)| manager.to_ascii_lowercase().contains(mark);
             let Some((_, tool)) = TOOLS.iter().find(is_of) else {
                 continue;
             };
-            let mut one = Finding::new(
-                Severity::Warning,
-                "owner",
-                format!(
-                    "{tool} writes the release (field manager {manager}): it puts the bad version back when it is applied again"
-                ),
+            let text = format!(
+                "{tool} writes the release (field manager {manager}): it puts the bad version back when it is applied again"
             );
-            one.next.push(format!(
+            let one = Finding::warning("owner", text).next(format!(
                 "afterwards: put the good version into {tool}'s configuration before the next apply"
             ));
             if !found.contains(&one) {
@@ -98,6 +83,7 @@ fn tools(live: &[&Value]) -> Vec<Finding> {
 mod tests {
     use super::*;
     use serde_json::json;
+    use vllm_rollback_engine::workload::Severity;
 
     fn owner(is_suspended: Option<bool>, hindrance: Option<&str>) -> GitOpsOwner {
         GitOpsOwner {

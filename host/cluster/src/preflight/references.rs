@@ -6,6 +6,7 @@ use vllm_rollback_objects::manifest::Manifest;
 
 use crate::api::Resource;
 use crate::connect::Cluster;
+use crate::pods::list;
 
 /// An object that a pod needs, and the key in it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -26,7 +27,7 @@ pub(super) async fn inspect(cluster: &Cluster, target: &Manifest) -> Vec<Finding
             "{} referenced Secrets, ConfigMaps and volume claims exist",
             wanted.len()
         );
-        return vec![Finding::new(Severity::Ok, "secret", text)];
+        return vec![Finding::ok("secret", text)];
     }
     found
 }
@@ -55,31 +56,30 @@ fn of_pod_spec(spec: &Value) -> Vec<Reference> {
             });
         }
     };
-    let list = |value: &'static str| spec[value].as_array().into_iter().flatten();
-    for secret in list("imagePullSecrets") {
+    for secret in list(&spec["imagePullSecrets"]) {
         // A pod starts without its pull secret; only the pull may fail.
         add("Secret", &secret["name"], &Value::Null, &Value::Bool(true));
     }
-    for volume in list("volumes") {
+    for volume in list(&spec["volumes"]) {
         let config = &volume["configMap"];
         add("ConfigMap", &config["name"], &Value::Null, &config["optional"]);
         let secret = &volume["secret"];
         add("Secret", &secret["secretName"], &Value::Null, &secret["optional"]);
         let claim = &volume["persistentVolumeClaim"];
         add("PersistentVolumeClaim", &claim["claimName"], &Value::Null, &Value::Null);
-        for source in volume["projected"]["sources"].as_array().into_iter().flatten() {
+        for source in list(&volume["projected"]["sources"]) {
             for (kind, of) in [("ConfigMap", &source["configMap"]), ("Secret", &source["secret"])] {
                 add(kind, &of["name"], &Value::Null, &of["optional"]);
             }
         }
     }
-    for container in list("containers").chain(list("initContainers")) {
-        for from in container["envFrom"].as_array().into_iter().flatten() {
+    for container in list(&spec["containers"]).iter().chain(list(&spec["initContainers"])) {
+        for from in list(&container["envFrom"]) {
             for (kind, of) in [("ConfigMap", &from["configMapRef"]), ("Secret", &from["secretRef"])] {
                 add(kind, &of["name"], &Value::Null, &of["optional"]);
             }
         }
-        for env in container["env"].as_array().into_iter().flatten() {
+        for env in list(&container["env"]) {
             let from = &env["valueFrom"];
             for (kind, of) in [
                 ("ConfigMap", &from["configMapKeyRef"]),
@@ -104,7 +104,7 @@ async fn check(cluster: &Cluster, reference: &Reference) -> Option<Finding> {
         Ok(object) => object,
         Err(error) => {
             let text = format!("cannot read {label}, which the target's pods need: {}", error.text());
-            return Some(Finding::new(Severity::Unknown, subject, text));
+            return Some(Finding::unknown(subject, text));
         }
     };
     let lack = if reference.optional {
@@ -114,9 +114,8 @@ async fn check(cluster: &Cluster, reference: &Reference) -> Option<Finding> {
     };
     let Some(object) = object else {
         let text = format!("the target's pods need {label}, which does not exist");
-        let mut found = Finding::new(lack, subject, text);
-        found.next.push(format!("create {label} in {}", cluster.namespace()));
-        return Some(found);
+        let create = format!("create {label} in {}", cluster.namespace());
+        return Some(Finding::new(lack, subject, text).next(create));
     };
     evaluate(reference, &object, &label, lack, subject)
 }
@@ -126,17 +125,9 @@ fn evaluate(reference: &Reference, object: &Value, label: &str, lack: Severity, 
         let phase = object["status"]["phase"].as_str().unwrap_or("Unknown");
         return match phase {
             "Bound" => None,
-            "Lost" => Some(Finding::new(
-                Severity::Refuse,
-                subject,
-                format!("{label} lost its volume"),
-            )),
+            "Lost" => Some(Finding::refuse(subject, format!("{label} lost its volume"))),
             // It may wait for its first pod.
-            _ => Some(Finding::new(
-                Severity::Warning,
-                subject,
-                format!("{label} is not bound: {phase}"),
-            )),
+            _ => Some(Finding::warning(subject, format!("{label} is not bound: {phase}"))),
         };
     }
     let key = reference.key.as_deref()?;
@@ -144,13 +135,8 @@ fn evaluate(reference: &Reference, object: &Value, label: &str, lack: Severity, 
     if has {
         return None;
     }
-    let mut found = Finding::new(
-        lack,
-        subject,
-        format!("the target's pods need the key {key} of {label}, which it does not have"),
-    );
-    found.next.push(format!("add the key {key} to {label}"));
-    Some(found)
+    let text = format!("the target's pods need the key {key} of {label}, which it does not have");
+    Some(Finding::new(lack, subject, text).next(format!("add the key {key} to {label}")))
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Replicas that somebody added since the target was written: Helm sets them back to the manifest's number, and behind a
 //! closed gate no load makes an autoscaler raise them again before the model is let back.
 
-use vllm_rollback_engine::workload::{Finding, Severity};
+use vllm_rollback_engine::workload::Finding;
 use vllm_rollback_objects::manifest::Manifest;
 use vllm_rollback_objects::workload::Workload;
 
@@ -21,7 +21,7 @@ pub(super) async fn inspect(
     }
     let scaled = match autoscaler::scaled(cluster).await {
         Ok(scaled) => scaled,
-        Err(failure) => return vec![Finding::new(Severity::Unknown, "autoscaler", failure.to_string())],
+        Err(failure) => return vec![Finding::unknown("autoscaler", failure.to_string())],
     };
     let mut found = Vec::new();
     for workload in target.workloads() {
@@ -68,17 +68,17 @@ fn evaluate(label: &str, running: Option<u64>, wanted: Option<u64>, by: Option<&
             ),
         ),
     };
-    let mut found = Finding::new(Severity::Refuse, "autoscaler", message);
-    found.next.push(keep);
-    found
-        .next
-        .push("to go on with fewer replicas: --accept-fewer-replicas".to_owned());
-    Some(found)
+    Some(
+        Finding::refuse("autoscaler", message)
+            .next(keep)
+            .next("to go on with fewer replicas: --accept-fewer-replicas"),
+    )
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use vllm_rollback_engine::workload::Severity;
 
     #[test]
     fn replicas_that_a_rollback_would_take_away_are_refused_with_how_to_keep_them() {

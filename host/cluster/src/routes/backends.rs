@@ -6,8 +6,8 @@ use vllm_rollback_engine::release::ReleaseRecord;
 use vllm_rollback_objects::route::{Backend, LeadsTo, RouteKind};
 use vllm_rollback_objects::workload::selects;
 
-use super::status::list;
 use crate::connect::Cluster;
+use crate::pods::list;
 
 /// API groups of the pool: since it is stable, and before.
 const POOL_GROUPS: [&str; 2] = ["inference.networking.k8s.io", "inference.networking.x-k8s.io"];

@@ -117,7 +117,7 @@ impl Cluster {
             Ok(_) => Ok(Written::Done),
             // A failed test in a patch is 422.
             Err(error) if error.is_conflict() || error.code == Some(422) => Ok(Written::Overtaken(
-                Failure::new(FailureKind::Conflict, what)
+                Failure::conflict(what)
                     .because("somebody else changed it at the same time")
                     .because(error.text()),
             )),

@@ -1,9 +1,8 @@
 //! Which requests a route takes: a probe that no rule takes proves nothing.
 
+use crate::pods::list;
 use serde_json::Value;
 use vllm_rollback_objects::route::{RouteKind, RoutePath, RouteRequest};
-
-use super::status::list;
 
 /// One POST request for each rule; none for a rule whose matches are patterns, other methods or query parameters only.
 pub(super) fn from_route(kind: RouteKind, route: &Value) -> Vec<RouteRequest> {

@@ -6,6 +6,8 @@
 use serde_json::Value;
 use vllm_rollback_objects::route::Observed;
 
+use crate::pods::list;
+
 /// Of an HTTPRoute: each parent that it names, by each controller that tells of it.
 pub(super) fn of_http_route(route: &Value) -> Observed {
     let generation = &route["metadata"]["generation"];
@@ -90,10 +92,6 @@ fn weights(route: &Value) -> Vec<Vec<u64>> {
             .collect()
     };
     list(&route["spec"]["rules"]).iter().map(of_rule).collect()
-}
-
-pub(super) fn list(value: &Value) -> &[Value] {
-    value.as_array().map_or(&[], Vec::as_slice)
 }
 
 /// A status tells of this parent; what the spec leaves out may be filled in there.

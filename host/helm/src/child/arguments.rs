@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use vllm_rollback_engine::failure::{Failure, FailureKind};
+use vllm_rollback_engine::failure::Failure;
 use vllm_rollback_engine::release::{HelmInfo, ReleaseRef, RollbackOrder};
 
 /// Helm's limit for `--description`.
@@ -27,7 +27,7 @@ pub fn rollback_arguments(
 ) -> Result<Vec<String>, Failure> {
     check_name(&release.name)?;
     if order.to.0 == 0 {
-        return Err(Failure::new(FailureKind::Usage, "revision 0 is not a revision")
+        return Err(Failure::usage("revision 0 is not a revision")
             .because("to Helm 0 means the previous revision, which may be a bad one")
             .next(format!(
                 "name a revision of: helm history {} -n {}",
@@ -49,9 +49,7 @@ pub fn rollback_arguments(
     if order.client_side && helm.has_server_side {
         arguments.push("--server-side=false".to_owned());
     } else if order.client_side && helm.major > 3 {
-        return Err(Failure::new(
-            FailureKind::Refused,
-            format!("helm {} cannot roll back client-side", helm.version),
+        return Err(Failure::refused(format!("helm {} cannot roll back client-side", helm.version),
         )
         .because("its rollback has no --server-side, and the closed Service gate would conflict with server-side apply")
         .next("use Helm 4.0 or newer, or Helm 3")
@@ -87,17 +85,17 @@ fn check_name(name: &str) -> Result<(), Failure> {
     {
         return Ok(());
     }
-    Err(
-        Failure::new(FailureKind::Usage, format!("{name:?} is not a release name"))
-            .because(format!(
-                "Helm allows lower-case letters, digits, - and . inside, at most {NAME_MAX} characters"
-            ))
-            .next("helm list -A"),
-    )
+    Err(Failure::usage(format!("{name:?} is not a release name"))
+        .because(format!(
+            "Helm allows lower-case letters, digits, - and . inside, at most {NAME_MAX} characters"
+        ))
+        .next("helm list -A"))
 }
 
 #[cfg(test)]
 mod tests {
+    use vllm_rollback_engine::failure::FailureKind;
+
     use super::*;
     use proptest::prelude::*;
     use vllm_rollback_engine::release::Revision;

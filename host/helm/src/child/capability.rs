@@ -5,7 +5,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use tokio::process::Command;
-use vllm_rollback_engine::failure::{Failure, FailureKind};
+use vllm_rollback_engine::failure::Failure;
 use vllm_rollback_engine::release::HelmInfo;
 
 use super::environment::Connection;
@@ -41,11 +41,9 @@ fn read(path: &Path, version: &str, help: &str) -> Result<HelmInfo, Failure> {
         ));
     }
     if !matches!(major, 3 | 4) {
-        return Err(
-            Failure::new(FailureKind::Refused, format!("helm {version} is not supported"))
-                .because(format!("it is {}", path.display()))
-                .next("use Helm 3 or 4: HELM_BIN=/path/to/helm"),
-        );
+        return Err(Failure::refused(format!("helm {version} is not supported"))
+            .because(format!("it is {}", path.display()))
+            .next("use Helm 3 or 4: HELM_BIN=/path/to/helm"));
     }
     let offers = |flag: &str| help.split_whitespace().any(|word| word == flag);
     Ok(HelmInfo {
@@ -96,17 +94,16 @@ fn first_line(text: &str) -> String {
 }
 
 fn not_helm(path: &Path, why: String) -> Failure {
-    Failure::new(
-        FailureKind::External,
-        format!("{} does not work as helm", path.display()),
-    )
-    .because(why)
-    .next(format!("{} version", path.display()))
-    .next("name another binary: HELM_BIN=/path/to/helm")
+    Failure::external(format!("{} does not work as helm", path.display()))
+        .because(why)
+        .next(format!("{} version", path.display()))
+        .next("name another binary: HELM_BIN=/path/to/helm")
 }
 
 #[cfg(test)]
 mod tests {
+    use vllm_rollback_engine::failure::FailureKind;
+
     use super::*;
 
     const HELP: &str = "Usage:\n  helm rollback <RELEASE> [REVISION] [flags]\n\nFlags:\n";

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::process::{Child, Command};
-use vllm_rollback_engine::failure::{Failure, FailureKind};
+use vllm_rollback_engine::failure::Failure;
 
 use vllm_rollback_objects::redaction;
 
@@ -57,7 +57,7 @@ pub(super) async fn run(
     secrets: &[String],
 ) -> Result<ChildExit, ChildError> {
     let not_started = |error: &std::io::Error| {
-        Failure::new(FailureKind::External, format!("{} cannot be run", path.display()))
+        Failure::external(format!("{} cannot be run", path.display()))
             .caused_by(error)
             .next(format!("{} version", path.display()))
     };
@@ -83,7 +83,7 @@ pub(super) async fn run(
     };
     let status = status.map_err(|error| {
         // Not knowing how it ended is not knowing what it did.
-        ChildError::Lost(Failure::new(FailureKind::Internal, "the helm process was lost").caused_by(&error))
+        ChildError::Lost(Failure::internal("the helm process was lost").caused_by(&error))
     })?;
     let stderr_tail = tail(&mut stderr, secrets);
     Ok(ChildExit {

@@ -3,7 +3,7 @@
 mod envelope;
 mod json;
 
-use vllm_rollback_engine::failure::{Failure, FailureKind};
+use vllm_rollback_engine::failure::Failure;
 use vllm_rollback_engine::release::{ReleaseRecord, ReleaseRef, Revision};
 
 pub use envelope::{INFLATED_CAP, unwrap_payload};
@@ -52,10 +52,9 @@ fn broken(origin: Origin<'_>, why: String) -> Failure {
         release,
         revision,
     } = origin;
-    Failure::new(
-        FailureKind::Invalid,
-        format!("the record of revision {revision} in {kind}/{object} cannot be read"),
-    )
+    Failure::invalid(format!(
+        "the record of revision {revision} in {kind}/{object} cannot be read"
+    ))
     .because(why)
     .next(format!(
         "name another revision; list them with: helm history {} -n {}",

@@ -16,7 +16,7 @@ use std::fmt;
 use std::future::Future;
 use std::time::Duration;
 
-use vllm_rollback_engine::failure::{Failure, FailureKind};
+use vllm_rollback_engine::failure::Failure;
 use vllm_rollback_plugin_abi::vllm_rollback::plugin::types::CallError;
 
 use crate::egress::Endpoint;
@@ -138,7 +138,7 @@ impl ComponentInterface {
 }
 
 fn read_url(value: Option<&str>) -> Result<String, Failure> {
-    let url = value.ok_or_else(|| Failure::new(FailureKind::Usage, "the URL is missing"))?;
+    let url = value.ok_or_else(|| Failure::usage("the URL is missing"))?;
     Ok(Endpoint::parse(url, None)?.to_string())
 }
 

@@ -26,9 +26,8 @@ impl Compiler {
     /// # Errors
     /// `Internal` when the system does not tell where the binary is.
     pub fn this_binary() -> Result<Self, Failure> {
-        let program = std::env::current_exe().map_err(|error| {
-            Failure::new(FailureKind::Internal, "cannot find this tool's own binary").caused_by(&error)
-        })?;
+        let program = std::env::current_exe()
+            .map_err(|error| Failure::internal("cannot find this tool's own binary").caused_by(&error))?;
         Ok(Self::program(program, [CHILD_ARGUMENT]))
     }
 
@@ -78,12 +77,12 @@ impl Compiler {
             .stderr(Stdio::piped())
             .kill_on_drop(true)
             .spawn()
-            .map_err(|error| Failure::new(FailureKind::External, "cannot start the compiler").caused_by(&error))
+            .map_err(|error| Failure::external("cannot start the compiler").caused_by(&error))
     }
 }
 
 fn failed(why: &str) -> Failure {
-    Failure::new(FailureKind::Invalid, "it cannot be compiled").because(why)
+    Failure::invalid("it cannot be compiled").because(why)
 }
 
 /// Gives the components, takes what comes back until the child closes stdout, and then the start of its stderr.

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 use reqwest::Url;
-use vllm_rollback_engine::failure::{Failure, FailureKind};
+use vllm_rollback_engine::failure::Failure;
 use vllm_rollback_engine::ports::checks::HttpError;
 use vllm_rollback_objects::http::{Request, Response};
 
@@ -32,7 +32,7 @@ impl Endpoint {
     /// the URL, since a password may be what is wrong with it.
     pub fn parse(url: &str, auth: Option<Bearer>) -> Result<Self, Failure> {
         let wrong = |what: &str| {
-            Err(Failure::new(FailureKind::Usage, format!("the URL {what}"))
+            Err(Failure::usage(format!("the URL {what}"))
                 .next("write it as https://HOST[:PORT][/PATH]; tokens go into a file or variable"))
         };
         let Ok(base) = Url::parse(url) else {
@@ -48,10 +48,7 @@ impl Endpoint {
             return wrong("has a query or fragment");
         }
         if auth.as_ref().is_some_and(|token| token.header().is_none()) {
-            return Err(Failure::new(
-                FailureKind::Usage,
-                "the token has characters that a header cannot have",
-            ));
+            return Err(Failure::usage("the token has characters that a header cannot have"));
         }
         Ok(Self { base, auth })
     }
