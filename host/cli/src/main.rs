@@ -26,7 +26,7 @@ use tracing_subscriber::Layer as _;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
-use vllm_rollback_engine::failure::{Failure, FailureKind};
+use vllm_rollback_engine::failure::Failure;
 use vllm_rollback_engine::report::ExitCode;
 use vllm_rollback_settings::Env;
 
@@ -96,7 +96,7 @@ fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
     tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
-        .map_err(|error| Failure::new(FailureKind::Internal, "cannot start").caused_by(&error))
+        .map_err(|error| Failure::internal("cannot start").caused_by(&error))
 }
 
 /// Logs of the tool itself: none, unless asked for with `-v`.

@@ -3,7 +3,7 @@
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use vllm_rollback_engine::failure::{Failure, FailureKind};
+use vllm_rollback_engine::failure::Failure;
 use vllm_rollback_engine::report::ExitCode;
 
 use crate::ui::Ui;
@@ -27,7 +27,7 @@ pub(crate) fn guarded(ui: &Ui, body: impl FnOnce() -> i32) -> i32 {
         let place = info.location().map(ToString::to_string).unwrap_or_default();
         let what = info.payload_as_str().unwrap_or("no message").to_owned();
         let (state, _) = standing();
-        let failure = Failure::new(FailureKind::Internal, "internal error: this is a defect of the tool")
+        let failure = Failure::internal("internal error: this is a defect of the tool")
             .because(format!("{what} ({place})"))
             .next(format!(
                 "{} status RELEASE shows what is true now",

@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::{BufRead, BufReader, IsTerminal, Write};
 
-use vllm_rollback_engine::failure::{Failure, FailureKind};
+use vllm_rollback_engine::failure::Failure;
 use vllm_rollback_engine::ports::Interrupt;
 
 /// Asks a question that only `y` or `yes` affirms.
@@ -13,8 +13,7 @@ use vllm_rollback_engine::ports::Interrupt;
 /// the operator interrupts.
 pub(crate) async fn confirm(question: &str, with_yes: &str, interrupt: &dyn Interrupt) -> Result<(), Failure> {
     let mut terminal = open().ok_or_else(|| {
-        Failure::new(FailureKind::Refused, "nobody can be asked: there is no terminal")
-            .next(format!("say yes in advance: {with_yes}"))
+        Failure::refused("nobody can be asked: there is no terminal").next(format!("say yes in advance: {with_yes}"))
     })?;
     let question = question.to_owned();
     let answer = tokio::task::spawn_blocking(move || {
@@ -27,21 +26,22 @@ pub(crate) async fn confirm(question: &str, with_yes: &str, interrupt: &dyn Inte
     let answer = tokio::select! {
         answer = answer => answer,
         () = interrupt.requested() => {
-            return Err(Failure::new(FailureKind::Refused, "interrupted before anything was changed")
+            return Err(Failure::refused("interrupted before anything was changed")
                 .next(format!("to go on without being asked: {with_yes}")));
         }
     };
     match answer {
         Ok(Ok(text)) if is_yes(&text) => Ok(()),
-        Ok(Ok(_)) => Err(Failure::new(FailureKind::Refused, "not confirmed")
-            .next(format!("answer y, or say yes in advance: {with_yes}"))),
+        Ok(Ok(_)) => {
+            Err(Failure::refused("not confirmed").next(format!("answer y, or say yes in advance: {with_yes}")))
+        }
         Ok(Err(error)) => Err(unreadable(&error)),
         Err(error) => Err(unreadable(&error)),
     }
 }
 
 fn unreadable(error: &(dyn std::error::Error + 'static)) -> Failure {
-    Failure::new(FailureKind::Refused, "the terminal cannot be read").caused_by(error)
+    Failure::refused("the terminal cannot be read").caused_by(error)
 }
 
 /// The controlling terminal, if a person sits at it: a pipeline may have one that nobody looks at.

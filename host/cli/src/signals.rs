@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
-use vllm_rollback_engine::failure::{Failure, FailureKind};
+use vllm_rollback_engine::failure::Failure;
 use vllm_rollback_engine::ports::Interrupt;
 use vllm_rollback_engine::report::ExitCode;
 
@@ -21,8 +21,7 @@ impl Signals {
     /// When the system does not let us listen.
     pub(crate) fn listen(on_first: impl Fn(&str) + Send + Sync + 'static) -> Result<Self, Failure> {
         let open = |kind: SignalKind| {
-            signal(kind)
-                .map_err(|error| Failure::new(FailureKind::Internal, "cannot listen for signals").caused_by(&error))
+            signal(kind).map_err(|error| Failure::internal("cannot listen for signals").caused_by(&error))
         };
         let mut signals = [
             open(SignalKind::interrupt())?,
@@ -52,7 +51,7 @@ pub(crate) async fn or_interrupted<T>(
 ) -> Result<T, Failure> {
     tokio::select! {
         done = work => done,
-        () = interrupt.requested() => Err(Failure::new(FailureKind::Refused, "interrupted before anything was changed")),
+        () = interrupt.requested() => Err(Failure::refused("interrupted before anything was changed")),
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use vllm_rollback_engine::CurrentRecord;
-use vllm_rollback_engine::failure::{Failure, FailureKind};
+use vllm_rollback_engine::failure::Failure;
 use vllm_rollback_engine::ports::Registry;
 use vllm_rollback_engine::ports::drivers::{ReleaseEndpoints, RouterClient, Routes, ServiceSelectors};
 use vllm_rollback_engine::release::ReleaseRef;
@@ -59,6 +59,6 @@ impl DriverContext {
     pub(crate) fn needed_router(&self) -> Result<Arc<dyn RouterClient>, Failure> {
         self.router
             .clone()
-            .ok_or_else(|| Failure::new(FailureKind::Internal, "a driver that is a router was made without one"))
+            .ok_or_else(|| Failure::internal("a driver that is a router was made without one"))
     }
 }

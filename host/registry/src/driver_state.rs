@@ -2,28 +2,22 @@
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use vllm_rollback_engine::failure::{Failure, FailureKind};
+use vllm_rollback_engine::failure::Failure;
 use vllm_rollback_engine::traffic::TrafficState;
 
 /// Reads what this driver wrote; another driver's memory, or one of another shape, is refused.
 pub(crate) fn decode<T: DeserializeOwned>(driver: &str, state: &TrafficState) -> Result<T, Failure> {
     if state.driver != driver {
-        return Err(Failure::new(
-            FailureKind::Refused,
-            format!(
-                "the state to restore was read by driver {}, not by {driver}",
-                state.driver
-            ),
-        )
+        return Err(Failure::refused(format!(
+            "the state to restore was read by driver {}, not by {driver}",
+            state.driver
+        ))
         .next(format!("use the same driver as before: --registry {}", state.driver)));
     }
     serde_json::from_value(state.token.clone()).map_err(|error| {
-        Failure::new(
-            FailureKind::Invalid,
-            format!("what driver {driver} remembered cannot be read"),
-        )
-        .caused_by(&error)
-        .next("look at the journal, then set the state by hand: registry enable or registry disable")
+        Failure::invalid(format!("what driver {driver} remembered cannot be read"))
+            .caused_by(&error)
+            .next("look at the journal, then set the state by hand: registry enable or registry disable")
     })
 }
 

@@ -1,7 +1,7 @@
 //! Whether what a registry or a router names is this release's.
 
 use serde::{Deserialize, Serialize};
-use vllm_rollback_engine::failure::{Failure, FailureKind};
+use vllm_rollback_engine::failure::Failure;
 use vllm_rollback_engine::ports::drivers::ReleaseEndpoints;
 use vllm_rollback_engine::workload::ServingPod;
 use vllm_rollback_objects::http::host;
@@ -55,16 +55,14 @@ pub(crate) async fn assert_own(
         return Ok(());
     }
     let own: Vec<String> = services.iter().flat_map(Service::endpoints).collect();
-    Err(
-        Failure::new(FailureKind::Refused, format!("{what} is not this release's"))
-            .because(match endpoint {
-                "" => "it points to no endpoint".to_owned(),
-                endpoint => format!("it points to {endpoint}"),
-            })
-            .because(match own.as_slice() {
-                [] => "the release has no Service that selects its pods".to_owned(),
-                own => format!("the release serves at {}", own.join(", ")),
-            })
-            .next("look at --model and --environment, or correct the entry"),
-    )
+    Err(Failure::refused(format!("{what} is not this release's"))
+        .because(match endpoint {
+            "" => "it points to no endpoint".to_owned(),
+            endpoint => format!("it points to {endpoint}"),
+        })
+        .because(match own.as_slice() {
+            [] => "the release has no Service that selects its pods".to_owned(),
+            own => format!("the release serves at {}", own.join(", ")),
+        })
+        .next("look at --model and --environment, or correct the entry"))
 }

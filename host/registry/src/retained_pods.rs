@@ -1,6 +1,6 @@
 //! Good pods that stay in traffic while the rest is taken out. They carry a label in the cluster, so that any machine knows them.
 
-use vllm_rollback_engine::failure::{Failure, FailureKind};
+use vllm_rollback_engine::failure::Failure;
 use vllm_rollback_engine::ports::drivers::PodLabels;
 use vllm_rollback_engine::traffic::TrafficStatus;
 use vllm_rollback_engine::workload::ServingPod;
@@ -44,10 +44,9 @@ pub(crate) async fn post_run_notes(labels: &dyn PodLabels) -> Option<String> {
 
 /// A place leads to a Service, behind which good and bad pods are one.
 pub(crate) fn cannot_tell_apart(what: &str, url: &str) -> Failure {
-    Failure::new(
-        FailureKind::Refused,
-        format!("{what} leads to {url}, behind which good and bad pods cannot be told apart"),
-    )
+    Failure::refused(format!(
+        "{what} leads to {url}, behind which good and bad pods cannot be told apart"
+    ))
     .next("narrow that Service instead: --registry service --fence bad-only")
     .next("or leave out --fence bad-only")
 }
@@ -55,10 +54,9 @@ pub(crate) fn cannot_tell_apart(what: &str, url: &str) -> Failure {
 /// A place knows none of the pods that passed.
 pub(crate) fn knows_none(what: &str, pods: &[ServingPod]) -> Failure {
     let names: Vec<&str> = pods.iter().map(|pod| pod.name.as_str()).collect();
-    Failure::new(
-        FailureKind::Refused,
-        format!("{what} has none of the pods that passed the checks, so nothing would be left there"),
-    )
+    Failure::refused(format!(
+        "{what} has none of the pods that passed the checks, so nothing would be left there"
+    ))
     .because(format!("these passed: {}", names.join(", ")))
     .next("leave out --fence bad-only")
 }

@@ -1,7 +1,7 @@
 //! The statuses of a registry like the runbook's, for the drivers that keep them: what they mean, and what is remembered.
 
 use serde::{Deserialize, Serialize};
-use vllm_rollback_engine::failure::{Failure, FailureKind};
+use vllm_rollback_engine::failure::Failure;
 use vllm_rollback_engine::traffic::{TrafficState, TrafficStatus};
 
 use crate::driver_state::{decode, encode};
@@ -60,10 +60,9 @@ impl Statuses {
     pub fn new(ready: impl Into<String>, disabled: impl Into<String>) -> Result<Self, Failure> {
         let (ready, disabled) = (ready.into(), disabled.into());
         if ready.is_empty() || disabled.is_empty() || ready == disabled {
-            return Err(Failure::new(
-                FailureKind::Usage,
-                format!("{ready:?} and {disabled:?} cannot be the statuses of a model that is in and out of traffic"),
-            )
+            return Err(Failure::usage(format!(
+                "{ready:?} and {disabled:?} cannot be the statuses of a model that is in and out of traffic"
+            ))
             .next("name two words of the registry: registry.postgres.statuses: {ready: …, disabled: …}"));
         }
         Ok(Self { ready, disabled })

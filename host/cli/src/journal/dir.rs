@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
-use vllm_rollback_engine::failure::{Failure, FailureKind};
+use vllm_rollback_engine::failure::Failure;
 use vllm_rollback_engine::release::ReleaseRef;
 use vllm_rollback_settings::Env;
 
@@ -61,11 +61,8 @@ impl JournalDir {
     /// When it cannot be made, or others own it: without a journal no run begins.
     pub(crate) fn make(&self) -> Result<Dir, Failure> {
         let unusable = |path: &Path| {
-            Failure::new(
-                FailureKind::Refused,
-                format!("the journal cannot be kept in {}", path.display()),
-            )
-            .next("export XDG_STATE_HOME=… to a directory that is yours and has room")
+            Failure::refused(format!("the journal cannot be kept in {}", path.display()))
+                .next("export XDG_STATE_HOME=… to a directory that is yours and has room")
         };
         std::fs::DirBuilder::new()
             .recursive(true)

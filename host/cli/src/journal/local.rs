@@ -7,7 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use cap_std::fs::{Dir, DirBuilder, DirBuilderExt, File, OpenOptions, OpenOptionsExt};
 use rustix::fs::{Mode, OFlags};
 use serde::Serialize;
-use vllm_rollback_engine::failure::{Failure, FailureKind};
+use vllm_rollback_engine::failure::Failure;
 use vllm_rollback_engine::journal::{Entry, Journalled, RunState};
 use vllm_rollback_engine::workload::EvidenceItem;
 
@@ -94,7 +94,7 @@ impl LocalJournal {
     pub(crate) fn records(&self, run_id: &str) -> Result<Journalled, Failure> {
         let read = self.place.read(&file_name(run_id)).map_err(|error| {
             let what = format!("cannot read the journal {}", self.path(run_id).display());
-            Failure::new(FailureKind::External, what).caused_by(&error)
+            Failure::external(what).caused_by(&error)
         })?;
         Ok(read.map(|text| record::read(&text)).unwrap_or_default())
     }
@@ -106,7 +106,7 @@ impl LocalJournal {
     pub(crate) fn load_state(&self) -> Result<RunState, Failure> {
         let path = self.place.directory.join(MEMORY);
         let failed = |why: String| {
-            Failure::new(FailureKind::Invalid, format!("cannot read {}", path.display()))
+            Failure::invalid(format!("cannot read {}", path.display()))
                 .because(why)
                 .next(format!(
                     "move it away if it is damaged: mv {0} {0}.damaged",
@@ -189,11 +189,8 @@ fn sync(directory: &Dir) -> std::io::Result<()> {
 }
 
 fn unwritable(path: &Path) -> Failure {
-    Failure::new(
-        FailureKind::External,
-        format!("cannot write the journal {}", path.display()),
-    )
-    .next("make room there, or export XDG_STATE_HOME=… to a directory that has some")
+    Failure::external(format!("cannot write the journal {}", path.display()))
+        .next("make room there, or export XDG_STATE_HOME=… to a directory that has some")
 }
 
 /// `logs/pod.log` below `root`, whatever the name tries.

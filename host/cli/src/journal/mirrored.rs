@@ -106,12 +106,9 @@ impl<M: SharedStore> Journal for MirroredJournal<M> {
                     || Ok(RunState::default()),
                     |text| {
                         serde_json::from_str(&text).map_err(|error| {
-                            Failure::new(
-                                FailureKind::Invalid,
-                                "what earlier runs left in the cluster cannot be read",
-                            )
-                            .caused_by(&error)
-                            .next(self.mirror.shown_by())
+                            Failure::invalid("what earlier runs left in the cluster cannot be read")
+                                .caused_by(&error)
+                                .next(self.mirror.shown_by())
                         })
                     },
                 )
@@ -137,9 +134,8 @@ impl<M: SharedStore> Journal for MirroredJournal<M> {
 
     async fn save_state(&self, memory: &RunState) -> Result<(), Failure> {
         self.local.save_state(memory)?;
-        let text = serde_json::to_string(memory).map_err(|error| {
-            Failure::new(FailureKind::Internal, "cannot write down what later runs must know").caused_by(&error)
-        })?;
+        let text = serde_json::to_string(memory)
+            .map_err(|error| Failure::internal("cannot write down what later runs must know").caused_by(&error))?;
         let version = match self.state() {
             MirrorState::Forbidden => return Ok(()),
             MirrorState::At(version) | MirrorState::Written(version) => version,
@@ -198,7 +194,7 @@ mod tests {
             self.allowed()?;
             let mut shared = self.shared.lock().unwrap();
             if shared.version.as_deref() != over {
-                return Err(Failure::new(FailureKind::Conflict, "changed"));
+                return Err(Failure::conflict("changed"));
             }
             let next = over.map_or(1, |version| version.parse::<u64>().unwrap() + 1);
             *shared = Versioned {

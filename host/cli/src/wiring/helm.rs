@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use vllm_rollback_cluster::records::RecordStore;
-use vllm_rollback_engine::failure::{Failure, FailureKind};
+use vllm_rollback_engine::failure::Failure;
 use vllm_rollback_helm::{Connection, HelmBinary};
 use vllm_rollback_settings::Env;
 
@@ -53,9 +53,7 @@ pub(crate) fn assert_same_cluster(args: &ConnectionArgs) -> Result<(), Failure> 
     ];
     match unknown.into_iter().find(|(_, given)| *given) {
         None => Ok(()),
-        Some((flag, _)) => Err(Failure::new(
-            FailureKind::Usage,
-            format!("{flag} cannot be handed on to helm, which would then work on something else"),
+        Some((flag, _)) => Err(Failure::usage(format!("{flag} cannot be handed on to helm, which would then work on something else"),
         )
         .next("make a context of it and name that: kubectl config set-context NAME --cluster … --user …, then --context NAME")),
     }
@@ -68,12 +66,9 @@ pub(crate) fn assert_same_cluster(args: &ConnectionArgs) -> Result<(), Failure> 
 pub(crate) fn record_store(env: &Env) -> Result<RecordStore, Failure> {
     let driver = env.get("HELM_DRIVER").unwrap_or_default();
     RecordStore::from_driver(driver).ok_or_else(|| {
-        Failure::new(
-            FailureKind::Refused,
-            format!("release records of HELM_DRIVER={driver} cannot be read"),
-        )
-        .because("only records in Secrets and ConfigMaps of the cluster are supported")
-        .next("unset HELM_DRIVER, or set it to secret or configmap")
+        Failure::refused(format!("release records of HELM_DRIVER={driver} cannot be read"))
+            .because("only records in Secrets and ConfigMaps of the cluster are supported")
+            .next("unset HELM_DRIVER, or set it to secret or configmap")
     })
 }
 

@@ -69,12 +69,12 @@ impl RouterClient for PodLink {
     }
 
     async fn send(&self, replica: &str, request: &Request) -> Result<Response, Failure> {
-        let malformed = || Failure::new(FailureKind::Internal, format!("{replica} is not a pod and its port"));
+        let malformed = || Failure::internal(format!("{replica} is not a pod and its port"));
         let (pod, port) = replica.rsplit_once(':').ok_or_else(malformed)?;
         let port = port.parse().map_err(|_| malformed())?;
-        let request = self.with_key(request).map_err(|error| {
-            Failure::new(FailureKind::Usage, "the router cannot be asked with this key").caused_by(&error)
-        })?;
+        let request = self
+            .with_key(request)
+            .map_err(|error| Failure::usage("the router cannot be asked with this key").caused_by(&error))?;
         let answer = self.http.send(pod, port, request).await;
         answer.map_err(|error| self.failure(replica, &error))
     }

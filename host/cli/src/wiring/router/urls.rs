@@ -24,7 +24,7 @@ impl UrlLink {
     /// Usage, for a URL that cannot be used.
     pub(super) fn new(urls: &[String], key: Option<SecretString>) -> Result<Self, Failure> {
         let wrong = |url: &str, error: &dyn std::error::Error| {
-            Failure::new(FailureKind::Usage, format!("the router's URL {url} cannot be used"))
+            Failure::usage(format!("the router's URL {url} cannot be used"))
                 .because(error.to_string())
                 .next("write it like http://api-router:8080")
         };

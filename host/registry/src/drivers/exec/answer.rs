@@ -50,11 +50,10 @@ pub(super) fn find(printed: &str, values: &Values) -> Result<Entry, Failure> {
     let number = found.len();
     match found.pop() {
         Some(entry) if number == 1 => Ok(entry),
-        Some(_) => Err(Failure::new(
-            FailureKind::Refused,
-            format!("the registry has {number} entries of {values}"),
-        )
-        .next("say which one: --environment NAME")),
+        Some(_) => Err(
+            Failure::refused(format!("the registry has {number} entries of {values}"))
+                .next("say which one: --environment NAME"),
+        ),
         None => Err(
             Failure::new(FailureKind::NotFound, format!("the registry has no entry of {values}"))
                 .next("look at --model and --environment"),
@@ -68,19 +67,13 @@ fn entries(printed: &str) -> Result<Vec<Entry>, Failure> {
         return Ok(Vec::new());
     }
     let malformed = |error: &dyn std::error::Error| {
-        Failure::new(
-            FailureKind::Invalid,
-            "the registry's tool printed something else than its entries",
-        )
-        .because(error.to_string())
-        .next("let it print JSON on stdout and everything else on stderr; docs/drivers.md has the shape")
+        Failure::invalid("the registry's tool printed something else than its entries")
+            .because(error.to_string())
+            .next("let it print JSON on stdout and everything else on stderr; docs/drivers.md has the shape")
     };
     let parsed: Value = serde_json::from_str(printed).map_err(|error| malformed(&error))?;
     if parsed["success"] == false {
-        return Err(Failure::new(
-            FailureKind::External,
-            "the registry's tool says that it had no success",
-        ));
+        return Err(Failure::external("the registry's tool says that it had no success"));
     }
     let list = if parsed.is_object() {
         parsed["data"].clone()

@@ -45,7 +45,7 @@ impl fmt::Debug for ProcessEnv {
 pub(super) async fn run(argv: &[String], surroundings: &ProcessEnv) -> Result<String, WriteError> {
     let (program, arguments) = argv
         .split_first()
-        .ok_or_else(|| Failure::new(FailureKind::Internal, "a command without a program"))?;
+        .ok_or_else(|| Failure::internal("a command without a program"))?;
     let mut child = Command::new(program)
         .args(arguments)
         .env_clear()
@@ -58,10 +58,7 @@ pub(super) async fn run(argv: &[String], surroundings: &ProcessEnv) -> Result<St
         .stderr(Stdio::piped())
         .spawn()
         .map_err(|error| {
-            let failure = Failure::new(
-                FailureKind::External,
-                format!("the registry's tool {program} cannot be started"),
-            );
+            let failure = Failure::external(format!("the registry's tool {program} cannot be started"));
             WriteError::Rejected(
                 failure
                     .caused_by(&error)
@@ -85,19 +82,18 @@ pub(super) async fn run(argv: &[String], surroundings: &ProcessEnv) -> Result<St
             .next("or give it more time: registry.exec.timeout in the configuration"),
         ));
     };
-    let status = status.map_err(|error| {
-        Failure::new(FailureKind::Internal, format!("the end of {program} was not seen")).caused_by(&error)
-    })?;
+    let status =
+        status.map_err(|error| Failure::internal(format!("the end of {program} was not seen")).caused_by(&error))?;
     if !status.success() {
         return Err(explain(argv, status, &surroundings.scrub(&complaint(&stderr))));
     }
     if stdout.len() > MAX_STDOUT {
         let what = format!("{program} printed more than {MAX_STDOUT} bytes");
-        return Err(WriteError::Unknown(Failure::new(FailureKind::Invalid, what)));
+        return Err(WriteError::Unknown(Failure::invalid(what)));
     }
     String::from_utf8(stdout).map_err(|_| {
         let what = format!("{program} printed something else than text");
-        WriteError::Unknown(Failure::new(FailureKind::Invalid, what))
+        WriteError::Unknown(Failure::invalid(what))
     })
 }
 

@@ -120,13 +120,10 @@ impl ExecRegistry {
     }
 
     fn changed(&self, entry: &Entry) -> Failure {
-        Failure::new(
-            FailureKind::Conflict,
-            format!(
-                "the registry's entry of {} was changed by somebody else",
-                self.config.values
-            ),
-        )
+        Failure::conflict(format!(
+            "the registry's entry of {} was changed by somebody else",
+            self.config.values
+        ))
         .because(self.evidence(entry))
         .next("look who works on this model, then run again")
     }
@@ -139,10 +136,10 @@ impl ExecRegistry {
             (Some(DISABLED), _) => (&commands.disable, None),
             (Some(word), Some(restore)) => (restore, Some(word)),
             (word, _) => {
-                let failure = Failure::new(
-                    FailureKind::Refused,
-                    format!("the registry's tool cannot set status {}", word.unwrap_or("(none)")),
-                );
+                let failure = Failure::refused(format!(
+                    "the registry's tool cannot set status {}",
+                    word.unwrap_or("(none)")
+                ));
                 return Err(WriteError::Rejected(failure.next(
                     "give it a command: registry.exec.restore in the configuration, with {status} in its arguments",
                 )));

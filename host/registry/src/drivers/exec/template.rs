@@ -3,7 +3,7 @@
 use std::fmt;
 
 use serde::Deserialize;
-use vllm_rollback_engine::failure::{Failure, FailureKind};
+use vllm_rollback_engine::failure::Failure;
 
 /// Values that placeholders stand for.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -59,7 +59,7 @@ impl Template {
     pub fn new<T: Into<String>>(words: impl IntoIterator<Item = T>) -> Result<Self, Failure> {
         let mut words = words.into_iter().map(Into::into);
         let program: String = words.next().filter(|word| !word.is_empty()).ok_or_else(|| {
-            Failure::new(FailureKind::Usage, "a command of the registry is empty")
+            Failure::usage("a command of the registry is empty")
                 .next("write it as a list: [admin-cli, registry, list, --format, json]")
         })?;
         let template = Self {
@@ -73,11 +73,10 @@ impl Template {
             namespace: "n".to_owned(),
         };
         if template.program.contains(['{', '}']) {
-            return Err(Failure::new(
-                FailureKind::Usage,
-                format!("\"{}\" is not the name of a program", template.program),
-            )
-            .next("placeholders stand in arguments only"));
+            return Err(
+                Failure::usage(format!("\"{}\" is not the name of a program", template.program))
+                    .next("placeholders stand in arguments only"),
+            );
         }
         template.fill(&any, Some("s"))?;
         Ok(template)
@@ -108,10 +107,10 @@ impl Template {
         for argument in &self.arguments {
             let filled = fill(argument, values, status)?;
             if filled.starts_with('-') && !argument.starts_with('-') {
-                return Err(Failure::new(
-                    FailureKind::Usage,
-                    format!("\"{filled}\" for {argument} would be a flag of {}", self.program),
-                )
+                return Err(Failure::usage(format!(
+                    "\"{filled}\" for {argument} would be a flag of {}",
+                    self.program
+                ))
                 .next("write the flag and its value as one argument: --model-name={model}"));
             }
             argv.push(filled);
@@ -134,10 +133,9 @@ fn fill(argument: &str, values: &Values, status: Option<&str>) -> Result<String,
             _ => return Err(unknown(argument)),
         };
         let value = value.filter(|value| !value.is_empty()).ok_or_else(|| {
-            Failure::new(
-                FailureKind::Usage,
-                format!("a command of the registry needs the {name}, which is not known"),
-            )
+            Failure::usage(format!(
+                "a command of the registry needs the {name}, which is not known"
+            ))
             .next(match name {
                 "status" => "only registry.exec.restore can use {status}".to_owned(),
                 name => format!("--{name} NAME"),
@@ -155,10 +153,9 @@ fn fill(argument: &str, values: &Values, status: Option<&str>) -> Result<String,
 }
 
 fn unknown(argument: &str) -> Failure {
-    Failure::new(
-        FailureKind::Usage,
-        format!("the argument \"{argument}\" of a registry command has an unknown placeholder"),
-    )
+    Failure::usage(format!(
+        "the argument \"{argument}\" of a registry command has an unknown placeholder"
+    ))
     .next("placeholders are {model}, {environment}, {release}, {namespace} and {status}")
 }
 

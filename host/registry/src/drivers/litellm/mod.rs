@@ -153,13 +153,10 @@ impl LiteLlm {
         let services = self.owner.services().await.unwrap_or_default();
         let own: Vec<String> = services.iter().flat_map(Service::endpoints).collect();
         let others: Vec<&str> = place.others.iter().map(|other| other.api_base.as_str()).collect();
-        Failure::new(
-            FailureKind::Refused,
-            format!("LiteLLM {} has no deployment of this release", place.replica),
-        )
-        .because(format!("its deployments lead to {}", others.join(", ")))
-        .because(format!("the release serves at {}", own.join(", ")))
-        .next("look at api_base of the proxy's models: GET /model/info")
+        Failure::refused(format!("LiteLLM {} has no deployment of this release", place.replica))
+            .because(format!("its deployments lead to {}", others.join(", ")))
+            .because(format!("the release serves at {}", own.join(", ")))
+            .next("look at api_base of the proxy's models: GET /model/info")
     }
 
     /// Blocks or unblocks what differs, at one replica.
@@ -172,11 +169,8 @@ impl LiteLlm {
                 if is_any_left && place.gone(id).is_some() {
                     continue;
                 }
-                let failure = Failure::new(
-                    FailureKind::Conflict,
-                    format!("LiteLLM has no deployment {id} of this release any more"),
-                )
-                .because(place.line());
+                let failure = Failure::conflict(format!("LiteLLM has no deployment {id} of this release any more"))
+                    .because(place.line());
                 return Err(WriteError::Rejected(match place.gone(id) {
                     Some(gone) => failure
                         .because(format!("the pod at {} is gone", gone.api_base))
@@ -217,13 +211,10 @@ impl LiteLlm {
             if let Responder::Deployment(id) = &answer
                 && seen.own(id).is_some_and(|own| own.blocked)
             {
-                return Err(Failure::new(
-                    FailureKind::Invalid,
-                    format!(
-                        "LiteLLM {} answers for {group} by deployment {id}, which it shows as blocked",
-                        seen.replica
-                    ),
-                ));
+                return Err(Failure::invalid(format!(
+                    "LiteLLM {} answers for {group} by deployment {id}, which it shows as blocked",
+                    seen.replica
+                )));
             }
             lines.push(format!("litellm {}: a completion for {group}: {answer}", seen.replica));
         }
@@ -402,8 +393,7 @@ impl Registry for LiteLlm {
     fn enabled(&self, now: &TrafficState) -> Result<TrafficState, Failure> {
         let token: DriverState = decode(self.driver(), now)?;
         if token.blocked.is_empty() {
-            return Err(Failure::new(
-                FailureKind::Refused,
+            return Err(Failure::refused(
                 "no deployment of LiteLLM leads to this release, so there is none to unblock",
             )
             .next("let one lead to the release's Service: POST /model/update with its api_base"));

@@ -66,13 +66,10 @@ impl Deployment {
         if self.in_database {
             return Ok(());
         }
-        Err(Failure::new(
-            FailureKind::Refused,
-            format!(
-                "LiteLLM {replica} has {} in its configuration file, where it cannot be blocked",
-                self.id
-            ),
-        )
+        Err(Failure::refused(format!(
+            "LiteLLM {replica} has {} in its configuration file, where it cannot be blocked",
+            self.id
+        ))
         .next("store the model in the proxy's database instead: STORE_MODEL_IN_DB=True, then POST /model/new")
         .next("or take it out of traffic behind the proxy: --registry service"))
     }
@@ -108,11 +105,7 @@ pub(super) async fn list(link: &dyn RouterClient, replica: &str) -> Result<Vec<D
     let info = Some(reply.json()).filter(|_| reply.is_success());
     let listed = info.and_then(|mut info| serde_json::from_value::<Vec<Listed>>(info["data"].take()).ok());
     let listed = listed.ok_or_else(|| {
-        Failure::new(
-            FailureKind::Invalid,
-            format!("{replica} does not list its models as a LiteLLM proxy does"),
-        )
-        .because(reply.line())
+        Failure::invalid(format!("{replica} does not list its models as a LiteLLM proxy does")).because(reply.line())
     })?;
     Ok(listed.into_iter().map(deployment).collect())
 }
@@ -144,11 +137,8 @@ pub(super) async fn set_blocked(
     if reply.is_success() {
         return Ok(());
     }
-    let failure = Failure::new(
-        FailureKind::External,
-        format!("LiteLLM {replica} did not {call} deployment {}", deployment.id),
-    )
-    .because(reply.line());
+    let failure = Failure::external(format!("LiteLLM {replica} did not {call} deployment {}", deployment.id))
+        .because(reply.line());
     let failure = match reply.status {
         404 if !reply.text().contains(&deployment.id) => {
             failure.next("this LiteLLM is too old to block a model: use version 1.108 or later")
@@ -191,11 +181,10 @@ fn evaluate(replica: &str, reply: &Response) -> Result<Responder, Failure> {
     if reply.is_success() {
         return match reply.header("x-litellm-model-id") {
             Some(id) => Ok(Responder::Deployment(id.to_owned())),
-            None => Err(Failure::new(
-                FailureKind::Invalid,
-                format!("LiteLLM {replica} does not say which deployment answered"),
-            )
-            .next("look whether something between strips the header x-litellm-model-id")),
+            None => Err(
+                Failure::invalid(format!("LiteLLM {replica} does not say which deployment answered"))
+                    .next("look whether something between strips the header x-litellm-model-id"),
+            ),
         };
     }
     let is_blocked = ["Model is blocked", "currently paused"]

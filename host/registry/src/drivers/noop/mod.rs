@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use vllm_rollback_engine::WriteError;
-use vllm_rollback_engine::failure::{Failure, FailureKind};
+use vllm_rollback_engine::failure::Failure;
 use vllm_rollback_engine::ports::Registry;
 use vllm_rollback_engine::traffic::{Stop, TrafficState, TrafficStatus};
 
@@ -57,11 +57,10 @@ impl Registry for Noop {
     }
 
     fn enabled(&self, _now: &TrafficState) -> Result<TrafficState, Failure> {
-        Err(Failure::new(
-            FailureKind::Refused,
-            "registry driver none can neither enable nor disable a model",
+        Err(
+            Failure::refused("registry driver none can neither enable nor disable a model")
+                .next("name the registry: --registry service or --registry postgres"),
         )
-        .next("name the registry: --registry service or --registry postgres"))
     }
 
     async fn post_run_notes(&self) -> Vec<String> {

@@ -48,11 +48,8 @@ impl Cache {
     /// `Usage` when it is not such a URL.
     pub fn new(url: &Dsn, mode: CacheMode) -> Result<Self, Failure> {
         let client = redis::Client::open(url.expose()).map_err(|_| {
-            Failure::new(
-                FailureKind::Usage,
-                format!("the URL in {} is not one of Redis", url.origin()),
-            )
-            .next("it looks like redis://:PASSWORD@HOST:6379/0; TLS (rediss://) is not supported")
+            Failure::usage(format!("the URL in {} is not one of Redis", url.origin()))
+                .next("it looks like redis://:PASSWORD@HOST:6379/0; TLS (rediss://) is not supported")
         })?;
         Ok(Self { client, mode })
     }

@@ -115,10 +115,8 @@ impl FromStr for Table {
     fn from_str(text: &str) -> Result<Self, Failure> {
         let parts: Vec<&str> = text.split('.').collect();
         if parts.len() > 2 || !parts.iter().all(|part| is_name(part)) {
-            return Err(
-                Failure::new(FailureKind::Usage, format!("{text:?} is not the name of a table"))
-                    .next("write NAME or SCHEMA.NAME: letters, digits, _"),
-            );
+            return Err(Failure::usage(format!("{text:?} is not the name of a table"))
+                .next("write NAME or SCHEMA.NAME: letters, digits, _"));
         }
         let quoted: Vec<String> = parts.iter().map(|part| format!("\"{part}\"")).collect();
         Ok(Self(quoted.join(".")))
@@ -132,10 +130,8 @@ impl FromStr for Column {
         if is_name(text) {
             return Ok(Self(text.to_owned()));
         }
-        Err(
-            Failure::new(FailureKind::Usage, format!("{text:?} is not the name of a column"))
-                .next("write its name as the table has it: letters, digits, _"),
-        )
+        Err(Failure::usage(format!("{text:?} is not the name of a column"))
+            .next("write its name as the table has it: letters, digits, _"))
     }
 }
 

@@ -25,11 +25,9 @@ impl Dsn {
         let origin = origin.into();
         let text = text.trim();
         if text.is_empty() {
-            return Err(Failure::new(
-                FailureKind::Usage,
-                format!("the connection string in {origin} is empty"),
-            )
-            .next("put it there, on one line"));
+            return Err(
+                Failure::usage(format!("the connection string in {origin} is empty")).next("put it there, on one line")
+            );
         }
         Ok(Self {
             text: text.into(),
@@ -56,7 +54,7 @@ impl Dsn {
         });
         match (first.transpose()?, second.transpose()?) {
             (Some(a), Some(b)) if a.expose() != b.expose() => {
-                Err(Failure::new(FailureKind::Refused, "which database to use is not clear")
+                Err(Failure::refused("which database to use is not clear")
                     .because(format!(
                         "{} and {} are both set, to different values",
                         a.origin, b.origin
@@ -65,7 +63,7 @@ impl Dsn {
                     .next("or name the variable: --postgres-dsn-env NAME"))
             }
             (Some(dsn), _) | (None, Some(dsn)) => Ok(dsn),
-            (None, None) => Err(Failure::new(FailureKind::Usage, "no database is named")
+            (None, None) => Err(Failure::usage("no database is named")
                 .because(format!(
                     "neither {} nor {} is set",
                     RUNBOOK_VARIABLES[0], RUNBOOK_VARIABLES[1]

@@ -20,7 +20,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tokio::time::Instant;
 use vllm_rollback_engine::WriteError;
-use vllm_rollback_engine::failure::{Failure, FailureKind};
+use vllm_rollback_engine::failure::Failure;
 use vllm_rollback_engine::ports::Registry;
 use vllm_rollback_engine::ports::drivers::{ReleaseEndpoints, RouterClient};
 use vllm_rollback_engine::traffic::{Stop, TrafficState, TrafficStatus};
@@ -93,8 +93,7 @@ impl PostgresRegistry {
         ] {
             if is_needed && value.trim().is_empty() {
                 return Err(
-                    Failure::new(FailureKind::Usage, format!("the registry needs the name of the {what}"))
-                        .next(format!("--{what} NAME")),
+                    Failure::usage(format!("the registry needs the name of the {what}")).next(format!("--{what} NAME"))
                 );
             }
         }
@@ -142,10 +141,10 @@ impl PostgresRegistry {
     }
 
     fn changed(&self, row: &Row) -> Failure {
-        Failure::new(
-            FailureKind::Conflict,
-            format!("the registry's row of {} was changed by somebody else", self.rows),
-        )
+        Failure::conflict(format!(
+            "the registry's row of {} was changed by somebody else",
+            self.rows
+        ))
         .because(self.evidence(row))
         .next("look who works on this model, then run again")
     }

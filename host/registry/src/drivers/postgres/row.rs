@@ -8,7 +8,7 @@ use tokio_postgres::types::Type;
 use tokio_postgres::{Client, Transaction};
 use tokio_postgres_rustls::MakeRustlsConnect;
 use vllm_rollback_engine::WriteError;
-use vllm_rollback_engine::failure::{Failure, FailureKind};
+use vllm_rollback_engine::failure::Failure;
 
 use super::columns::{Columns, Table};
 use super::errors::{explain, too_slow};
@@ -126,7 +126,7 @@ impl Rows {
             Some(1) => Ok(Change::Made),
             Some(count) => {
                 let what = format!("{what}: {count} rows would have changed instead of 1, so none was");
-                let failure = Failure::new(FailureKind::Invalid, what);
+                let failure = Failure::invalid(what);
                 Err(WriteError::Rejected(
                     failure.next(format!("look at the triggers and rules of {}", self.table)),
                 ))
@@ -190,14 +190,11 @@ impl Rows {
             .columns
             .each()
             .find(|(_, column)| has.iter().all(|name| name != column.name()))?;
-        let failure = Failure::new(
-            FailureKind::Invalid,
-            format!(
-                "{what}: the registry's table {} at {} has no column {column}",
-                self.table,
-                self.target.place()
-            ),
-        )
+        let failure = Failure::invalid(format!(
+            "{what}: the registry's table {} at {} has no column {column}",
+            self.table,
+            self.target.place()
+        ))
         .because(match has {
             [] => "it has no column at all".to_owned(),
             has => format!("it has {}", has.join(", ")),
@@ -297,10 +294,7 @@ impl Rows {
             (Some(row), 0) => Ok(row),
             (Some(_), _) => Err(self.several()),
             (None, _) => {
-                let failure = Failure::new(
-                    FailureKind::Refused,
-                    format!("the registry at {} has no row of {self}", self.target.place()),
-                );
+                let failure = Failure::refused(format!("the registry at {} has no row of {self}", self.target.place()));
                 let failure = if hint.is_empty() {
                     failure
                 } else {
@@ -312,7 +306,7 @@ impl Rows {
     }
 
     fn several(&self) -> Failure {
-        let failure = Failure::new(FailureKind::Invalid, format!("several rows are of {self}"));
+        let failure = Failure::invalid(format!("several rows are of {self}"));
         let model = self.columns.model_name.name();
         match &self.columns.deployment_environment {
             Some(environment) => failure.because(format!(

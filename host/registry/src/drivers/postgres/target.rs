@@ -86,10 +86,10 @@ impl Target {
 }
 
 fn wrong(dsn: &Dsn, why: &str) -> Failure {
-    Failure::new(
-        FailureKind::Usage,
-        format!("the connection string in {} is not one of PostgreSQL", dsn.origin()),
-    )
+    Failure::usage(format!(
+        "the connection string in {} is not one of PostgreSQL",
+        dsn.origin()
+    ))
     .because(why)
     .next("it looks like postgres://USER:PASSWORD@HOST:5432/DATABASE?sslmode=verify-full")
 }

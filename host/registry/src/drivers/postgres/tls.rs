@@ -10,7 +10,7 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
 use tokio_postgres_rustls::MakeRustlsConnect;
-use vllm_rollback_engine::failure::{Failure, FailureKind};
+use vllm_rollback_engine::failure::Failure;
 
 use super::target::{Target, TlsMode};
 
@@ -67,7 +67,7 @@ fn from_file(path: &Path) -> Result<Vec<CertificateDer<'static>>, Failure> {
 }
 
 fn broken(what: &str) -> Failure {
-    Failure::new(FailureKind::Usage, what)
+    Failure::usage(what)
 }
 
 /// Asks less of a server's certificate than its whole meaning: nothing without a chain to check (`sslmode=require`), else

@@ -153,7 +153,7 @@ impl RouteWeights {
 
     fn leads_elsewhere(&self, what: &str, services: &[Service]) -> Failure {
         let own: Vec<String> = services.iter().flat_map(Service::endpoints).collect();
-        let failure = Failure::new(FailureKind::Refused, what);
+        let failure = Failure::refused(what);
         failure
             .because(match own.as_slice() {
                 [] => "the release has no Service that selects its pods".to_owned(),
@@ -202,13 +202,12 @@ impl RouteWeights {
         loop {
             let found = self.leading().await?;
             if let Some(changed) = found.iter().find(|leading| !wanted(leading)) {
-                return Err(Failure::new(
-                    FailureKind::Conflict,
-                    format!("{} was changed by somebody else", changed.route.id),
-                )
-                .because(changed.line())
-                .because(format!("written by {}", changed.route.managers.join(", ")))
-                .next(changed.route.id.command("get") + " --show-managed-fields -o yaml"));
+                return Err(
+                    Failure::conflict(format!("{} was changed by somebody else", changed.route.id))
+                        .because(changed.line())
+                        .because(format!("written by {}", changed.route.managers.join(", ")))
+                        .next(changed.route.id.command("get") + " --show-managed-fields -o yaml"),
+                );
             }
             let Some(pending) = found
                 .iter()
@@ -320,10 +319,10 @@ impl Registry for RouteWeights {
         let mut token: DriverState = decode(self.driver(), now)?;
         for known in token.weights.iter_mut().filter(|known| share(known.weight) == 0) {
             if !known.alone {
-                return Err(Failure::new(
-                    FailureKind::Refused,
-                    format!("which weight {} had in {} is not known", known.backend, known.route),
-                )
+                return Err(Failure::refused(format!(
+                    "which weight {} had in {} is not known",
+                    known.backend, known.route
+                ))
                 .because("it shares the rule with other backends, and nobody remembers the weights")
                 .next(format!("set it by hand: {}", known.route.command("edit"))));
             }
@@ -339,7 +338,7 @@ impl Registry for RouteWeights {
 
 fn cannot_hold(route: &Route) -> Failure {
     let what = format!("{} cannot keep the model out of traffic", route.id);
-    Failure::new(FailureKind::Refused, what)
+    Failure::refused(what)
 }
 
 /// A gateway routes by it, or may yet.

@@ -121,7 +121,7 @@ impl Routes for World {
         let mut races = self.races.lock().unwrap();
         if *races > 0 {
             *races -= 1;
-            return Ok(Written::Overtaken(Failure::new(FailureKind::Conflict, "changed")));
+            return Ok(Written::Overtaken(Failure::conflict("changed")));
         }
         self.edit(|routes| {
             let route = routes.iter_mut().find(|known| known.id == route.id).unwrap();

@@ -58,10 +58,10 @@ impl GatewayVerifier<'_> {
         let asking = replicas.iter().flat_map(|replica| {
             self.doors.iter().map(move |probe| async move {
                 match first_answer(self.link, replica, &probe.request).await? {
-                    Some(reply) if is_unrouted(&reply) => Err(Failure::new(
-                        FailureKind::Refused,
-                        format!("the gateway at {replica} has no rule for {}", probe.line()),
-                    )
+                    Some(reply) if is_unrouted(&reply) => Err(Failure::refused(format!(
+                        "the gateway at {replica} has no rule for {}",
+                        probe.line()
+                    ))
                     .because(reply.line())
                     .because("so it could not prove that the model is out of traffic")
                     .next("look whether this is the gateway that the routes name, and how clients reach it")),

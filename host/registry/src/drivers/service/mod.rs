@@ -18,7 +18,7 @@ use futures::future::{join_all, try_join_all};
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 use vllm_rollback_engine::WriteError;
-use vllm_rollback_engine::failure::{Failure, FailureKind};
+use vllm_rollback_engine::failure::Failure;
 use vllm_rollback_engine::ports::Registry;
 use vllm_rollback_engine::ports::drivers::{ServiceSelectors, Wanted};
 use vllm_rollback_engine::release::ReleaseRef;
@@ -70,13 +70,10 @@ impl ServiceGate {
                 continue;
             };
             if let Some(owner) = gate.release.as_ref().filter(|owner| **owner != self.release) {
-                return Err(Failure::new(
-                    FailureKind::Refused,
-                    format!(
-                        "Service/{name} selects pods of {} but belongs to release {owner}",
-                        self.release
-                    ),
-                )
+                return Err(Failure::refused(format!(
+                    "Service/{name} selects pods of {} but belongs to release {owner}",
+                    self.release
+                ))
                 .because("to close its gate would take another release out of traffic")
                 .next(format!(
                     "kubectl get service {name} -n {} -o yaml",
@@ -93,13 +90,12 @@ impl ServiceGate {
     async fn found(&self) -> Result<Vec<(String, Gate)>, Failure> {
         let found = self.all().await?;
         if found.is_empty() {
-            return Err(Failure::new(
-                FailureKind::Refused,
-                format!("release {} has no Service that selects its pods", self.release),
-            )
-            .because("the service gate takes a model out of traffic by its Services")
-            .next("use another registry: --registry postgres")
-            .next("or leave traffic alone: --registry none"));
+            return Err(
+                Failure::refused(format!("release {} has no Service that selects its pods", self.release))
+                    .because("the service gate takes a model out of traffic by its Services")
+                    .next("use another registry: --registry postgres")
+                    .next("or leave traffic alone: --registry none"),
+            );
         }
         Ok(found)
     }
@@ -156,14 +152,12 @@ impl ServiceGate {
 
     async fn confirm_closed(&self, name: &str, gate: &Gate, keep: Keep, end: Instant) -> Result<String, Failure> {
         let Some(value) = &gate.value else {
-            return Err(
-                Failure::new(FailureKind::Conflict, format!("the gate of Service/{name} is open"))
-                    .because("somebody opened it, or the Service was made anew")
-                    .next(format!(
-                        "kubectl get service {name} -n {} --show-managed-fields -o yaml",
-                        self.release.namespace
-                    )),
-            );
+            return Err(Failure::conflict(format!("the gate of Service/{name} is open"))
+                .because("somebody opened it, or the Service was made anew")
+                .next(format!(
+                    "kubectl get service {name} -n {} --show-managed-fields -o yaml",
+                    self.release.namespace
+                )));
         };
         let keeps = keep == Keep::RetainedPods && value == RETAINED_LABEL;
         let (names, uids): (Vec<String>, Vec<String>) = if keeps {
@@ -290,13 +284,10 @@ impl Registry for ServiceGate {
             .map(|service| self.confirm_restored(service, &prior.status, end));
         let (lines, serving): (Vec<String>, Vec<bool>) = try_join_all(confirming).await?.into_iter().unzip();
         if prior.status == TrafficStatus::Enabled && !serving.contains(&true) {
-            return Err(Failure::new(
-                FailureKind::Invalid,
-                format!(
-                    "no Service of release {} serves, although it was enabled before",
-                    self.release
-                ),
-            )
+            return Err(Failure::invalid(format!(
+                "no Service of release {} serves, although it was enabled before",
+                self.release
+            ))
             .because(lines.join("; "))
             .next(format!(
                 "kubectl get services,endpointslices -n {}",
@@ -348,11 +339,8 @@ fn left(end: Instant) -> Duration {
 }
 
 fn changed(service: &str, how: &str) -> Failure {
-    Failure::new(
-        FailureKind::Conflict,
-        format!("Service/{service} was changed by somebody else: {how}"),
-    )
-    .next(format!("kubectl get service {service} --show-managed-fields -o yaml"))
+    Failure::conflict(format!("Service/{service} was changed by somebody else: {how}"))
+        .next(format!("kubectl get service {service} --show-managed-fields -o yaml"))
 }
 
 #[cfg(test)]

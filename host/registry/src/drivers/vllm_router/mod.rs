@@ -196,10 +196,9 @@ impl VllmRouter {
         if arguments.iter().all(|argument| !argument.starts_with(DISCOVERY)) {
             return Ok(());
         }
-        Err(Failure::new(
-            FailureKind::Refused,
-            format!("vllm-router {replica} runs with {DISCOVERY}: it adds pods by itself, before they are checked"),
-        )
+        Err(Failure::refused(format!(
+            "vllm-router {replica} runs with {DISCOVERY}: it adds pods by itself, before they are checked"
+        ))
         .next("give it the release's Service as its worker instead: --worker-urls http://SERVICE.NAMESPACE:PORT")
         .next("then the Service gate works as well: --registry service"))
     }
@@ -241,10 +240,10 @@ impl VllmRouter {
             return Ok(line);
         }
         match probe(self.link.as_ref(), &seen.replica, &self.model).await? {
-            answer @ RouterAnswer::Answered(_) => Err(Failure::new(
-                FailureKind::Invalid,
-                format!("vllm-router {} {answer} although it lists no worker", seen.replica),
-            )
+            answer @ RouterAnswer::Answered(_) => Err(Failure::invalid(format!(
+                "vllm-router {} {answer} although it lists no worker",
+                seen.replica
+            ))
             .next("look whether this is a vllm-router of version 0.1.17 or later")),
             answer => Ok(format!("{line}; a completion for {}: it {answer}", self.model)),
         }

@@ -55,12 +55,9 @@ pub(super) async fn list(link: &dyn RouterClient, replica: &str) -> Result<Vec<S
     let listed = Some(reply.json()).filter(|_| reply.is_success());
     let urls = listed.and_then(|mut listed| serde_json::from_value::<Vec<String>>(listed["urls"].take()).ok());
     urls.ok_or_else(|| {
-        Failure::new(
-            FailureKind::Invalid,
-            format!("{replica} does not list its workers as a vllm-router does"),
-        )
-        .because(reply.line())
-        .next("look whether a vllm-router of version 0.1.17 or later listens there")
+        Failure::invalid(format!("{replica} does not list its workers as a vllm-router does"))
+            .because(reply.line())
+            .next("look whether a vllm-router of version 0.1.17 or later listens there")
     })
 }
 
