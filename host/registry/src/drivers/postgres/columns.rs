@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use serde::de::Error;
 use serde::{Deserialize, Deserializer};
-use vllm_rollback_engine::failure::{Failure, FailureKind};
+use vllm_rollback_engine::failure::Failure;
 
 /// The registry's table: `name` or `schema.name`, quoted when used.
 #[derive(Debug, Clone, PartialEq, Eq)]

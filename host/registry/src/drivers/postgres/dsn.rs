@@ -1,7 +1,7 @@
 //! Connection strings, which hold passwords: read from the environment or a file only, never shown.
 
 use secrecy::{ExposeSecret as _, SecretString};
-use vllm_rollback_engine::failure::{Failure, FailureKind};
+use vllm_rollback_engine::failure::Failure;
 use vllm_rollback_settings::Env;
 use vllm_rollback_settings::secret::Source;
 

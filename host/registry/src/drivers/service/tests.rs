@@ -6,6 +6,7 @@ use proptest::prelude::*;
 use std::collections::BTreeMap;
 
 use super::*;
+use vllm_rollback_engine::failure::FailureKind;
 use vllm_rollback_engine::ports::drivers::PodLabels;
 
 /// Services in memory whose endpoints follow the gate at once, as the cluster's do a moment later.
