@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::failure::{Failure, FailureKind};
+use crate::failure::Failure;
 use crate::ports::Releases;
 use crate::release::{ApplyMethod, ReleaseRecord, RevisionSummary};
 
@@ -35,7 +35,7 @@ impl CurrentRecord {
         let newest = history
             .into_iter()
             .last()
-            .ok_or_else(|| Failure::new(FailureKind::NotFound, "the release has no revision"))?;
+            .ok_or_else(|| Failure::not_found("the release has no revision"))?;
         if let Some((_, record)) = self.seen().as_ref().filter(|(summary, _)| *summary == newest) {
             return Ok(Arc::clone(record));
         }

@@ -94,6 +94,16 @@ impl Failure {
         Self::new(FailureKind::Internal, what)
     }
 
+    /// Something was not done in time.
+    pub fn timeout(what: impl Into<String>) -> Self {
+        Self::new(FailureKind::Timeout, what)
+    }
+
+    /// What was asked for is not there.
+    pub fn not_found(what: impl Into<String>) -> Self {
+        Self::new(FailureKind::NotFound, what)
+    }
+
     /// Adds one cause.
     #[must_use]
     pub fn because(mut self, why: impl Into<String>) -> Self {

@@ -6,7 +6,7 @@ use futures::{join, try_join};
 
 use crate::check::Phase;
 use crate::context::RunContext;
-use crate::failure::{Failure, FailureKind};
+use crate::failure::Failure;
 use crate::ports::Ports;
 use crate::release::{ReleaseStatus, Revision};
 use crate::report::{ExitCode, RunReport, StateName};
@@ -42,7 +42,7 @@ async fn inspect(run: &mut RunContext<'_>) -> Result<(), StepError> {
     let history = async {
         let history = ports.releases.history().await?;
         let newest = history.into_iter().max_by_key(|summary| summary.revision);
-        let newest = newest.ok_or_else(|| Failure::new(FailureKind::NotFound, format!("{release} has no revision")))?;
+        let newest = newest.ok_or_else(|| Failure::not_found(format!("{release} has no revision")))?;
         ports.releases.record(newest.revision).await
     };
     let (record, traffic, specs) = join!(history, ports.registry.read(), ports.checks.specs());

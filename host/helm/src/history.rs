@@ -1,6 +1,6 @@
 //! The history of a release, from its records' labels alone: no payload of up to 1 MB is read for it.
 
-use vllm_rollback_engine::failure::{Failure, FailureKind};
+use vllm_rollback_engine::failure::Failure;
 use vllm_rollback_engine::release::{ReleaseRef, ReleaseStatus, Revision, RevisionSummary};
 use vllm_rollback_objects::record::RecordHeader;
 
@@ -30,10 +30,10 @@ pub fn read_history(
 
 /// The failure for a release without any record here.
 pub fn unknown_release(release: &ReleaseRef, elsewhere: &[String]) -> Failure {
-    let failure = Failure::new(
-        FailureKind::NotFound,
-        format!("no release {} in namespace {}", release.name, release.namespace),
-    );
+    let failure = Failure::not_found(format!(
+        "no release {} in namespace {}",
+        release.name, release.namespace
+    ));
     match elsewhere {
         [] => failure.next("helm list -A"),
         [one] => failure
@@ -86,6 +86,8 @@ fn broken(kind: &str, release: &ReleaseRef, object: &str, why: String) -> Failur
 
 #[cfg(test)]
 mod tests {
+    use vllm_rollback_engine::failure::FailureKind;
+
     use super::*;
 
     fn release() -> ReleaseRef {

@@ -102,7 +102,7 @@ impl<S: RecordSource> HelmReleases<S> {
         let what = format!("helm rollback {} {} made no new revision", self.release.name, order.to);
         if ended.timed_out {
             return RollbackOutcome::NotRecorded(
-                Failure::new(FailureKind::Timeout, what)
+                Failure::timeout(what)
                     .because(format!("it was ended after {} s", order.timeout_ms / 1000))
                     .next("kubectl cluster-info"),
             );
@@ -139,18 +139,17 @@ impl<S: RecordSource> Releases for HelmReleases<S> {
         let revisions = self.history().await?;
         let Some(summary) = revisions.iter().find(|r| r.revision == revision) else {
             let known: Vec<String> = revisions.iter().map(|r| r.revision.to_string()).collect();
-            return Err(Failure::new(
-                FailureKind::NotFound,
-                format!("release {} has no revision {revision}", self.release),
-            )
-            .because(format!(
-                "its history holds {}; older ones were pruned",
-                known.join(", ")
-            ))
-            .next(format!(
-                "helm history {} -n {}",
-                self.release.name, self.release.namespace
-            )));
+            return Err(
+                Failure::not_found(format!("release {} has no revision {revision}", self.release))
+                    .because(format!(
+                        "its history holds {}; older ones were pruned",
+                        known.join(", ")
+                    ))
+                    .next(format!(
+                        "helm history {} -n {}",
+                        self.release.name, self.release.namespace
+                    )),
+            );
         };
         self.read(summary).await
     }

@@ -63,7 +63,7 @@ mod tests {
     fn every_document_says_its_version_and_kind_first() {
         let error = ErrorDocument {
             exit_code: ExitCode::Refused,
-            failure: Failure::new(FailureKind::NotFound, "no release \"x\"").next("helm list -A"),
+            failure: Failure::not_found("no release \"x\"").next("helm list -A"),
             state: Some("nothing was changed"),
         };
         let text = render::json(&error).unwrap();

@@ -245,7 +245,7 @@ fn traffic(out: &mut TextWriter, report: &RunReport) {
 
 #[cfg(test)]
 mod tests {
-    use vllm_rollback_engine::failure::{Failure, FailureKind};
+    use vllm_rollback_engine::failure::Failure;
 
     use super::*;
     use crate::fixtures;
@@ -296,7 +296,7 @@ Kept
         let mut report = fixtures::report();
         report.outcome = StateName::Held;
         report.exit_code = ExitCode::HeldRollbackFailed;
-        report.failure = Some(Failure::new(FailureKind::Timeout, "revision 4 did not get ready").because("crash loop"));
+        report.failure = Some(Failure::timeout("revision 4 did not get ready").because("crash loop"));
         report.causes = vec![fixtures::cause()];
         let text = fixtures::plain_text(&RunDocument::new(ReportKind::Rollback, &report));
         assert!(

@@ -1,7 +1,7 @@
 //! `status`
 
 use clap::Args;
-use vllm_rollback_engine::failure::{Failure, FailureKind};
+use vllm_rollback_engine::failure::Failure;
 use vllm_rollback_engine::ports::Journal;
 use vllm_rollback_engine::report::ExitCode;
 use vllm_rollback_engine::resume::unfinished;
@@ -35,7 +35,7 @@ pub(crate) async fn run(args: StatusArgs, ui: &Ui) -> Result<ExitCode, Failure> 
     let history = session.releases.history().await?;
     let Some(current) = history.last().cloned() else {
         let none = format!("{} has no revision", session.release);
-        return Err(Failure::new(FailureKind::NotFound, none).next("helm list --all-namespaces"));
+        return Err(Failure::not_found(none).next("helm list --all-namespaces"));
     };
     let (record, memory, traffic, lock, gates) = tokio::join!(
         session.releases.record(current.revision),
@@ -92,6 +92,8 @@ impl PartialReads {
 
 #[cfg(test)]
 mod tests {
+    use vllm_rollback_engine::failure::FailureKind;
+
     use super::*;
 
     #[test]

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
-use vllm_rollback_engine::failure::{Failure, FailureKind};
+use vllm_rollback_engine::failure::Failure;
 
 use crate::api::Resource;
 use crate::api::watch::{WatchUpdate, watch};
@@ -105,14 +105,11 @@ fn timed_out(service: &str, seen: Option<&[Endpoint]>) -> Failure {
             format!("it has {}", names.join(", "))
         }
     };
-    Failure::new(
-        FailureKind::Timeout,
-        format!("the endpoints of Service/{service} did not settle in time"),
-    )
-    .because(list)
-    .next(format!(
-        "kubectl get endpointslices -l kubernetes.io/service-name={service}"
-    ))
+    Failure::timeout(format!("the endpoints of Service/{service} did not settle in time"))
+        .because(list)
+        .next(format!(
+            "kubectl get endpointslices -l kubernetes.io/service-name={service}"
+        ))
 }
 
 fn name(slice: &Value) -> String {
@@ -160,6 +157,8 @@ fn serving<'a>(slices: impl Iterator<Item = &'a Value>) -> Vec<Endpoint> {
 
 #[cfg(test)]
 mod tests {
+    use vllm_rollback_engine::failure::FailureKind;
+
     use super::*;
     use serde_json::json;
 

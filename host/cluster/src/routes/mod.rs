@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use serde_json::{Value, json};
-use vllm_rollback_engine::failure::{Failure, FailureKind};
+use vllm_rollback_engine::failure::Failure;
 use vllm_rollback_engine::ports::drivers::{Routes, Written};
 use vllm_rollback_engine::release::ReleaseRecord;
 use vllm_rollback_engine::{CurrentRecord, WriteError};
@@ -194,7 +194,7 @@ fn controller(object: &Value) -> Option<String> {
 }
 
 fn not_served(kind: RouteKind) -> Failure {
-    Failure::new(FailureKind::NotFound, format!("the cluster has no {}s", kind.as_str()))
+    Failure::not_found(format!("the cluster has no {}s", kind.as_str()))
         .because(format!("its API does not serve the group {}", group(kind)))
         .next("kubectl api-resources | grep -i route")
 }

@@ -213,10 +213,10 @@ fn not_ready(record: &ReleaseRecord, causes: &[Cause], deadline: Duration) -> Fa
     let release: &ReleaseRef = &record.release;
     let decisive = causes.iter().find(|cause| cause.terminal).or(causes.first());
     let Some(decisive) = decisive else {
-        return Failure::new(
-            FailureKind::Timeout,
-            format!("revision {revision} did not get ready within {} s", deadline.as_secs()),
-        )
+        return Failure::timeout(format!(
+            "revision {revision} did not get ready within {} s",
+            deadline.as_secs()
+        ))
         .next(release.command("status", ""));
     };
     let (kind, how) = if decisive.terminal {

@@ -13,7 +13,7 @@ mod pending;
 mod refusal;
 mod revision_history;
 
-use crate::failure::{Failure, FailureKind};
+use crate::failure::Failure;
 use crate::journal::RunState;
 use crate::plan::Skipped;
 use crate::ports::Releases;
@@ -36,10 +36,7 @@ pub async fn choose(
     let history = releases.history().await?;
     let mut past = RevisionHistory::new(releases, history);
     let Some(newest) = past.summaries().last().cloned() else {
-        return Err(Failure::new(
-            FailureKind::NotFound,
-            format!("{} has no revision", query.release),
-        ));
+        return Err(Failure::not_found(format!("{} has no revision", query.release)));
     };
     // The usual answer is the revision below the current one, so both are read at once.
     let two: Vec<_> = past.summaries().iter().rev().take(2).map(|s| s.revision).collect();

@@ -1,6 +1,6 @@
 //! Why there is no target, and what helps instead.
 
-use crate::failure::{Failure, FailureKind};
+use crate::failure::Failure;
 use crate::journal::RunState;
 use crate::plan::Skipped;
 use crate::release::{ReleaseRecord, ReleaseRef, Revision, RevisionSummary};
@@ -36,7 +36,7 @@ pub(super) fn unreadable(release: &ReleaseRef, candidate: &RevisionSummary, fail
 
 /// The named revision does not exist.
 pub(super) fn absent(release: &ReleaseRef, summaries: &[RevisionSummary], revision: Revision) -> Failure {
-    let failure = Failure::new(FailureKind::NotFound, format!("{release} has no revision {revision}"))
+    let failure = Failure::not_found(format!("{release} has no revision {revision}"))
         .because(format!("it has {}", numbers(summaries)));
     let is_pruned = summaries.first().is_some_and(|oldest| revision < oldest.revision);
     let failure = if is_pruned {

@@ -5,7 +5,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use vllm_rollback_engine::failure::{Failure, FailureKind};
+use vllm_rollback_engine::failure::Failure;
 
 /// Resolves `HELM_BIN` (a path from `directory`, or a bare name looked up in `PATH`), else `helm` in `PATH`.
 ///
@@ -43,7 +43,7 @@ pub fn find_helm(bin: Option<&OsStr>, search: Option<&OsStr>, directory: &Path) 
 }
 
 fn absent(why: String) -> Failure {
-    Failure::new(FailureKind::NotFound, "no helm binary was found")
+    Failure::not_found("no helm binary was found")
         .because(why)
         .next("install Helm 3 or 4, https://helm.sh/docs/intro/install/")
         .next("or name the binary: HELM_BIN=/path/to/helm")
@@ -56,6 +56,8 @@ fn is_executable(path: &Path) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use vllm_rollback_engine::failure::FailureKind;
+
     use super::*;
     use std::fs;
 

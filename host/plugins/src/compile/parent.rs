@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::{Child, Command};
-use vllm_rollback_engine::failure::{Failure, FailureKind};
+use vllm_rollback_engine::failure::Failure;
 
 use super::{CHILD_ARGUMENT, frame};
 use crate::untrusted;
@@ -48,10 +48,10 @@ impl Compiler {
                 let end = match talk {
                     Ok(Ok(said)) => ended(&mut child, &said).await,
                     Ok(Err(error)) => failed(&error.to_string()),
-                    Err(_) => Failure::new(
-                        FailureKind::Timeout,
-                        format!("it did not compile within {} s and was stopped", deadline.as_secs()),
-                    ),
+                    Err(_) => Failure::timeout(format!(
+                        "it did not compile within {} s and was stopped",
+                        deadline.as_secs()
+                    )),
                 };
                 // Dropping it would kill it too, but leave it to be reaped by chance.
                 let _ = child.kill().await;
@@ -115,7 +115,7 @@ async fn ended(child: &mut Child, said: &str) -> Failure {
     match child.wait().await {
         Ok(status) => match last {
             Some(line) => failed(&line).because(format!("the compiler ended with {status}")),
-            None => failed(&format!("the compiler ended with {status}; it may use 4 GiB of memory")),
+            None => failed(&format!("the compiler ended with status; it may use 4 GiB of memory")),
         },
         Err(error) => failed(&error.to_string()),
     }

@@ -149,12 +149,10 @@ async fn confirm_one(
             return Ok(line);
         }
         if Instant::now() + PAUSE > end {
-            return Err(
-                Failure::new(FailureKind::Timeout, "the router does not follow the registry")
-                    .because(line)
-                    .next("look which registry and cache this router reads")
-                    .next("routers cache the registry for up to 2 minutes: give it more time"),
-            );
+            return Err(Failure::timeout("the router does not follow the registry")
+                .because(line)
+                .next("look which registry and cache this router reads")
+                .next("routers cache the registry for up to 2 minutes: give it more time"));
         }
         tokio::time::sleep(PAUSE).await;
     }

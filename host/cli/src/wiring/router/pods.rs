@@ -59,11 +59,10 @@ impl RouterClient for PodLink {
         replicas.dedup();
         if replicas.is_empty() {
             let namespace = self.cluster.namespace();
-            return Err(Failure::new(
-                FailureKind::NotFound,
-                format!("the router's Service {namespace}/{name} has no ready pod"),
-            )
-            .next(format!("kubectl get service,endpointslices -n {namespace}")));
+            return Err(
+                Failure::not_found(format!("the router's Service {namespace}/{name} has no ready pod"))
+                    .next(format!("kubectl get service,endpointslices -n {namespace}")),
+            );
         }
         Ok(replicas)
     }

@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 use serde_json::Value;
-use vllm_rollback_engine::failure::{Failure, FailureKind};
+use vllm_rollback_engine::failure::Failure;
 
 use super::template::Values;
 
@@ -54,10 +54,8 @@ pub(super) fn find(printed: &str, values: &Values) -> Result<Entry, Failure> {
             Failure::refused(format!("the registry has {number} entries of {values}"))
                 .next("say which one: --environment NAME"),
         ),
-        None => Err(
-            Failure::new(FailureKind::NotFound, format!("the registry has no entry of {values}"))
-                .next("look at --model and --environment"),
-        ),
+        None => Err(Failure::not_found(format!("the registry has no entry of {values}"))
+            .next("look at --model and --environment")),
     }
 }
 
@@ -87,6 +85,8 @@ fn entries(printed: &str) -> Result<Vec<Entry>, Failure> {
 
 #[cfg(test)]
 mod tests {
+    use vllm_rollback_engine::failure::FailureKind;
+
     use super::*;
 
     fn values(environment: Option<&str>) -> Values {

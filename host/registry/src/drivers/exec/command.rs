@@ -70,13 +70,10 @@ pub(super) async fn run(argv: &[String], surroundings: &ProcessEnv) -> Result<St
     let Ok((status, stdout, stderr)) = tokio::time::timeout(surroundings.timeout, whole).await else {
         kill(&child);
         return Err(WriteError::Unknown(
-            Failure::new(
-                FailureKind::Timeout,
-                format!(
-                    "{program} did not end within {} s and was killed",
-                    surroundings.timeout.as_secs()
-                ),
-            )
+            Failure::timeout(format!(
+                "{program} did not end within {} s and was killed",
+                surroundings.timeout.as_secs()
+            ))
             .because("what it did until then is not known")
             .next(shown(argv))
             .next("or give it more time: registry.exec.timeout in the configuration"),

@@ -15,7 +15,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tokio::time::Instant;
 use vllm_rollback_engine::WriteError;
-use vllm_rollback_engine::failure::{Failure, FailureKind};
+use vllm_rollback_engine::failure::Failure;
 use vllm_rollback_engine::ports::Registry;
 use vllm_rollback_engine::ports::drivers::{ReleaseEndpoints, RouterClient};
 use vllm_rollback_engine::traffic::{Stop, TrafficState, TrafficStatus};
@@ -170,13 +170,10 @@ impl ExecRegistry {
         };
         let until = Instant::now() + time.saturating_sub(age);
         if until > end {
-            return Err(Failure::new(
-                FailureKind::Timeout,
-                format!(
-                    "routers may go on as before for {} s, which is longer than this run waits",
-                    time.as_secs()
-                ),
-            )
+            return Err(Failure::timeout(format!(
+                "routers may go on as before for {} s, which is longer than this run waits",
+                time.as_secs()
+            ))
             .next("name a router that can be asked instead: --router-url URL")
             .next("or say how long it takes: registry.exec.visible_after in the configuration"));
         }

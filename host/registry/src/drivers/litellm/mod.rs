@@ -145,7 +145,7 @@ impl LiteLlm {
     /// What one replica shows; the database is the same for all.
     fn first<'s>(&self, seen: &'s [ReplicaState]) -> Result<&'s ReplicaState, Failure> {
         seen.first()
-            .ok_or_else(|| Failure::new(FailureKind::NotFound, "no LiteLLM proxy is known"))
+            .ok_or_else(|| Failure::not_found("no LiteLLM proxy is known"))
     }
 
     /// A blocked deployment stays listed, so none means that this is another's proxy, or that somebody took it away.
@@ -193,11 +193,9 @@ impl LiteLlm {
                 return Ok(seen);
             }
             if Instant::now() + PAUSE > end {
-                return Err(
-                    Failure::new(FailureKind::Timeout, "not every LiteLLM proxy follows its database")
-                        .because(seen.iter().map(ReplicaState::line).collect::<Vec<_>>().join("; "))
-                        .next("they read it every proxy_config_reload_interval_seconds: give them more time"),
-                );
+                return Err(Failure::timeout("not every LiteLLM proxy follows its database")
+                    .because(seen.iter().map(ReplicaState::line).collect::<Vec<_>>().join("; "))
+                    .next("they read it every proxy_config_reload_interval_seconds: give them more time"));
             }
             tokio::time::sleep(PAUSE).await;
         }
@@ -235,10 +233,9 @@ impl LiteLlm {
                     break;
                 }
                 if Instant::now() + PAUSE > end {
-                    return Err(Failure::new(
-                        FailureKind::Timeout,
-                        format!("no deployment of this release answers for {group} through LiteLLM"),
-                    )
+                    return Err(Failure::timeout(format!(
+                        "no deployment of this release answers for {group} through LiteLLM"
+                    ))
                     .because(line));
                 }
                 tokio::time::sleep(PAUSE).await;

@@ -109,14 +109,11 @@ async fn stay_gone(connection: &mut MultiplexedConnection, key: &str, end: Insta
             ));
         }
         if now >= end {
-            return Err(Failure::new(
-                FailureKind::Timeout,
-                format!("Redis key {key} comes back again and again"),
-            )
-            .because(format!(
-                "it was deleted {deleted} times; somebody writes it although the row is disabled"
-            ))
-            .next("look for a router that reads another database"));
+            return Err(Failure::timeout(format!("Redis key {key} comes back again and again"))
+                .because(format!(
+                    "it was deleted {deleted} times; somebody writes it although the row is disabled"
+                ))
+                .next("look for a router that reads another database"));
         }
         tokio::time::sleep(POLL).await;
     }
@@ -152,12 +149,9 @@ async fn expire(connection: &mut MultiplexedConnection, key: &str, end: Instant)
 }
 
 fn still_there(key: &str, why: &str) -> Failure {
-    Failure::new(
-        FailureKind::Timeout,
-        format!("Redis key {key} still sends traffic to the model"),
-    )
-    .because(why)
-    .next("let it be deleted instead of waiting for it: redis mode delete")
+    Failure::timeout(format!("Redis key {key} still sends traffic to the model"))
+        .because(why)
+        .next("let it be deleted instead of waiting for it: redis mode delete")
 }
 
 /// Deletes the key; whether it was there.

@@ -156,6 +156,8 @@ impl fmt::Display for Column {
 
 #[cfg(test)]
 mod tests {
+    use vllm_rollback_engine::failure::FailureKind;
+
     use super::*;
 
     #[test]

@@ -86,6 +86,8 @@ impl Dsn {
 
 #[cfg(test)]
 mod tests {
+    use vllm_rollback_engine::failure::FailureKind;
+
     use super::*;
 
     fn from(first: &str, second: &str) -> Result<Dsn, Failure> {

@@ -186,6 +186,8 @@ fn words(text: &str) -> Vec<&str> {
 
 #[cfg(test)]
 mod tests {
+    use vllm_rollback_engine::failure::FailureKind;
+
     use super::*;
     use proptest::prelude::*;
 

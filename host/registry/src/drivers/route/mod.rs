@@ -17,7 +17,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tokio::time::Instant;
 use vllm_rollback_engine::WriteError;
-use vllm_rollback_engine::failure::{Failure, FailureKind};
+use vllm_rollback_engine::failure::Failure;
 use vllm_rollback_engine::ports::Registry;
 use vllm_rollback_engine::ports::drivers::{ReleaseEndpoints, RouterClient, Routes, Written};
 use vllm_rollback_engine::release::ReleaseRef;
@@ -216,11 +216,9 @@ impl RouteWeights {
                 return Ok(found);
             };
             if Instant::now() + PAUSE > end {
-                return Err(
-                    Failure::new(FailureKind::Timeout, "a gateway has not taken up its route in time")
-                        .because(pending.line())
-                        .next(pending.route.id.command("describe")),
-                );
+                return Err(Failure::timeout("a gateway has not taken up its route in time")
+                    .because(pending.line())
+                    .next(pending.route.id.command("describe")));
             }
             tokio::time::sleep(PAUSE).await;
         }

@@ -1,5 +1,6 @@
 use std::collections::BTreeMap;
 use std::sync::Mutex;
+use vllm_rollback_engine::failure::FailureKind;
 
 use http::Method;
 use http::header::HOST;
@@ -169,7 +170,7 @@ impl RouterClient for World {
                 ..Response::default()
             });
         }
-        let silence = || Err(Failure::new(FailureKind::Timeout, "no answer"));
+        let silence = || Err(Failure::timeout("no answer"));
         if self.is_silent {
             return silence();
         }

@@ -122,11 +122,9 @@ impl GatewayVerifier<'_> {
                 return Ok(look.line);
             }
             if Instant::now() + PAUSE > end {
-                return Err(
-                    Failure::new(FailureKind::Timeout, "the gateway does not follow its routes")
-                        .because(look.line)
-                        .next("look whether another route leads there, or whether this gateway ignores a weight of 0"),
-                );
+                return Err(Failure::timeout("the gateway does not follow its routes")
+                    .because(look.line)
+                    .next("look whether another route leads there, or whether this gateway ignores a weight of 0"));
             }
             tokio::time::sleep(PAUSE).await;
         }

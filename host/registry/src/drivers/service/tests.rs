@@ -82,7 +82,7 @@ impl ServiceSelectors for Cluster {
             (Some(RETAINED_LABEL), Wanted::NoneBut(uids)) if uids == marked => Ok(marked),
             (Some(value), Wanted::NoneBut(_)) if value != RETAINED_LABEL => Ok(Vec::new()),
             (None, Wanted::Some) => Ok(vec!["10.0.0.1:8000".to_owned()]),
-            _ => Err(Failure::new(FailureKind::Timeout, "the endpoints did not settle")),
+            _ => Err(Failure::timeout("the endpoints did not settle")),
         }
     }
     async fn turned_client_side(&self) -> Result<bool, Failure> {

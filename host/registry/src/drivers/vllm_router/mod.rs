@@ -18,7 +18,7 @@ use futures::future::{join_all, try_join_all};
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 use vllm_rollback_engine::WriteError;
-use vllm_rollback_engine::failure::{Failure, FailureKind};
+use vllm_rollback_engine::failure::Failure;
 use vllm_rollback_engine::ports::Registry;
 use vllm_rollback_engine::ports::drivers::{PodLabels, ReleaseEndpoints, RouterClient};
 use vllm_rollback_engine::traffic::{Keep, Stop, TrafficState, TrafficStatus};
@@ -245,7 +245,7 @@ impl VllmRouter {
                 seen.replica
             ))
             .next("look whether this is a vllm-router of version 0.1.17 or later")),
-            answer => Ok(format!("{line}; a completion for {}: it {answer}", self.model)),
+            answer => Ok(format!("line; a completion for {}: it {answer}", self.model)),
         }
     }
 
@@ -257,11 +257,9 @@ impl VllmRouter {
                 return Ok(line);
             }
             if Instant::now() + PAUSE > end {
-                return Err(Failure::new(
-                    FailureKind::Timeout,
-                    format!("vllm-router {replica} does not answer for {}", self.model),
-                )
-                .because(line));
+                return Err(
+                    Failure::timeout(format!("vllm-router {replica} does not answer for {}", self.model)).because(line),
+                );
             }
             tokio::time::sleep(PAUSE).await;
         }
@@ -358,8 +356,7 @@ impl Registry for VllmRouter {
                 return Ok(lines);
             }
             if Instant::now() + PAUSE > end {
-                return Err(Failure::new(
-                    FailureKind::Timeout,
+                return Err(Failure::timeout(
                     "a vllm-router still has workers of this release, or gets them again and again",
                 )
                 .because(seen.iter().map(ReplicaState::line).collect::<Vec<_>>().join("; "))
@@ -408,10 +405,7 @@ impl Registry for VllmRouter {
                 .map(|(replica, urls)| format!("{replica} lacks {}", urls.join(", ")))
                 .collect();
             if Instant::now() + PAUSE > end {
-                return Err(
-                    Failure::new(FailureKind::Timeout, "a vllm-router lacks workers of this release")
-                        .because(which.join("; ")),
-                );
+                return Err(Failure::timeout("a vllm-router lacks workers of this release").because(which.join("; ")));
             }
             // A replica that was restarted lost what it had.
             self.add(&missing).await?;
