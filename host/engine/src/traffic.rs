@@ -52,6 +52,7 @@ pub struct TrafficState {
     /// Endpoint to which the registry sends traffic, where it names one.
     pub endpoint: Option<String>,
     /// Lines that show what was read, for the report.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub evidence: Vec<String>,
 }
 

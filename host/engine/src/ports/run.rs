@@ -114,7 +114,9 @@ pub trait Registry: Send + Sync {
     fn driver(&self) -> &str;
 
     /// The gate owns a field of an object in the manifest, so a server-side rollback would conflict.
-    fn needs_client_side_rollback(&self) -> bool;
+    fn needs_client_side_rollback(&self) -> bool {
+        false
+    }
 
     /// The state now. Refuses (`Refused`) when the registry's entry is not this release's.
     async fn read(&self) -> Result<TrafficState, Failure>;

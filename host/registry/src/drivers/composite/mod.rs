@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::future::{join_all, try_join_all};
-use serde::{Deserialize, Serialize};
 use vllm_rollback_engine::WriteError;
 use vllm_rollback_engine::failure::Failure;
 use vllm_rollback_engine::ports::Registry;
@@ -21,38 +20,6 @@ pub struct Composite {
     members: Vec<Box<dyn Registry>>,
 }
 
-/// What is remembered of each member: its state without the lines for people.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-struct Member {
-    driver: String,
-    status: TrafficStatus,
-    token: serde_json::Value,
-    endpoint: Option<String>,
-}
-
-impl From<TrafficState> for Member {
-    fn from(state: TrafficState) -> Self {
-        Self {
-            driver: state.driver,
-            status: state.status,
-            token: state.token,
-            endpoint: state.endpoint,
-        }
-    }
-}
-
-impl From<Member> for TrafficState {
-    fn from(member: Member) -> Self {
-        Self {
-            driver: member.driver,
-            status: member.status,
-            token: member.token,
-            endpoint: member.endpoint,
-            evidence: Vec::new(),
-        }
-    }
-}
-
 impl Composite {
     /// These, stopped in this order.
     pub fn new(members: Vec<Box<dyn Registry>>) -> Self {
@@ -65,18 +32,22 @@ impl Composite {
 
     /// Each member with its part of a state.
     fn parts(&self, state: &TrafficState) -> Result<Vec<(&dyn Registry, TrafficState)>, Failure> {
-        let known: Vec<Member> = decode(&self.name, state)?;
-        let members = self.members.iter().map(AsRef::as_ref);
-        Ok(members.zip(known.into_iter().map(TrafficState::from)).collect())
+        let parts: Vec<TrafficState> = decode(&self.name, state)?;
+        Ok(self.members.iter().map(AsRef::as_ref).zip(parts).collect())
     }
 
-    fn state(&self, parts: Vec<TrafficState>) -> TrafficState {
+    /// The state of all, which remembers that of each without the lines for people.
+    fn state(&self, mut parts: Vec<TrafficState>) -> TrafficState {
+        let evidence = parts
+            .iter_mut()
+            .flat_map(|part| std::mem::take(&mut part.evidence))
+            .collect();
         TrafficState {
             driver: self.name.clone(),
             status: status(&parts),
             endpoint: parts.iter().find_map(|part| part.endpoint.clone()),
-            evidence: parts.iter().flat_map(|part| part.evidence.clone()).collect(),
-            token: encode(&parts.into_iter().map(Member::from).collect::<Vec<_>>()),
+            evidence,
+            token: encode(&parts),
         }
     }
 }

@@ -10,6 +10,7 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process::{Child, Command};
 use vllm_rollback_engine::WriteError;
 use vllm_rollback_engine::failure::{Failure, FailureKind};
+use vllm_rollback_objects::redaction;
 
 /// A registry's entries fit; more is not read.
 const MAX_STDOUT: usize = 1 << 20;
@@ -172,33 +173,15 @@ fn complaint(stderr: &[u8]) -> String {
 }
 
 impl ProcessEnv {
-    /// Without the values of its secrets, and without what stands between `://` and `@` of any URL.
+    /// The text without secrets: a variable's value becomes its name.
     fn scrub(&self, text: &str) -> String {
         let mut text = text.to_owned();
         let secrets = self.secret.iter().filter_map(|name| Some((name, self.env.get(name)?)));
         for (name, value) in secrets.filter(|(_, value)| !value.is_empty()) {
             text = text.replace(value, &format!("${name}"));
         }
-        without_credentials(&text)
+        redaction::text(&text)
     }
-}
-
-fn without_credentials(text: &str) -> String {
-    let mut clean = String::new();
-    let mut rest = text;
-    while let Some((before, after)) = rest.split_once("://") {
-        clean.push_str(before);
-        clean.push_str("://");
-        let end = after
-            .find(|c: char| c.is_whitespace() || "/\"'".contains(c))
-            .unwrap_or(after.len());
-        rest = match after[..end].rfind('@') {
-            Some(at) => &after[at + 1..],
-            None => after,
-        };
-    }
-    clean.push_str(rest);
-    clean
 }
 
 #[cfg(test)]
@@ -228,7 +211,7 @@ mod tests {
 
     #[tokio::test]
     async fn exit_codes_say_what_went_wrong_and_secrets_stay_out() {
-        let complain = "echo a >&2; echo \"no $DSN at postgres://u:pw@db/r\" >&2; echo >&2";
+        let complain = "echo a >&2; echo \"no $DSN at postgres://u:canary@db/r\" >&2; echo >&2";
         for (code, kind) in [
             (1, FailureKind::External),
             (2, FailureKind::Refused),
@@ -237,7 +220,11 @@ mod tests {
         ] {
             let failure = sh(&format!("{complain}; exit {code}")).await.unwrap_err();
             assert_eq!(failure.kind, kind);
-            assert!(failure.why[0].contains("no $DSN at postgres://db/r"), "{failure:?}");
+            let why = &failure.why[0];
+            assert!(
+                why.starts_with("no $DSN at postgres://u:<redacted:") && why.ends_with("@db/r"),
+                "{failure:?}"
+            );
         }
     }
 

@@ -191,10 +191,6 @@ impl Registry for ExecRegistry {
         "exec"
     }
 
-    fn needs_client_side_rollback(&self) -> bool {
-        false
-    }
-
     async fn read(&self) -> Result<TrafficState, Failure> {
         let entry = self.entry().await?;
         let what = format!("the registry's entry of {}", self.config.values);

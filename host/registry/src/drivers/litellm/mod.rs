@@ -32,21 +32,14 @@ use crate::retained_pods::{self, cannot_tell_apart, knows_none, status_where, tr
 use crate::router::PAUSE;
 use proxy::{Deployment, Responder};
 
-/// What the driver is told.
-pub struct LiteLlmConfig {
-    /// How to reach every replica, with an admin's key.
-    pub link: Arc<dyn RouterClient>,
-    /// What of the deployments is this release's: by their `api_base`.
-    pub owner: Arc<dyn ReleaseEndpoints>,
-    /// The marks on good pods.
-    pub marks: Arc<dyn PodLabels>,
-}
-
-/// The driver.
+/// The driver of a release; asks nobody before it is told to.
 pub struct LiteLlm {
-    link: Arc<dyn RouterClient>,
-    owner: Arc<dyn ReleaseEndpoints>,
-    marks: Arc<dyn PodLabels>,
+    /// Reaches every replica, with an admin's key.
+    pub client: Arc<dyn RouterClient>,
+    /// Tells what of the deployments is this release's, by their `api_base`.
+    pub endpoints: Arc<dyn ReleaseEndpoints>,
+    /// Labels on good pods.
+    pub labels: Arc<dyn PodLabels>,
 }
 
 /// What is remembered: which deployments of the release were blocked, by their id.
@@ -119,19 +112,13 @@ fn are_alone(seen: &[ReplicaState]) -> bool {
 }
 
 impl LiteLlm {
-    /// The driver of a release; asks nobody yet.
-    pub fn new(config: LiteLlmConfig) -> Self {
-        let LiteLlmConfig { link, owner, marks } = config;
-        Self { link, owner, marks }
-    }
-
     async fn inspect(&self) -> Result<Vec<ReplicaState>, Failure> {
         let (replicas, services, pods) =
-            tokio::try_join!(self.link.replicas(), self.owner.services(), self.owner.pods())?;
+            tokio::try_join!(self.client.replicas(), self.endpoints.services(), self.endpoints.pods())?;
         let listing = replicas.into_iter().map(|replica| {
             let (services, pods) = (&services, &pods);
             async move {
-                let mut all = proxy::list(self.link.as_ref(), &replica).await?;
+                let mut all = proxy::list(self.client.as_ref(), &replica).await?;
                 for deployment in &mut all {
                     deployment.attribute(services, pods);
                 }
@@ -150,7 +137,7 @@ impl LiteLlm {
 
     /// A blocked deployment stays listed, so none means that this is another's proxy, or that somebody took it away.
     async fn not_ours(&self, place: &ReplicaState) -> Failure {
-        let services = self.owner.services().await.unwrap_or_default();
+        let services = self.endpoints.services().await.unwrap_or_default();
         let own: Vec<String> = services.iter().flat_map(Service::endpoints).collect();
         let others: Vec<&str> = place.others.iter().map(|other| other.api_base.as_str()).collect();
         Failure::refused(format!("LiteLLM {} has no deployment of this release", place.replica))
@@ -179,7 +166,7 @@ impl LiteLlm {
                 }));
             };
             if deployment.blocked != *blocked {
-                proxy::set_blocked(self.link.as_ref(), &place.replica, deployment, *blocked).await?;
+                proxy::set_blocked(self.client.as_ref(), &place.replica, deployment, *blocked).await?;
             }
         }
         Ok(())
@@ -205,7 +192,7 @@ impl LiteLlm {
     async fn prove_refused(&self, seen: &ReplicaState) -> Result<Vec<String>, Failure> {
         let mut lines = vec![seen.line()];
         for group in seen.groups() {
-            let answer = proxy::ask(self.link.as_ref(), &seen.replica, &group).await?;
+            let answer = proxy::ask(self.client.as_ref(), &seen.replica, &group).await?;
             if let Responder::Deployment(id) = &answer
                 && seen.own(id).is_some_and(|own| own.blocked)
             {
@@ -224,7 +211,7 @@ impl LiteLlm {
         let mut lines = vec![seen.line()];
         for group in seen.groups() {
             loop {
-                let answer = proxy::ask(self.link.as_ref(), &seen.replica, &group).await?;
+                let answer = proxy::ask(self.client.as_ref(), &seen.replica, &group).await?;
                 let line = format!("litellm {}: a completion for {group}: {answer}", seen.replica);
                 if let Responder::Deployment(id) = &answer
                     && seen.own(id).is_some()
@@ -261,10 +248,6 @@ impl Registry for LiteLlm {
         "litellm"
     }
 
-    fn needs_client_side_rollback(&self) -> bool {
-        false
-    }
-
     async fn read(&self) -> Result<TrafficState, Failure> {
         let seen = self.inspect().await?;
         let place = self.first(&seen)?;
@@ -299,7 +282,7 @@ impl Registry for LiteLlm {
         }
         for seen in &seen {
             for group in seen.groups() {
-                match proxy::ask(self.link.as_ref(), &seen.replica, &group).await {
+                match proxy::ask(self.client.as_ref(), &seen.replica, &group).await {
                     // The proxy told its models: it is a backend that hangs, which is no reason to keep it in traffic.
                     Err(failure) if failure.kind == FailureKind::Timeout => {}
                     asked => drop(asked?),
@@ -329,7 +312,7 @@ impl Registry for LiteLlm {
                 return Err(knows_none(&format!("LiteLLM's model {group}"), pods));
             }
         }
-        retained_pods::label(self.marks.as_ref(), pods).await
+        retained_pods::label(self.labels.as_ref(), pods).await
     }
 
     async fn stop(&self, stop: &Stop<'_>) -> Result<(), WriteError> {
@@ -339,7 +322,7 @@ impl Registry for LiteLlm {
         let stops = self.first(&seen).map_err(WriteError::Rejected)?.stops(stop.keep);
         self.set(&stops.map(|own| (own.id.clone(), true)).collect()).await?;
         if stop.keep == Keep::Nothing {
-            try_unlabel(self.marks.as_ref()).await;
+            try_unlabel(self.labels.as_ref()).await;
         }
         Ok(())
     }
@@ -366,7 +349,7 @@ impl Registry for LiteLlm {
         self.set(&token.blocked).await?;
         if prior.status == TrafficStatus::Enabled {
             // Else good pods alone in traffic would look as if others were missing.
-            try_unlabel(self.marks.as_ref()).await;
+            try_unlabel(self.labels.as_ref()).await;
         }
         Ok(())
     }
@@ -405,6 +388,6 @@ impl Registry for LiteLlm {
     }
 
     async fn post_run_notes(&self) -> Vec<String> {
-        Vec::from_iter(retained_pods::post_run_notes(self.marks.as_ref()).await)
+        Vec::from_iter(retained_pods::post_run_notes(self.labels.as_ref()).await)
     }
 }

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use vllm_rollback_engine::failure::Failure;
 use vllm_rollback_engine::ports::Registry;
 
-use super::{LiteLlm, LiteLlmConfig};
+use super::LiteLlm;
 use crate::context::{DriverContext, DriverSettings};
 
 /// There are none.
@@ -14,10 +14,10 @@ pub(crate) struct Settings;
 #[async_trait]
 impl DriverSettings for Settings {
     async fn make(&self, session: &DriverContext) -> Result<Box<dyn Registry>, Failure> {
-        Ok(Box::new(LiteLlm::new(LiteLlmConfig {
-            link: session.needed_router()?,
-            owner: session.endpoints.clone(),
-            marks: session.selectors.clone(),
-        })))
+        Ok(Box::new(LiteLlm {
+            client: session.needed_router()?,
+            endpoints: session.endpoints.clone(),
+            labels: session.selectors.clone(),
+        }))
     }
 }

@@ -26,10 +26,6 @@ impl Registry for Noop {
         "none"
     }
 
-    fn needs_client_side_rollback(&self) -> bool {
-        false
-    }
-
     async fn read(&self) -> Result<TrafficState, Failure> {
         Ok(TrafficState {
             driver: self.driver().to_owned(),

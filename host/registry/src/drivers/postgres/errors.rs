@@ -27,70 +27,49 @@ fn refused(target: &Target, table: &Table, what: &str, database: &DbError) -> Fa
 
 /// What a code means, and what to do about it (PostgreSQL 17, appendix A).
 fn meaning(code: &SqlState, target: &Target, table: &Table) -> (FailureKind, Vec<String>) {
-    let text = |words: &str| vec![words.to_owned()];
+    let says = |kind, next: &str| (kind, vec![next.to_owned()]);
     let is_of = |classes: &[&str]| classes.iter().any(|class| code.code().starts_with(class));
-    if [SqlState::LOCK_NOT_AVAILABLE, SqlState::QUERY_CANCELED].contains(code) {
-        (
-            FailureKind::Conflict,
-            text("see who holds the row: select pid, query from pg_stat_activity where state <> 'idle'"),
-        )
-    } else if [SqlState::UNDEFINED_TABLE, SqlState::UNDEFINED_COLUMN].contains(code) {
-        (
-            FailureKind::Invalid,
-            vec![format!(
-                "name the registry's table in the configuration: registry.postgres.table; it is {table} now"
-            )],
-        )
-    } else if code == &SqlState::INSUFFICIENT_PRIVILEGE {
-        (
-            FailureKind::Forbidden,
-            vec![format!("grant select, update on {table} to the connection's user")],
-        )
-    } else if code == &SqlState::INVALID_AUTHORIZATION_SPECIFICATION && target.tls == TlsMode::Disable {
-        (
-            FailureKind::Forbidden,
-            text("the server may want TLS: say sslmode=verify-full in the connection string"),
-        )
+    let is = |codes: &[SqlState]| codes.contains(code);
+    if is(&[SqlState::LOCK_NOT_AVAILABLE, SqlState::QUERY_CANCELED]) {
+        let who = "see who holds the row: select pid, query from pg_stat_activity where state <> 'idle'";
+        says(FailureKind::Conflict, who)
+    } else if is(&[SqlState::UNDEFINED_TABLE, SqlState::UNDEFINED_COLUMN]) {
+        let how = "name the registry's table in the configuration: registry.postgres.table; it is";
+        says(FailureKind::Invalid, &format!("{how} {table} now"))
+    } else if is(&[SqlState::INSUFFICIENT_PRIVILEGE]) {
+        let grant = format!("grant select, update on {table} to the connection's user");
+        says(FailureKind::Forbidden, &grant)
+    } else if is(&[SqlState::INVALID_AUTHORIZATION_SPECIFICATION]) && target.tls == TlsMode::Disable {
+        let tls = "the server may want TLS: say sslmode=verify-full in the connection string";
+        says(FailureKind::Forbidden, tls)
     } else if is_of(&["28"]) {
-        (
+        says(
             FailureKind::Forbidden,
-            text("look at user and password in the connection string"),
+            "look at user and password in the connection string",
         )
-    } else if code == &SqlState::INVALID_CATALOG_NAME {
-        (
+    } else if is(&[SqlState::INVALID_CATALOG_NAME]) {
+        says(
             FailureKind::Invalid,
-            text("look at the database's name in the connection string"),
+            "look at the database's name in the connection string",
         )
-    } else if code == &SqlState::READ_ONLY_SQL_TRANSACTION {
-        (
-            FailureKind::Refused,
-            text("this server only reads: name the primary in the connection string"),
-        )
-    } else if is_of(&["22", "23"]) || code == &SqlState::DATATYPE_MISMATCH {
-        (
-            FailureKind::Invalid,
-            vec![
-                "name the table's own words in the configuration: registry.postgres.statuses".to_owned(),
-                "and its own columns: registry.postgres.columns".to_owned(),
-            ],
-        )
-    } else if [
+    } else if is(&[SqlState::READ_ONLY_SQL_TRANSACTION]) {
+        let primary = "this server only reads: name the primary in the connection string";
+        says(FailureKind::Refused, primary)
+    } else if is_of(&["22", "23"]) || is(&[SqlState::DATATYPE_MISMATCH]) {
+        let words = "name the table's own words in the configuration: registry.postgres.statuses";
+        let columns = "and its own columns: registry.postgres.columns";
+        (FailureKind::Invalid, vec![words.to_owned(), columns.to_owned()])
+    } else if is(&[
         SqlState::FEATURE_NOT_SUPPORTED,
         SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE,
         SqlState::WRONG_OBJECT_TYPE,
-    ]
-    .contains(code)
-    {
-        (
-            FailureKind::Invalid,
-            vec![format!(
-                "{table} cannot be changed: name the table behind it in the configuration: registry.postgres.table"
-            )],
-        )
+    ]) {
+        let how = "cannot be changed: name the table behind it in the configuration: registry.postgres.table";
+        says(FailureKind::Invalid, &format!("{table} {how}"))
     } else if is_of(&["08", "53", "57"]) {
-        (FailureKind::Unreachable, text("try again when the database is up"))
+        says(FailureKind::Unreachable, "try again when the database is up")
     } else {
-        (FailureKind::External, text("look at the database's log"))
+        says(FailureKind::External, "look at the database's log")
     }
 }
 

@@ -165,10 +165,6 @@ impl Registry for PostgresRegistry {
         "postgres"
     }
 
-    fn needs_client_side_rollback(&self) -> bool {
-        false
-    }
-
     async fn read(&self) -> Result<TrafficState, Failure> {
         let row = self.rows.read().await?;
         let what = format!("the registry's row of {}", self.rows);

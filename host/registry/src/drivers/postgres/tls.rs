@@ -27,7 +27,7 @@ pub(super) fn connector(target: &Target) -> Result<MakeRustlsConnect, Failure> {
     };
     let config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
-        .map_err(|error| broken("TLS cannot be set up").caused_by(&error))?
+        .map_err(|error| Failure::usage("TLS cannot be set up").caused_by(&error))?
         .dangerous()
         .with_custom_certificate_verifier(verifier)
         .with_no_client_auth();
@@ -46,17 +46,17 @@ fn known(target: &Target, provider: &Arc<CryptoProvider>) -> Result<Arc<WebPkiSe
             .root_certificates
             .as_ref()
             .map_or("the system".to_owned(), |p| p.display().to_string());
-        return Err(broken(&format!("no certificate authority was found in {place}"))
+        return Err(Failure::usage(format!("no certificate authority was found in {place}"))
             .next("name a PEM file in the connection string: sslrootcert=FILE"));
     }
     WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider))
         .build()
-        .map_err(|error| broken("the certificate authorities cannot be used").caused_by(&error))
+        .map_err(|error| Failure::usage("the certificate authorities cannot be used").caused_by(&error))
 }
 
 fn from_file(path: &Path) -> Result<Vec<CertificateDer<'static>>, Failure> {
     let wrong = |why: String| {
-        broken(&format!("sslrootcert {} cannot be read", path.display()))
+        Failure::usage(format!("sslrootcert {} cannot be read", path.display()))
             .because(why)
             .next("name a PEM file with the certificate of the authority")
     };
@@ -64,10 +64,6 @@ fn from_file(path: &Path) -> Result<Vec<CertificateDer<'static>>, Failure> {
         .map_err(|e| wrong(e.to_string()))?
         .collect::<Result<Vec<_>, _>>()
         .map_err(|e| wrong(e.to_string()))
-}
-
-fn broken(what: &str) -> Failure {
-    Failure::usage(what)
 }
 
 /// Asks less of a server's certificate than its whole meaning: nothing without a chain to check (`sslmode=require`), else

@@ -37,39 +37,26 @@ use verifier::GatewayVerifier;
 /// How often a write is tried again when somebody else writes the route at the same time.
 const TRIES: usize = 10;
 
-/// What the driver is told.
-pub struct RouteConfig {
+/// The driver of a release; asks nobody before it is told to.
+pub struct RouteWeights {
     /// The release.
     pub release: ReleaseRef,
     /// The routes of the cluster.
     pub routes: Arc<dyn Routes>,
     /// Routes of other namespaces that the user named.
     pub named: Vec<RouteId>,
-    /// What of their backends is this release's.
-    pub owner: Arc<dyn ReleaseEndpoints>,
-    /// How to reach every replica of the gateway.
-    pub link: Arc<dyn RouterClient>,
-    /// What clients ask for.
+    /// Tells what of their backends is this release's.
+    pub endpoints: Arc<dyn ReleaseEndpoints>,
+    /// Reaches every replica of the gateway.
+    pub client: Arc<dyn RouterClient>,
+    /// Model name that clients ask for.
     pub model: String,
 }
 
-/// The driver.
-pub struct RouteWeights {
-    config: RouteConfig,
-}
-
 impl RouteWeights {
-    /// The driver of a release; asks nobody yet.
-    pub fn new(config: RouteConfig) -> Self {
-        Self { config }
-    }
-
     /// The routes that lead to the release, all of them such as can be held.
     async fn leading(&self) -> Result<Vec<ReleaseRoute>, Failure> {
-        let (routes, services) = tokio::try_join!(
-            self.config.routes.list(&self.config.named),
-            self.config.owner.services()
-        )?;
+        let (routes, services) = tokio::try_join!(self.routes.list(&self.named), self.endpoints.services())?;
         let is_own = |leads_to: &LeadsTo| match leads_to {
             LeadsTo::Service { namespace, name } => services
                 .iter()
@@ -89,7 +76,7 @@ impl RouteWeights {
                 .cloned()
                 .collect();
             let is_mirrored = route.mirrors.iter().any(is_own);
-            let is_named = self.config.named.contains(&route.id);
+            let is_named = self.named.contains(&route.id);
             if (own.is_empty() && !is_mirrored) || (is_made_from_another(&route) && !is_named) {
                 continue;
             }
@@ -100,13 +87,10 @@ impl RouteWeights {
             found.push(ReleaseRoute { route, own });
         }
         let is_missing = |named: &&RouteId| found.iter().all(|found| found.route.id != **named);
-        match self.config.named.iter().find(is_missing) {
+        match self.named.iter().find(is_missing) {
             Some(named) => Err(self.leads_elsewhere(&format!("{named} does not lead to this release"), &services)),
             None if found.is_empty() => {
-                let what = format!(
-                    "no route of namespace {} leads to this release",
-                    self.config.release.namespace
-                );
+                let what = format!("no route of namespace {} leads to this release", self.release.namespace);
                 Err(self.leads_elsewhere(&what, &services))
             }
             None => {
@@ -131,7 +115,7 @@ impl RouteWeights {
                 None => failure.next("use another registry: --registry service"),
             });
         }
-        if route.release.as_ref() == Some(&self.config.release) {
+        if route.release.as_ref() == Some(&self.release) {
             return Err(refused(
                 "it is part of this release, so Helm would write its weights back in the middle of the rollback"
                     .to_owned(),
@@ -160,10 +144,7 @@ impl RouteWeights {
                 own => format!("the release serves at {}", own.join(", ")),
             })
             .next("name the route: --route [KIND/][NAMESPACE/]NAME")
-            .next(format!(
-                "kubectl get httproutes -n {} -o yaml",
-                self.config.release.namespace
-            ))
+            .next(format!("kubectl get httproutes -n {} -o yaml", self.release.namespace))
     }
 
     /// Writes the weights that `wanted` asks for where they differ, and takes us out of the managed fields where `is_last`.
@@ -178,10 +159,10 @@ impl RouteWeights {
                 let weights = wanted(leading);
                 let mut written = Written::Done;
                 if !weights.is_empty() {
-                    written = self.config.routes.set(&leading.route, &weights).await?;
+                    written = self.routes.set(&leading.route, &weights).await?;
                 }
                 if written == Written::Done && is_last {
-                    written = self.config.routes.give_back(&leading.route.id).await?;
+                    written = self.routes.give_back(&leading.route.id).await?;
                 }
                 if let Written::Overtaken(failure) = written {
                     overtaken = Some(failure);
@@ -228,9 +209,9 @@ impl RouteWeights {
     fn proof(&self, found: &[ReleaseRoute], token: &DriverState) -> GatewayVerifier<'_> {
         let shares = found.iter().flat_map(|leading| leading.shares(token));
         GatewayVerifier {
-            link: self.config.link.as_ref(),
-            routes: self.config.routes.as_ref(),
-            doors: gateway_probe::doors(found, &self.config.model),
+            link: self.client.as_ref(),
+            routes: self.routes.as_ref(),
+            doors: gateway_probe::doors(found, &self.model),
             probes: verifier::probes(shares.fold(1.0, f64::min)),
         }
     }
@@ -240,10 +221,6 @@ impl RouteWeights {
 impl Registry for RouteWeights {
     fn driver(&self) -> &'static str {
         "route"
-    }
-
-    fn needs_client_side_rollback(&self) -> bool {
-        false
     }
 
     async fn read(&self) -> Result<TrafficState, Failure> {

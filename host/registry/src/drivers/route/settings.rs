@@ -5,8 +5,8 @@ use clap::Args;
 use vllm_rollback_engine::failure::Failure;
 use vllm_rollback_engine::ports::Registry;
 
+use super::RouteWeights;
 use super::name::RouteName;
-use super::{RouteConfig, RouteWeights};
 use crate::context::{DriverContext, DriverSettings};
 
 /// The driver's flags.
@@ -42,7 +42,7 @@ impl Settings {
 impl DriverSettings for Settings {
     async fn make(&self, session: &DriverContext) -> Result<Box<dyn Registry>, Failure> {
         let release = &session.release;
-        Ok(Box::new(RouteWeights::new(RouteConfig {
+        Ok(Box::new(RouteWeights {
             release: release.clone(),
             routes: session.routes.clone(),
             named: self
@@ -50,9 +50,9 @@ impl DriverSettings for Settings {
                 .iter()
                 .map(|name| name.seen_from(&release.namespace))
                 .collect(),
-            owner: session.endpoints.clone(),
-            link: session.needed_router()?,
+            endpoints: session.endpoints.clone(),
+            client: session.needed_router()?,
             model: session.model().await?,
-        })))
+        }))
     }
 }

@@ -192,17 +192,17 @@ impl RouterClient for World {
 }
 
 fn driver(world: &Arc<World>) -> RouteWeights {
-    RouteWeights::new(RouteConfig {
+    RouteWeights {
         release: ReleaseRef {
             namespace: "ml".into(),
             name: "llama".into(),
         },
         routes: world.clone(),
         named: world.named.clone(),
-        owner: world.clone(),
-        link: world.clone(),
+        endpoints: world.clone(),
+        client: world.clone(),
         model: "llama".into(),
-    })
+    }
 }
 
 async fn refused(route: Route) -> String {

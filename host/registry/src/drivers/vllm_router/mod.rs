@@ -37,24 +37,16 @@ use workers::Worker;
 /// With this, a router adds pods to its list by itself.
 const DISCOVERY: &str = "--service-discovery";
 
-/// What the driver is told.
-pub struct VllmRouterConfig {
-    /// How to reach every replica.
-    pub link: Arc<dyn RouterClient>,
-    /// What of the worker lists is this release's.
-    pub owner: Arc<dyn ReleaseEndpoints>,
-    /// The marks on good pods.
-    pub marks: Arc<dyn PodLabels>,
-    /// What clients ask for.
-    pub model: String,
-}
-
-/// The driver.
+/// The driver of a release; asks nobody before it is told to.
 pub struct VllmRouter {
-    link: Arc<dyn RouterClient>,
-    owner: Arc<dyn ReleaseEndpoints>,
-    marks: Arc<dyn PodLabels>,
-    model: String,
+    /// Reaches every replica.
+    pub client: Arc<dyn RouterClient>,
+    /// Tells what of the worker lists is this release's.
+    pub endpoints: Arc<dyn ReleaseEndpoints>,
+    /// Labels on good pods.
+    pub labels: Arc<dyn PodLabels>,
+    /// Model name that clients ask for.
+    pub model: String,
 }
 
 /// What is remembered: which workers of the release each replica had.
@@ -136,22 +128,6 @@ fn are_alone(seen: &[ReplicaState]) -> bool {
 }
 
 impl VllmRouter {
-    /// The driver of a release; asks nobody yet.
-    pub fn new(config: VllmRouterConfig) -> Self {
-        let VllmRouterConfig {
-            link,
-            owner,
-            marks,
-            model,
-        } = config;
-        Self {
-            link,
-            owner,
-            marks,
-            model,
-        }
-    }
-
     /// Every replica's list.
     async fn inspect(&self) -> Result<Vec<ReplicaState>, Failure> {
         let (services, pods) = self.ours().await?;
@@ -160,14 +136,14 @@ impl VllmRouter {
 
     /// What of the worker lists is this release's.
     async fn ours(&self) -> Result<(Vec<Service>, Vec<PodEndpoint>), Failure> {
-        tokio::try_join!(self.owner.services(), self.owner.pods())
+        tokio::try_join!(self.endpoints.services(), self.endpoints.pods())
     }
 
     async fn look_for(&self, services: &[Service], pods: &[PodEndpoint]) -> Result<Vec<ReplicaState>, Failure> {
-        let replicas = self.link.replicas().await?;
+        let replicas = self.client.replicas().await?;
         let listing = replicas.into_iter().map(|replica| async move {
             self.assert_no_discovery(&replica).await?;
-            let urls = workers::list(self.link.as_ref(), &replica).await?;
+            let urls = workers::list(self.client.as_ref(), &replica).await?;
             let mut seen = ReplicaState {
                 replica,
                 own: BTreeSet::new(),
@@ -192,7 +168,7 @@ impl VllmRouter {
 
     /// A router that finds pods by itself sends them requests as soon as they are ready, checked or not.
     async fn assert_no_discovery(&self, replica: &str) -> Result<(), Failure> {
-        let arguments = self.link.arguments(replica).await?;
+        let arguments = self.client.arguments(replica).await?;
         if arguments.iter().all(|argument| !argument.starts_with(DISCOVERY)) {
             return Ok(());
         }
@@ -221,7 +197,7 @@ impl VllmRouter {
         let each = missing
             .iter()
             .flat_map(|(replica, urls)| urls.iter().map(move |url| (replica, url)));
-        let adding = each.map(|(replica, url)| workers::add(self.link.as_ref(), replica, url));
+        let adding = each.map(|(replica, url)| workers::add(self.client.as_ref(), replica, url));
         WriteError::of_all(join_all(adding).await)
     }
 
@@ -229,7 +205,7 @@ impl VllmRouter {
         let each = seen
             .iter()
             .flat_map(|seen| seen.stops(keep).into_iter().map(|worker| (&seen.replica, &worker.url)));
-        let removing = each.map(|(replica, url)| workers::remove(self.link.as_ref(), replica, url));
+        let removing = each.map(|(replica, url)| workers::remove(self.client.as_ref(), replica, url));
         WriteError::of_all(join_all(removing).await)
     }
 
@@ -239,19 +215,19 @@ impl VllmRouter {
         if !seen.others.is_empty() || !seen.own.is_empty() {
             return Ok(line);
         }
-        match probe(self.link.as_ref(), &seen.replica, &self.model).await? {
+        match probe(self.client.as_ref(), &seen.replica, &self.model).await? {
             answer @ RouterAnswer::Answered(_) => Err(Failure::invalid(format!(
                 "vllm-router {} {answer} although it lists no worker",
                 seen.replica
             ))
             .next("look whether this is a vllm-router of version 0.1.17 or later")),
-            answer => Ok(format!("line; a completion for {}: it {answer}", self.model)),
+            answer => Ok(format!("{line}; a completion for {}: it {answer}", self.model)),
         }
     }
 
     async fn prove_answered(&self, replica: &str, end: Instant) -> Result<String, Failure> {
         loop {
-            let answer = probe(self.link.as_ref(), replica, &self.model).await?;
+            let answer = probe(self.client.as_ref(), replica, &self.model).await?;
             let line = format!("vllm-router {replica}: a completion for {}: it {answer}", self.model);
             if matches!(answer, RouterAnswer::Answered(_)) {
                 return Ok(line);
@@ -270,10 +246,6 @@ impl VllmRouter {
 impl Registry for VllmRouter {
     fn driver(&self) -> &'static str {
         "vllm-router"
-    }
-
-    fn needs_client_side_rollback(&self) -> bool {
-        false
     }
 
     async fn read(&self) -> Result<TrafficState, Failure> {
@@ -300,7 +272,7 @@ impl Registry for VllmRouter {
     }
 
     async fn preflight(&self) -> Result<(), Failure> {
-        crate::router::preflight(Some(self.link.as_ref()), &self.model).await
+        crate::router::preflight(Some(self.client.as_ref()), &self.model).await
     }
 
     async fn assert_can_retain(&self) -> Result<(), Failure> {
@@ -315,7 +287,7 @@ impl Registry for VllmRouter {
                 return Err(knows_none(&format!("vllm-router {}", seen.replica), pods));
             }
         }
-        retained_pods::label(self.marks.as_ref(), pods).await
+        retained_pods::label(self.labels.as_ref(), pods).await
     }
 
     async fn stop(&self, stop: &Stop<'_>) -> Result<(), WriteError> {
@@ -323,7 +295,7 @@ impl Registry for VllmRouter {
         let seen = self.inspect().await.map_err(WriteError::Rejected)?;
         self.remove(&seen, stop.keep).await?;
         if stop.keep == Keep::Nothing {
-            try_unlabel(self.marks.as_ref()).await;
+            try_unlabel(self.labels.as_ref()).await;
         }
         Ok(())
     }
@@ -341,7 +313,7 @@ impl Registry for VllmRouter {
             missing.push((seen.replica.clone(), lost.map(|worker| worker.url.clone()).collect()));
         }
         self.add(&missing).await?;
-        try_unlabel(self.marks.as_ref()).await;
+        try_unlabel(self.labels.as_ref()).await;
         Ok(true)
     }
 
@@ -383,7 +355,7 @@ impl Registry for VllmRouter {
         self.add(&self.missing_workers(&token).await.map_err(WriteError::Rejected)?)
             .await?;
         // Else good pods alone in traffic would look as if others were missing.
-        try_unlabel(self.marks.as_ref()).await;
+        try_unlabel(self.labels.as_ref()).await;
         Ok(())
     }
 
@@ -419,7 +391,7 @@ impl Registry for VllmRouter {
     }
 
     async fn post_run_notes(&self) -> Vec<String> {
-        Vec::from_iter(retained_pods::post_run_notes(self.marks.as_ref()).await)
+        Vec::from_iter(retained_pods::post_run_notes(self.labels.as_ref()).await)
     }
 }
 

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use vllm_rollback_engine::failure::Failure;
 use vllm_rollback_engine::ports::Registry;
 
-use super::{VllmRouter, VllmRouterConfig};
+use super::VllmRouter;
 use crate::context::{DriverContext, DriverSettings};
 
 /// There are none.
@@ -14,11 +14,11 @@ pub(crate) struct Settings;
 #[async_trait]
 impl DriverSettings for Settings {
     async fn make(&self, session: &DriverContext) -> Result<Box<dyn Registry>, Failure> {
-        Ok(Box::new(VllmRouter::new(VllmRouterConfig {
-            link: session.needed_router()?,
-            owner: session.endpoints.clone(),
-            marks: session.selectors.clone(),
+        Ok(Box::new(VllmRouter {
+            client: session.needed_router()?,
+            endpoints: session.endpoints.clone(),
+            labels: session.selectors.clone(),
             model: session.model().await?,
-        })))
+        }))
     }
 }
