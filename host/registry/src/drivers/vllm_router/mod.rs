@@ -416,3 +416,6 @@ fn wanted(token: &DriverState, replica: &str, services: &[Service], pods: &[PodE
     urls.dedup();
     urls
 }
+
+#[cfg(test)]
+mod tests;
