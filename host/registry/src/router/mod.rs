@@ -1,4 +1,4 @@
-//! Routers, each replica of them: what is asked there is the proof at the place where requests are routed.
+//! Routers, each replica of them: probes there are the proof at the place where requests are routed.
 
 mod answer;
 
@@ -20,7 +20,7 @@ pub(crate) const PAUSE: Duration = Duration::from_millis(200);
 /// A router that takes longer for one token does not serve.
 const COMPLETION: Duration = Duration::from_secs(10);
 
-/// What a router is to do with the model.
+/// Behaviour that is expected of a router for the model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Expected {
     /// Refuse it.

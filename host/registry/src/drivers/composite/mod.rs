@@ -21,7 +21,7 @@ pub struct Composite {
     members: Vec<Box<dyn Registry>>,
 }
 
-/// What is remembered of each member: its state without the lines for people.
+/// Saved state of one member: its traffic state without the lines of evidence.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct Member {
     driver: String,

@@ -5,7 +5,7 @@ use vllm_rollback_engine::failure::FailureKind;
 use super::*;
 use vllm_rollback_engine::traffic::Keep;
 
-/// What was done to whom, in order.
+/// Calls that changed a registry, in order.
 type Done = Arc<Mutex<Vec<String>>>;
 
 /// A registry in memory that can refuse to stop.

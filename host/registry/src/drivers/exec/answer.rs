@@ -1,4 +1,4 @@
-//! What a tool prints of its registry.
+//! Entries of the registry, as the site's tool prints them.
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -17,7 +17,7 @@ pub(super) struct Entry {
     /// `ready`, `disabled`, or a word of the site.
     #[serde(default)]
     pub(super) status: Option<String>,
-    /// Its environment; an entry without one is of all.
+    /// Environment; an entry without one is valid in all.
     #[serde(default)]
     pub(super) environment: Option<String>,
     /// Namespace of the endpoint.

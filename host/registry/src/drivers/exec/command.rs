@@ -18,14 +18,14 @@ const MAX_STDERR: usize = 16 << 10;
 /// Characters of a tool's complaint that are shown.
 const MAX_COMPLAINT: usize = 300;
 
-/// What a command gets beside its arguments.
+/// Environment and time limit of a command.
 #[derive(Clone)]
 pub struct ProcessEnv {
-    /// Its whole environment.
+    /// All environment variables; none are inherited.
     pub env: BTreeMap<String, String>,
     /// Names in `env` whose values are never shown.
     pub secret: Vec<String>,
-    /// It is killed when it takes longer.
+    /// Longest run; after that the command is killed.
     pub timeout: Duration,
 }
 

@@ -34,15 +34,15 @@ use answer::Entry;
 /// Time between two reads of a registry that does not yet show a change.
 const PAUSE: Duration = Duration::from_millis(500);
 
-/// What the driver is told.
+/// Settings of the driver.
 pub struct ExecConfig {
     /// The commands.
     pub commands: Commands,
-    /// What stands for their placeholders.
+    /// Values of the commands' placeholders.
     pub values: Values,
-    /// What the commands get beside their arguments, and how long they may take.
+    /// Environment and time limit of each command.
     pub surroundings: ProcessEnv,
-    /// How long routers may go on as before after a change, when that is known.
+    /// Longest time that routers may act on the old entry after a change, where it is known.
     pub visible_after: Option<Duration>,
     /// The release's Services: an entry that points elsewhere is another's.
     pub owner: Arc<dyn ReleaseEndpoints>,

@@ -1,4 +1,4 @@
-//! What the driver is told: keys of the configuration, and variables that the site's tool gets.
+//! Settings of the driver: keys of the configuration, and variables that the site's tool gets.
 
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -32,11 +32,11 @@ use crate::retained_pods::{self, cannot_tell_apart, knows_none, status_where, tr
 use crate::router::PAUSE;
 use proxy::{Deployment, Responder};
 
-/// What the driver is told.
+/// Settings of the driver.
 pub struct LiteLlmConfig {
-    /// How to reach every replica, with an admin's key.
+    /// Client for every replica, with an admin's key.
     pub link: Arc<dyn RouterClient>,
-    /// What of the deployments is this release's: by their `api_base`.
+    /// Addresses of this release, against which each deployment's `api_base` is compared.
     pub owner: Arc<dyn ReleaseEndpoints>,
     /// The marks on good pods.
     pub marks: Arc<dyn PodLabels>,
@@ -49,7 +49,7 @@ pub struct LiteLlm {
     marks: Arc<dyn PodLabels>,
 }
 
-/// What is remembered: which deployments of the release were blocked, by their id.
+/// Saved state: for each deployment of the release, by id, whether it was blocked.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct DriverState {
     blocked: BTreeMap<String, bool>,
@@ -88,12 +88,12 @@ impl ReplicaState {
         self.own.iter().find(|own| own.id == id)
     }
 
-    /// What led to a pod of the release that is gone. Whatever has that address now was not checked.
+    /// Deployment that led to a pod of the release that is gone. A pod that has that address now was not checked.
     fn gone(&self, id: &str) -> Option<&Deployment> {
         self.others.iter().find(|other| other.id == id && other.is_at_address())
     }
 
-    /// What is in traffic leads to pods, which can be told apart.
+    /// Refuses a deployment in traffic that leads to a Service: good and bad pods behind it cannot be distinguished.
     fn assert_pods(&self) -> Result<(), Failure> {
         let is_service = |own: &&Deployment| own.behind == Some(BackendKind::Service) && !own.blocked;
         self.own.iter().find(is_service).map_or(Ok(()), |own| {
@@ -142,7 +142,10 @@ impl LiteLlm {
         try_join_all(listing).await
     }
 
-    /// What one replica shows; the database is the same for all.
+    /// Deployments as the first replica shows them; all replicas share one database.
+    ///
+    /// # Errors
+    /// `NotFound` when there is no replica.
     fn first<'s>(&self, seen: &'s [ReplicaState]) -> Result<&'s ReplicaState, Failure> {
         seen.first()
             .ok_or_else(|| Failure::new(FailureKind::NotFound, "no LiteLLM proxy is known"))

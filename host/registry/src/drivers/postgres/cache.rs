@@ -12,12 +12,12 @@ use super::dsn::Dsn;
 /// Longest wait for a connection, and for an answer.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// How long a deleted entry has to stay away. A router that read the row just before it was disabled may write the
+/// Time for which a deleted entry has to stay away. A router that read the row just before it was disabled may write the
 /// entry just after it was deleted; that gap is one round trip long.
 const SETTLE: Duration = Duration::from_millis(400);
 const POLL: Duration = Duration::from_millis(50);
 
-/// What is done about an entry.
+/// Ways to deal with an entry that routers still hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CacheMode {
     /// Delete it.

@@ -25,7 +25,7 @@ fn refused(target: &Target, table: &Table, what: &str, database: &DbError) -> Fa
     next.into_iter().fold(failure, Failure::next)
 }
 
-/// What a code means, and what to do about it (PostgreSQL 17, appendix A).
+/// Kind of failure for an error code, and the next steps (PostgreSQL 17, appendix A).
 fn meaning(code: &SqlState, target: &Target, table: &Table) -> (FailureKind, Vec<String>) {
     let text = |words: &str| vec![words.to_owned()];
     let is_of = |classes: &[&str]| classes.iter().any(|class| code.code().starts_with(class));
@@ -113,7 +113,7 @@ fn unconnected(target: &Target, what: &str, error: &tokio_postgres::Error) -> Fa
         .next("kubectl get pods -A | grep -i postgres")
 }
 
-/// What is wrong with the server's certificate, and what helps against that and nothing else.
+/// Says why the server's certificate was rejected, with a next step that solves that alone.
 fn distrusted(target: &Target, failure: Failure, error: &CertificateError) -> Failure {
     let authorities = match &target.root_certificates {
         Some(path) => path.display().to_string(),

@@ -34,14 +34,14 @@ pub(super) struct Row {
     pub(super) namespace: Option<String>,
 }
 
-/// What a compare-and-set did.
+/// Outcome of a compare-and-set.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Change {
     /// The row was changed.
     Made,
-    /// It was so already.
+    /// The row had that status already.
     Already,
-    /// It is in none of the states expected, and was left alone.
+    /// The row is in none of the expected states, and was left as it is.
     Unexpected(Row),
 }
 
@@ -154,7 +154,7 @@ impl Rows {
         Ok(client)
     }
 
-    /// What went wrong, in words; a column that the table does not have is looked up.
+    /// Explains an error; for an unknown column it looks up which columns the table has.
     async fn explained<T>(
         &self,
         client: &Client,
@@ -223,7 +223,7 @@ impl Rows {
         }
     }
 
-    /// What stands for the parameters of [`Self::key`].
+    /// Values of the parameters of [`Self::key`].
     fn key_values(&self) -> Vec<Parameter<'_>> {
         let environment = self.columns.deployment_environment.as_ref();
         let environment = environment.map(|_| Parameter(Some(&self.environment)));
@@ -275,7 +275,7 @@ impl Rows {
         Ok(transaction.query_typed(&sql, &typed(&values)).await?.len() as u64)
     }
 
-    /// What is there instead of a row that is missing.
+    /// Names of up to 8 rows that are there, the most similar first; for the error about a missing row.
     async fn known(&self, transaction: &Transaction<'_>) -> Result<String, tokio_postgres::Error> {
         let model = &self.columns.model_name;
         let (shown, order) = match &self.columns.deployment_environment {

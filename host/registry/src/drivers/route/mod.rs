@@ -34,10 +34,10 @@ use crate::router::PAUSE;
 use release_route::{DriverState, ReleaseRoute};
 use verifier::GatewayVerifier;
 
-/// How often a write is tried again when somebody else writes the route at the same time.
+/// Attempts at a write while somebody else writes the route at the same time.
 const TRIES: usize = 10;
 
-/// What the driver is told.
+/// Settings of the driver.
 pub struct RouteConfig {
     /// The release.
     pub release: ReleaseRef,
@@ -45,11 +45,11 @@ pub struct RouteConfig {
     pub routes: Arc<dyn Routes>,
     /// Routes of other namespaces that the user named.
     pub named: Vec<RouteId>,
-    /// What of their backends is this release's.
+    /// Addresses of this release, against which the routes' backends are compared.
     pub owner: Arc<dyn ReleaseEndpoints>,
-    /// How to reach every replica of the gateway.
+    /// Client for every replica of the gateway.
     pub link: Arc<dyn RouterClient>,
-    /// What clients ask for.
+    /// Model name that clients ask for.
     pub model: String,
 }
 

@@ -41,7 +41,7 @@ pub struct ServiceGate {
     services: Arc<dyn ServiceSelectors>,
 }
 
-/// What is remembered of each Service.
+/// Saved state: the gate of each Service.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct DriverState {
     services: Vec<Remembered>,
@@ -104,8 +104,8 @@ impl ServiceGate {
         Ok(found)
     }
 
-    /// What is to be restored: what was remembered, and the Services that came with another revision since. Those were
-    /// closed by nobody but us, so they are opened where the model was enabled.
+    /// Gates to restore: the saved ones, and those of Services that came with another revision since. Only this tool
+    /// closes those, so they are opened where the model was enabled.
     async fn to_restore(&self, prior: &TrafficState) -> Result<Vec<Remembered>, Failure> {
         let mut services = decode::<DriverState>(self.driver(), prior)?.services;
         for (name, gate) in self.all().await? {

@@ -37,15 +37,15 @@ use workers::Worker;
 /// With this, a router adds pods to its list by itself.
 const DISCOVERY: &str = "--service-discovery";
 
-/// What the driver is told.
+/// Settings of the driver.
 pub struct VllmRouterConfig {
-    /// How to reach every replica.
+    /// Client for every replica.
     pub link: Arc<dyn RouterClient>,
-    /// What of the worker lists is this release's.
+    /// Addresses of this release, against which workers are compared.
     pub owner: Arc<dyn ReleaseEndpoints>,
     /// The marks on good pods.
     pub marks: Arc<dyn PodLabels>,
-    /// What clients ask for.
+    /// Model name that clients ask for.
     pub model: String,
 }
 
@@ -57,15 +57,15 @@ pub struct VllmRouter {
     model: String,
 }
 
-/// What is remembered: which workers of the release each replica had.
+/// Saved state: the workers of the release that each replica had.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct DriverState {
     replicas: BTreeMap<String, BTreeSet<Worker>>,
 }
 
 impl DriverState {
-    /// What a replica is to have. All answer for the same models, so one that had nothing, or that nobody remembers, lost it
-    /// when it was restarted: it gets what any other had.
+    /// Workers that a replica is to have. All replicas serve the same models, so a replica that had none, or that is not in
+    /// the saved state, lost its list in a restart: it gets the workers of all the others.
     fn of(&self, replica: &str) -> BTreeSet<Worker> {
         match self.replicas.get(replica) {
             Some(workers) if !workers.is_empty() => workers.clone(),
@@ -115,7 +115,7 @@ impl ReplicaState {
         )
     }
 
-    /// Its workers are pods, which can be told apart.
+    /// Refuses a worker that is a Service: good and bad pods behind it cannot be distinguished.
     fn assert_pods(&self) -> Result<(), Failure> {
         let service = self.own.iter().find(|worker| worker.behind == BackendKind::Service);
         service.map_or(Ok(()), |worker| {
@@ -158,7 +158,7 @@ impl VllmRouter {
         self.look_for(&services, &pods).await
     }
 
-    /// What of the worker lists is this release's.
+    /// Services and pods of this release, against which workers are compared.
     async fn ours(&self) -> Result<(Vec<Service>, Vec<PodEndpoint>), Failure> {
         tokio::try_join!(self.owner.services(), self.owner.pods())
     }
