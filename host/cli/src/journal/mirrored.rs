@@ -22,7 +22,7 @@ pub(crate) struct MirroredJournal<M> {
     state: Mutex<MirrorState>,
 }
 
-/// What is known of the text in the cluster.
+/// This process's knowledge of the text in the cluster.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum MirrorState {
     /// Not read yet.
@@ -46,7 +46,7 @@ impl<M: SharedStore> MirroredJournal<M> {
         }
     }
 
-    /// What this machine's journal says of a run in the end, for people; nothing where it ran elsewhere.
+    /// Last entry of a run in this machine's journal, as a sentence; none where it ran elsewhere.
     pub(crate) fn last_entry(&self, run_id: &str) -> Option<String> {
         let journalled = match self.local.records(run_id) {
             Ok(journalled) => journalled,

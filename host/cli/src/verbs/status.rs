@@ -78,7 +78,7 @@ pub(crate) async fn run(args: StatusArgs, ui: &Ui) -> Result<ExitCode, Failure> 
     session.show(&status)
 }
 
-/// What could not be read, and why.
+/// Sentences about what could not be read, and why.
 #[derive(Debug, Default)]
 struct PartialReads(Vec<String>);
 

@@ -9,7 +9,7 @@ use vllm_rollback_settings::Env;
 
 use crate::args::connection::ConnectionArgs;
 
-/// Whether a verb asks Helm what it offers.
+/// Use of Helm by a verb: is it asked for its version and features?
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum HelmUse {
     /// At once: it is asked beside the connecting.
@@ -26,7 +26,7 @@ pub(crate) fn look_ahead(binary: &Arc<HelmBinary>) {
     });
 }
 
-/// What helm is told, so that it reaches the same cluster as we do.
+/// Connection flags for helm, so that it reaches the same cluster as we do.
 pub(crate) fn connection(args: &ConnectionArgs) -> Connection {
     Connection {
         kubeconfig: args.kubeconfig.clone(),
@@ -61,7 +61,7 @@ pub(crate) fn assert_same_cluster(args: &ConnectionArgs) -> Result<(), Failure> 
     }
 }
 
-/// Where `HELM_DRIVER` says that Helm keeps its records.
+/// Store of Helm's records, as `HELM_DRIVER` names it.
 ///
 /// # Errors
 /// Refused, for a driver whose records are not in the cluster.

@@ -57,7 +57,7 @@ pub enum DriverName {
 /// Flags that say which drivers, and what to each.
 #[derive(Debug, Clone, Default, Args)]
 pub struct DriverFlags {
-    /// How the model is taken out of traffic [default: service]; several with commas, the outermost first
+    /// Driver that takes the model out of traffic [default: service]; several with commas, the outermost first
     #[arg(long, value_enum, value_name = "DRIVER", value_delimiter = ',')]
     pub registry: Vec<DriverName>,
     /// Those of the runbook's table.
