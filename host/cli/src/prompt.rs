@@ -13,8 +13,11 @@ use vllm_rollback_engine::ports::Interrupt;
 /// the operator interrupts.
 pub(crate) async fn confirm(question: &str, with_yes: &str, interrupt: &dyn Interrupt) -> Result<(), Failure> {
     let mut terminal = open().ok_or_else(|| {
-        Failure::new(FailureKind::Refused, "nobody can be asked: there is no terminal")
-            .next(format!("say yes in advance: {with_yes}"))
+        Failure::new(
+            FailureKind::Refused,
+            "cannot ask for confirmation: there is no terminal",
+        )
+        .next(format!("say yes in advance: {with_yes}"))
     })?;
     let question = question.to_owned();
     let answer = tokio::task::spawn_blocking(move || {

@@ -20,10 +20,10 @@ pub(crate) fn decode<T: DeserializeOwned>(driver: &str, state: &TrafficState) ->
     serde_json::from_value(state.token.clone()).map_err(|error| {
         Failure::new(
             FailureKind::Invalid,
-            format!("what driver {driver} remembered cannot be read"),
+            format!("the state that driver {driver} saved cannot be read"),
         )
         .caused_by(&error)
-        .next("look at the journal, then set the state by hand: registry enable or registry disable")
+        .next("check the journal, then set the state by hand: registry enable or registry disable")
     })
 }
 

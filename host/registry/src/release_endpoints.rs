@@ -65,6 +65,6 @@ pub(crate) async fn assert_own(
                 [] => "the release has no Service that selects its pods".to_owned(),
                 own => format!("the release serves at {}", own.join(", ")),
             })
-            .next("look at --model and --environment, or correct the entry"),
+            .next("check --model and --environment, or correct the entry"),
     )
 }

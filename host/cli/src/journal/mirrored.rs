@@ -89,7 +89,7 @@ impl<M: SharedStore> MirroredJournal<M> {
         if self.state() != MirrorState::Forbidden {
             self.set(MirrorState::Forbidden);
             (self.warn)(&format!(
-                "what this run leaves is kept on this machine only, other machines will not know of it: {failure}"
+                "the state of this run is kept on this machine only, other machines will not see it: {failure}"
             ));
         }
     }
@@ -108,7 +108,7 @@ impl<M: SharedStore> Journal for MirroredJournal<M> {
                         serde_json::from_str(&text).map_err(|error| {
                             Failure::new(
                                 FailureKind::Invalid,
-                                "what earlier runs left in the cluster cannot be read",
+                                "the state of earlier runs in the cluster cannot be read",
                             )
                             .caused_by(&error)
                             .next(self.mirror.shown_by())
@@ -138,7 +138,7 @@ impl<M: SharedStore> Journal for MirroredJournal<M> {
     async fn save_state(&self, memory: &RunState) -> Result<(), Failure> {
         self.local.save_state(memory)?;
         let text = serde_json::to_string(memory).map_err(|error| {
-            Failure::new(FailureKind::Internal, "cannot write down what later runs must know").caused_by(&error)
+            Failure::new(FailureKind::Internal, "cannot write the state that later runs need").caused_by(&error)
         })?;
         let version = match self.state() {
             MirrorState::Forbidden => return Ok(()),

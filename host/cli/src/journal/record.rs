@@ -56,7 +56,7 @@ pub(crate) fn sentence(entry: &Entry) -> String {
     let Entry { state, at, edge, .. } = entry;
     match edge {
         RecordKind::Intent { key, .. } => {
-            format!("{at}: about to do \"{key}\", towards {state}; whether it was done is not written")
+            format!("{at}: about to do \"{key}\", towards {state}; whether it was done is not recorded")
         }
         RecordKind::Observed { evidence } => {
             let first = evidence.first().map(|line| format!(": {line}")).unwrap_or_default();

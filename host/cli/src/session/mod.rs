@@ -113,7 +113,7 @@ impl Session {
             vec![Finding {
                 severity: Severity::Unknown,
                 subject: "routing".to_owned(),
-                message: format!("what sends the release traffic could not be looked at: {failure}"),
+                message: format!("cannot find out what sends traffic to the release: {failure}"),
                 next: Vec::new(),
             }]
         })

@@ -55,9 +55,9 @@ pub(crate) fn assert_same_cluster(args: &ConnectionArgs) -> Result<(), Failure> 
         None => Ok(()),
         Some((flag, _)) => Err(Failure::new(
             FailureKind::Usage,
-            format!("{flag} cannot be handed on to helm, which would then work on something else"),
+            format!("{flag} cannot be passed on to helm, which would then work on another cluster or as another user"),
         )
-        .next("make a context of it and name that: kubectl config set-context NAME --cluster … --user …, then --context NAME")),
+        .next("create a context with it and use that: kubectl config set-context NAME --cluster … --user …, then --context NAME")),
     }
 }
 

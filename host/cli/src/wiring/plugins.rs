@@ -108,7 +108,7 @@ fn known_parameters(params: &Params, names: &[String]) -> Result<(), Failure> {
         Some(unknown_check) => {
             let known: Vec<&str> = BUILTINS.into_iter().chain(names.iter().map(String::as_str)).collect();
             Err(Failure::usage(format!(
-                "parameters are given for \"{unknown_check}\", which is no check of this run"
+                "parameters are given for \"{unknown_check}\", which is not a check of this run"
             ))
             .next(format!("the checks are: {}", known.join(", "))))
         }

@@ -67,7 +67,7 @@ pub(crate) async fn judged(
         Failure::new(
             FailureKind::Forbidden,
             format!(
-                "the router at {replica} answers about us, not about the model: {}",
+                "the router at {replica} answers about the caller, not about the model: {}",
                 reply.line()
             ),
         )
@@ -152,7 +152,7 @@ async fn confirm_one(
             return Err(
                 Failure::new(FailureKind::Timeout, "the router does not follow the registry")
                     .because(line)
-                    .next("look which registry and cache this router reads")
+                    .next("check which registry and cache this router reads")
                     .next("routers cache the registry for up to 2 minutes: give it more time"),
             );
         }

@@ -57,7 +57,7 @@ pub(super) fn find(printed: &str, values: &Values) -> Result<Entry, Failure> {
         .next("say which one: --environment NAME")),
         None => Err(
             Failure::new(FailureKind::NotFound, format!("the registry has no entry of {values}"))
-                .next("look at --model and --environment"),
+                .next("check --model and --environment"),
         ),
     }
 }
@@ -70,7 +70,7 @@ fn entries(printed: &str) -> Result<Vec<Entry>, Failure> {
     let malformed = |error: &dyn std::error::Error| {
         Failure::new(
             FailureKind::Invalid,
-            "the registry's tool printed something else than its entries",
+            "the registry's tool printed something other than its entries",
         )
         .because(error.to_string())
         .next("let it print JSON on stdout and everything else on stderr; docs/drivers.md has the shape")
@@ -79,7 +79,7 @@ fn entries(printed: &str) -> Result<Vec<Entry>, Failure> {
     if parsed["success"] == false {
         return Err(Failure::new(
             FailureKind::External,
-            "the registry's tool says that it had no success",
+            "the registry's tool reports that it failed",
         ));
     }
     let list = if parsed.is_object() {

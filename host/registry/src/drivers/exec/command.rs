@@ -96,7 +96,7 @@ pub(super) async fn run(argv: &[String], surroundings: &ProcessEnv) -> Result<St
         return Err(WriteError::Unknown(Failure::new(FailureKind::Invalid, what)));
     }
     String::from_utf8(stdout).map_err(|_| {
-        let what = format!("{program} printed something else than text");
+        let what = format!("{program} printed something other than text");
         WriteError::Unknown(Failure::new(FailureKind::Invalid, what))
     })
 }

@@ -128,7 +128,7 @@ impl ExecRegistry {
             ),
         )
         .because(self.evidence(entry))
-        .next("look who works on this model, then run again")
+        .next("check who else changes this model, then run again")
     }
 
     /// The command that leads to a status.
@@ -169,23 +169,23 @@ impl ExecRegistry {
     async fn wait_for_cache_ttl(&self, age: Duration, end: Instant) -> Result<String, Failure> {
         let no_router = self.config.router.is_none();
         let Some(time) = self.config.visible_after.or(no_router.then_some(Self::RUNBOOK_TTL)) else {
-            return Ok("routers are asked, so no time is waited for their caches".to_owned());
+            return Ok("routers are probed, so the run does not wait for their caches".to_owned());
         };
         let until = Instant::now() + time.saturating_sub(age);
         if until > end {
             return Err(Failure::new(
                 FailureKind::Timeout,
                 format!(
-                    "routers may go on as before for {} s, which is longer than this run waits",
+                    "routers may use the old entry for {} s, which is longer than this run waits",
                     time.as_secs()
                 ),
             )
             .next("name a router that can be asked instead: --router-url URL")
-            .next("or say how long it takes: registry.exec.visible_after in the configuration"));
+            .next("or set how long it takes: registry.exec.visible_after in the configuration"));
         }
         tokio::time::sleep_until(until).await;
         Ok(format!(
-            "{} s have passed since the change: no router holds the state before",
+            "{} s have passed since the change: no router uses the old entry any more",
             time.as_secs()
         ))
     }

@@ -77,7 +77,7 @@ impl Template {
                 FailureKind::Usage,
                 format!("\"{}\" is not the name of a program", template.program),
             )
-            .next("placeholders stand in arguments only"));
+            .next("placeholders are allowed in arguments only"));
         }
         template.fill(&any, Some("s"))?;
         Ok(template)

@@ -162,7 +162,7 @@ impl LiteLlm {
         )
         .because(format!("its deployments lead to {}", others.join(", ")))
         .because(format!("the release serves at {}", own.join(", ")))
-        .next("look at api_base of the proxy's models: GET /model/info")
+        .next("check api_base of the proxy's models: GET /model/info")
     }
 
     /// Blocks or unblocks what differs, at one replica.
@@ -183,8 +183,8 @@ impl LiteLlm {
                 return Err(WriteError::Rejected(match place.gone(id) {
                     Some(gone) => failure
                         .because(format!("the pod at {} is gone", gone.api_base))
-                        .next("let the deployment lead to the release's Service: POST /model/update with its api_base"),
-                    None => failure.next("look who changed the proxy's models: GET /model/info"),
+                        .next("point the deployment at the release's Service: POST /model/update with its api_base"),
+                    None => failure.next("check who changed the proxy's models: GET /model/info"),
                 }));
             };
             if deployment.blocked != *blocked {
@@ -409,7 +409,7 @@ impl Registry for LiteLlm {
                 FailureKind::Refused,
                 "no deployment of LiteLLM leads to this release, so there is none to unblock",
             )
-            .next("let one lead to the release's Service: POST /model/update with its api_base"));
+            .next("point one at the release's Service: POST /model/update with its api_base"));
         }
         Ok(TrafficState {
             status: TrafficStatus::Enabled,

@@ -153,7 +153,7 @@ pub(super) async fn set_blocked(
         404 if !reply.text().contains(&deployment.id) => {
             failure.next("this LiteLLM is too old to block a model: use version 1.108 or later")
         }
-        _ => failure.next("the proxy needs its database for this: look at its log"),
+        _ => failure.next("the proxy needs its database for this: check its log"),
     };
     Err(router::written(&reply, failure))
 }
@@ -195,7 +195,7 @@ fn evaluate(replica: &str, reply: &Response) -> Result<Responder, Failure> {
                 FailureKind::Invalid,
                 format!("LiteLLM {replica} does not say which deployment answered"),
             )
-            .next("look whether something between strips the header x-litellm-model-id")),
+            .next("check whether something in between strips the header x-litellm-model-id")),
         };
     }
     let is_blocked = ["Model is blocked", "currently paused"]
@@ -215,7 +215,7 @@ fn assert_admin(replica: &str, reply: &Response) -> Result<(), Failure> {
     Err(Failure::new(
         FailureKind::Forbidden,
         format!(
-            "LiteLLM {replica} answers about us, not about the model: HTTP {}",
+            "LiteLLM {replica} answers about the caller, not about the model: HTTP {}",
             reply.status
         ),
     )

@@ -50,7 +50,7 @@ impl Cache {
         let client = redis::Client::open(url.expose()).map_err(|_| {
             Failure::new(
                 FailureKind::Usage,
-                format!("the URL in {} is not one of Redis", url.origin()),
+                format!("the URL in {} is not a Redis URL", url.origin()),
             )
             .next("it looks like redis://:PASSWORD@HOST:6379/0; TLS (rediss://) is not supported")
         })?;
@@ -160,7 +160,7 @@ fn still_there(key: &str, why: &str) -> Failure {
         format!("Redis key {key} still sends traffic to the model"),
     )
     .because(why)
-    .next("let it be deleted instead of waiting for it: redis mode delete")
+    .next("delete it instead of waiting: --redis del")
 }
 
 /// Deletes the key; whether it was there.
@@ -175,9 +175,9 @@ fn trouble(error: &redis::RedisError) -> Failure {
         _ => FailureKind::Unreachable,
     };
     // A server's text may quote the arguments of a command, but DEL and PTTL have no secret ones.
-    Failure::new(kind, "the routers' cache in Redis cannot be asked")
+    Failure::new(kind, "the routers' cache in Redis cannot be read")
         .because(error.to_string())
-        .next("look at the URL of Redis, or run without it when no router caches")
+        .next("check the URL of Redis, or run without it when no router caches")
 }
 
 #[cfg(test)]

@@ -49,22 +49,22 @@ fn meaning(code: &SqlState, target: &Target, table: &Table) -> (FailureKind, Vec
     } else if code == &SqlState::INVALID_AUTHORIZATION_SPECIFICATION && target.tls == TlsMode::Disable {
         (
             FailureKind::Forbidden,
-            text("the server may want TLS: say sslmode=verify-full in the connection string"),
+            text("the server may want TLS: set sslmode=verify-full in the connection string"),
         )
     } else if is_of(&["28"]) {
         (
             FailureKind::Forbidden,
-            text("look at user and password in the connection string"),
+            text("check user and password in the connection string"),
         )
     } else if code == &SqlState::INVALID_CATALOG_NAME {
         (
             FailureKind::Invalid,
-            text("look at the database's name in the connection string"),
+            text("check the database's name in the connection string"),
         )
     } else if code == &SqlState::READ_ONLY_SQL_TRANSACTION {
         (
             FailureKind::Refused,
-            text("this server only reads: name the primary in the connection string"),
+            text("this server is read-only: name the primary in the connection string"),
         )
     } else if is_of(&["22", "23"]) || code == &SqlState::DATATYPE_MISMATCH {
         (
@@ -90,7 +90,7 @@ fn meaning(code: &SqlState, target: &Target, table: &Table) -> (FailureKind, Vec
     } else if is_of(&["08", "53", "57"]) {
         (FailureKind::Unreachable, text("try again when the database is up"))
     } else {
-        (FailureKind::External, text("look at the database's log"))
+        (FailureKind::External, text("check the database's log"))
     }
 }
 
@@ -106,7 +106,8 @@ fn unconnected(target: &Target, what: &str, error: &tokio_postgres::Error) -> Fa
         return distrusted(target, failure, error);
     }
     if text.contains("TLS") {
-        return failure.next("let the server offer TLS, or ask for none in the connection string: sslmode=disable");
+        return failure
+            .next("configure the server to offer TLS, or turn it off in the connection string: sslmode=disable");
     }
     failure
         .next(format!("pg_isready -d {place}"))
@@ -136,7 +137,7 @@ fn distrusted(target: &Target, failure: Failure, error: &CertificateError) -> Fa
         other if format!("{other:?}").contains("CaUsedAsEndEntity") => failure
             .because("the server shows a certificate of an authority, not one of a server")
             .next("give the server a certificate that this authority signed"),
-        _ => failure.next("look at the server's certificate: openssl s_client -starttls postgres -connect HOST:PORT"),
+        _ => failure.next("inspect the server's certificate: openssl s_client -starttls postgres -connect HOST:PORT"),
     }
 }
 

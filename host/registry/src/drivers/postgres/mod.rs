@@ -147,7 +147,7 @@ impl PostgresRegistry {
             format!("the registry's row of {} was changed by somebody else", self.rows),
         )
         .because(self.evidence(row))
-        .next("look who works on this model, then run again")
+        .next("check who else changes this model, then run again")
     }
 
     /// A change of the cache that did not work is caught by the proof that follows.

@@ -128,7 +128,7 @@ impl Rows {
                 let what = format!("{what}: {count} rows would have changed instead of 1, so none was");
                 let failure = Failure::new(FailureKind::Invalid, what);
                 Err(WriteError::Rejected(
-                    failure.next(format!("look at the triggers and rules of {}", self.table)),
+                    failure.next(format!("check the triggers and rules of {}", self.table)),
                 ))
             }
             None if row.endpoint == expected.endpoint && row.status.as_deref() == to => Ok(Change::Already),
@@ -312,7 +312,7 @@ impl Rows {
     }
 
     fn several(&self) -> Failure {
-        let failure = Failure::new(FailureKind::Invalid, format!("several rows are of {self}"));
+        let failure = Failure::new(FailureKind::Invalid, format!("several rows are for {self}"));
         let model = self.columns.model_name.name();
         match &self.columns.deployment_environment {
             Some(environment) => failure.because(format!(

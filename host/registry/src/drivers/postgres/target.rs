@@ -88,7 +88,10 @@ impl Target {
 fn wrong(dsn: &Dsn, why: &str) -> Failure {
     Failure::new(
         FailureKind::Usage,
-        format!("the connection string in {} is not one of PostgreSQL", dsn.origin()),
+        format!(
+            "the connection string in {} is not a PostgreSQL connection string",
+            dsn.origin()
+        ),
     )
     .because(why)
     .next("it looks like postgres://USER:PASSWORD@HOST:5432/DATABASE?sslmode=verify-full")

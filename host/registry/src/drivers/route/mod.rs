@@ -122,7 +122,7 @@ impl RouteWeights {
     fn assert_can_be_held(&self, route: &Route, is_mirrored: bool) -> Result<(), Failure> {
         let refused = |why: String| cannot_hold(route).because(why);
         if let Some(controller) = &route.controller {
-            let failure = refused(format!("{controller} controls it and would write it anew"));
+            let failure = refused(format!("{controller} controls it and would rewrite it"));
             return Err(match controller.strip_prefix("AIGatewayRoute/") {
                 Some(name) => failure.next(format!(
                     "name that one: --route aigatewayroute/{}/{name}",
@@ -192,7 +192,7 @@ impl RouteWeights {
             }
         }
         overtaken.map_or(Ok(()), |failure| {
-            let why = format!("and so {TRIES} times in a row");
+            let why = format!("this happened {TRIES} times in a row");
             Err(WriteError::Rejected(failure.because(why)))
         })
     }
@@ -218,7 +218,7 @@ impl RouteWeights {
             };
             if Instant::now() + PAUSE > end {
                 return Err(
-                    Failure::new(FailureKind::Timeout, "a gateway has not taken up its route in time")
+                    Failure::new(FailureKind::Timeout, "a gateway has not applied its route in time")
                         .because(pending.line())
                         .next(pending.route.id.command("describe")),
                 );
@@ -322,9 +322,9 @@ impl Registry for RouteWeights {
             if !known.alone {
                 return Err(Failure::new(
                     FailureKind::Refused,
-                    format!("which weight {} had in {} is not known", known.backend, known.route),
+                    format!("the weight of {} in {} is not known", known.backend, known.route),
                 )
-                .because("it shares the rule with other backends, and nobody remembers the weights")
+                .because("it shares the rule with other backends, and their weights were not saved")
                 .next(format!("set it by hand: {}", known.route.command("edit"))));
             }
             known.weight = Some(1);

@@ -64,7 +64,7 @@ impl GatewayVerifier<'_> {
                     )
                     .because(reply.line())
                     .because("so it could not prove that the model is out of traffic")
-                    .next("look whether this is the gateway that the routes name, and how clients reach it")),
+                    .next("check that this is the gateway that the routes name, and how clients reach it")),
                     _ => Ok(()),
                 }
             })
@@ -125,7 +125,7 @@ impl GatewayVerifier<'_> {
                 return Err(
                     Failure::new(FailureKind::Timeout, "the gateway does not follow its routes")
                         .because(look.line)
-                        .next("look whether another route leads there, or whether this gateway ignores a weight of 0"),
+                        .next("check whether another route leads there, or whether this gateway ignores a weight of 0"),
                 );
             }
             tokio::time::sleep(PAUSE).await;
@@ -173,7 +173,7 @@ impl GatewayVerifier<'_> {
                 Some(count) => {
                     format!("; of {asked} requests {answered} were answered, the release's pods answered {count}")
                 }
-                None => "; the release's pods do not tell how many requests they answer".to_owned(),
+                None => "; the release's pods do not report how many requests they answer".to_owned(),
             });
         }
         Ok(ProbeRound {

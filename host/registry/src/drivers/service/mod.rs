@@ -158,7 +158,7 @@ impl ServiceGate {
         let Some(value) = &gate.value else {
             return Err(
                 Failure::new(FailureKind::Conflict, format!("the gate of Service/{name} is open"))
-                    .because("somebody opened it, or the Service was made anew")
+                    .because("somebody opened it, or the Service was created again")
                     .next(format!(
                         "kubectl get service {name} -n {} --show-managed-fields -o yaml",
                         self.release.namespace
@@ -328,7 +328,7 @@ impl Registry for ServiceGate {
                 self.release.name, self.release.namespace
             )],
             Err(failure) => vec![format!(
-                "whether Helm changed its apply method could not be read: {failure}"
+                "cannot find out whether Helm changed its apply method: {failure}"
             )],
         }
     }

@@ -245,7 +245,7 @@ impl VllmRouter {
                 FailureKind::Invalid,
                 format!("vllm-router {} {answer} although it lists no worker", seen.replica),
             )
-            .next("look whether this is a vllm-router of version 0.1.17 or later")),
+            .next("check that this is a vllm-router of version 0.1.17 or later")),
             answer => Ok(format!("{line}; a completion for {}: it {answer}", self.model)),
         }
     }
@@ -364,13 +364,13 @@ impl Registry for VllmRouter {
                     "a vllm-router still has workers of this release, or gets them again and again",
                 )
                 .because(seen.iter().map(ReplicaState::line).collect::<Vec<_>>().join("; "))
-                .next("look who adds them: a script, or --service-discovery of the router"));
+                .next("check what adds them: a script, or --service-discovery of the router"));
             }
             // A replica that was restarted has what it was started with.
             self.remove(&seen, stop.keep).await?;
             for seen in seen.iter().filter(|seen| !is_out(seen)) {
                 let urls: Vec<&str> = seen.stops(stop.keep).iter().map(|worker| worker.url.as_str()).collect();
-                let line = format!("mended: {}: it had {} again", seen.replica, urls.join(", "));
+                let line = format!("fixed: {}: it had {} again", seen.replica, urls.join(", "));
                 if !lines.contains(&line) {
                     lines.push(line);
                 }
@@ -397,8 +397,8 @@ impl Registry for VllmRouter {
         if prior.status != TrafficStatus::Enabled {
             return self.confirm_stopped(&Stop::new(prior, Keep::Nothing), deadline).await;
         }
-        let mended = |replica: &String| format!("mended: {replica} had none of the workers that the others have");
-        let mut lines: Vec<String> = token.bare().map(mended).collect();
+        let fixed = |replica: &String| format!("fixed: {replica} had none of the workers that the others have");
+        let mut lines: Vec<String> = token.bare().map(fixed).collect();
         loop {
             let missing = self.missing_workers(&token).await?;
             if missing.is_empty() {
@@ -416,7 +416,7 @@ impl Registry for VllmRouter {
             }
             // A replica that was restarted lost what it had.
             self.add(&missing).await?;
-            lines.push(format!("mended: {}", which.join("; ")));
+            lines.push(format!("fixed: {}", which.join("; ")));
         }
         let seen = self.inspect().await?;
         lines.extend(seen.iter().map(ReplicaState::line));

@@ -60,7 +60,7 @@ pub(super) async fn list(link: &dyn RouterClient, replica: &str) -> Result<Vec<S
             format!("{replica} does not list its workers as a vllm-router does"),
         )
         .because(reply.line())
-        .next("look whether a vllm-router of version 0.1.17 or later listens there")
+        .next("check that a vllm-router of version 0.1.17 or later listens there")
     })
 }
 
