@@ -1,11 +1,14 @@
-//! A driver's own memory inside a [`TrafficState`].
+//! The part of a [`TrafficState`] that only the driver that read it understands: its token.
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use vllm_rollback_engine::failure::{Failure, FailureKind};
 use vllm_rollback_engine::traffic::TrafficState;
 
-/// Reads what this driver wrote; another driver's memory, or one of another shape, is refused.
+/// Decodes a token that this driver encoded.
+///
+/// # Errors
+/// `Refused` for a state that another driver read; `Invalid` for a token of another shape.
 pub(crate) fn decode<T: DeserializeOwned>(driver: &str, state: &TrafficState) -> Result<T, Failure> {
     if state.driver != driver {
         return Err(Failure::new(
@@ -27,7 +30,7 @@ pub(crate) fn decode<T: DeserializeOwned>(driver: &str, state: &TrafficState) ->
     })
 }
 
-/// Writes it. Tokens are plain data, so this fails for none of them.
+/// Encodes a token. Tokens are plain data, so this never fails.
 pub(crate) fn encode<T: Serialize>(token: &T) -> serde_json::Value {
     serde_json::to_value(token).unwrap_or_default()
 }

@@ -58,7 +58,7 @@ impl Registry for One {
     }
 
     async fn restore(&self, prior: &TrafficState) -> Result<(), WriteError> {
-        assert_eq!(prior.driver, self.driver, "each gets its own memory");
+        assert_eq!(prior.driver, self.driver, "each gets its own state");
         self.set("resume", prior.status.clone());
         Ok(())
     }

@@ -315,7 +315,7 @@ impl Registry for LiteLlm {
         for seen in &seen {
             for group in seen.groups() {
                 match proxy::ask(self.link.as_ref(), &seen.replica, &group).await {
-                    // The proxy told its models: it is a backend that hangs, which is no reason to keep it in traffic.
+                    // The proxy listed its models, so it is a backend that hangs, which is no reason to keep it in traffic.
                     Err(failure) if failure.kind == FailureKind::Timeout => {}
                     asked => drop(asked?),
                 }

@@ -432,16 +432,16 @@ impl Registry for VllmRouter {
 
 /// The workers that a replica is to have again: those of before, and where one of their pods is gone every pod that serves now.
 fn wanted(token: &DriverState, replica: &str, services: &[Service], pods: &[PodEndpoint]) -> Vec<String> {
-    let remembered = token.of(replica);
-    if remembered.is_empty() && token.all().is_empty() {
-        // An operator enables a model that nobody remembers: the way that other clients take.
+    let saved = token.of(replica);
+    if saved.is_empty() && token.all().is_empty() {
+        // An operator enables a model whose workers were never saved: the way that other clients take.
         let urls = services.iter().flat_map(Service::endpoints).take(1);
         return urls.map(|endpoint| format!("http://{endpoint}")).collect();
     }
     let is_there = |worker: &Worker| {
         worker.behind == BackendKind::Service || pods.iter().any(|pod| pod.ready && pod.is_at(&worker.url))
     };
-    let (there, gone): (Vec<&Worker>, Vec<&Worker>) = remembered.iter().partition(|worker| is_there(worker));
+    let (there, gone): (Vec<&Worker>, Vec<&Worker>) = saved.iter().partition(|worker| is_there(worker));
     let mut urls: Vec<String> = there.iter().map(|worker| worker.url.clone()).collect();
     for worker in gone {
         let serving = pods.iter().filter(|pod| pod.serving);
