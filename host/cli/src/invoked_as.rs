@@ -1,4 +1,4 @@
-//! How the user started this program, so that hints can be typed the same way.
+//! The way the user started this program, so that hints can be typed the same way.
 
 use std::ffi::OsStr;
 use std::path::Path;
@@ -8,7 +8,7 @@ use vllm_rollback_settings::Env;
 /// The tool's version, for reports and journals.
 pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-/// How the user started this program.
+/// The way the user started this program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum InvokedAs {
     /// `kubectl vllm-rollback`, or the binary itself.
@@ -32,7 +32,7 @@ impl InvokedAs {
         }
     }
 
-    /// What the user types.
+    /// The command as the user types it, without a verb.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Kubectl => "kubectl vllm-rollback",

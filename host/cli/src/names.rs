@@ -1,6 +1,6 @@
 //! Names from the command line, checked before they go anywhere.
 
-/// Where the user wants to go.
+/// Revision that the user wants to go to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum WantedRevision {
     /// The last good one: no number, or 0 as in the runbook.

@@ -38,7 +38,7 @@ pub(crate) fn guarded(ui: &Ui, body: impl FnOnce() -> i32) -> i32 {
     panic::catch_unwind(AssertUnwindSafe(body)).unwrap_or_else(|_| standing().1.number())
 }
 
-/// What is true when the tool breaks off now.
+/// State and exit code to report when the tool breaks off now.
 fn standing() -> (&'static str, ExitCode) {
     if RUN_IN_PROGRESS.load(Ordering::SeqCst) {
         ("unknown: a run was in progress", ExitCode::Unknown)

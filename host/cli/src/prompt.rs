@@ -13,7 +13,8 @@ use vllm_rollback_engine::ports::Interrupt;
 /// the operator interrupts.
 pub(crate) async fn confirm(question: &str, with_yes: &str, interrupt: &dyn Interrupt) -> Result<(), Failure> {
     let mut terminal = open().ok_or_else(|| {
-        Failure::refused("nobody can be asked: there is no terminal").next(format!("say yes in advance: {with_yes}"))
+        Failure::refused("cannot ask for confirmation: there is no terminal")
+            .next(format!("say yes in advance: {with_yes}"))
     })?;
     let question = question.to_owned();
     let answer = tokio::task::spawn_blocking(move || {

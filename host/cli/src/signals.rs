@@ -7,7 +7,7 @@ use vllm_rollback_engine::failure::Failure;
 use vllm_rollback_engine::ports::Interrupt;
 use vllm_rollback_engine::report::ExitCode;
 
-/// What the first signal says.
+/// Message after the first signal.
 pub(crate) const STOPPING: &str = "stopping after this step; press again to leave at once";
 
 /// Signals that asked this process to stop.

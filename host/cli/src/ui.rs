@@ -18,10 +18,10 @@ use crate::args::output::{Color, Format, OutputArgs};
 use crate::exit;
 use crate::invoked_as::InvokedAs;
 
-/// How this process was started and how it speaks.
+/// Output of this process: streams, format, and the command names to use in texts.
 #[derive(Debug, Clone)]
 pub(crate) struct Ui {
-    /// In whose words.
+    /// Command names to use in texts.
     pub(crate) invoked_as: InvokedAs,
     /// The environment.
     pub(crate) env: Env,

@@ -47,7 +47,7 @@ pub struct TrafficState {
     pub driver: String,
     /// Meaning of what was read.
     pub status: TrafficStatus,
-    /// The driver's own memory of it (row status, selector, …): opaque to all others, free of secrets.
+    /// The driver's own encoding of what it read (row status, selector, …): opaque to all others, free of secrets.
     pub token: serde_json::Value,
     /// Endpoint to which the registry sends traffic, where it names one.
     pub endpoint: Option<String>,
@@ -92,7 +92,7 @@ impl Keep {
     }
 }
 
-/// A stop, as a driver is told of it: drivers remember nothing between two calls.
+/// Arguments of a stop. Drivers keep no state between two calls, so they get the prior state each time.
 #[derive(Debug, Clone, Copy)]
 pub struct Stop<'a> {
     /// The state to which the model is put back in the end.

@@ -1,4 +1,4 @@
-//! How a driver is made: from its settings, in a session about one release.
+//! Making a driver: from its settings, in a session about one release.
 
 use std::fmt::Debug;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! Whether what a registry or a router names is this release's.
+//! Ownership of entries: does a registry's or router's entry lead to this release?
 
 use serde::{Deserialize, Serialize};
 use vllm_rollback_engine::failure::Failure;
@@ -8,7 +8,7 @@ use vllm_rollback_objects::http::host;
 use vllm_rollback_objects::pod::PodEndpoint;
 use vllm_rollback_objects::service::Service;
 
-/// What a URL leads to.
+/// Part of a release that a URL leads to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum BackendKind {
@@ -19,7 +19,7 @@ pub(crate) enum BackendKind {
 }
 
 impl BackendKind {
-    /// What of the release this URL leads to, if it does.
+    /// Part of the release that this URL leads to; none where it leads elsewhere.
     pub(crate) fn of(url: &str, services: &[Service], pods: &[PodEndpoint]) -> Option<Self> {
         if services.iter().any(|service| service.is_at(url, None)) {
             return Some(Self::Service);
@@ -64,5 +64,5 @@ pub(crate) async fn assert_own(
             [] => "the release has no Service that selects its pods".to_owned(),
             own => format!("the release serves at {}", own.join(", ")),
         })
-        .next("look at --model and --environment, or correct the entry"))
+        .next("check --model and --environment, or correct the entry"))
 }

@@ -1,4 +1,4 @@
-//! The statuses of a registry like the runbook's, for the drivers that keep them: what they mean, and what is remembered.
+//! The statuses of a registry like the runbook's, for the drivers that keep them: what they mean, and the state that is saved.
 
 use serde::{Deserialize, Serialize};
 use vllm_rollback_engine::failure::Failure;
@@ -127,7 +127,7 @@ impl Statuses {
     }
 }
 
-/// An entry as it is remembered, in the registry's own words.
+/// Saved state of an entry, in the registry's own words.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct DriverState {
     pub(crate) status: Option<String>,

@@ -53,7 +53,7 @@ fn asks_for_help(arg: &OsString) -> bool {
     ["-h", "--help", "-V", "--version"].iter().any(|flag| arg == flag)
 }
 
-/// Where the first word is that is neither a flag nor a flag's value.
+/// Index of the first argument that is neither a flag nor a flag's value.
 fn first_word(flags: &BTreeSet<String>, args: &[OsString]) -> Option<usize> {
     let mut is_value = false;
     for (at, arg) in args.iter().enumerate() {

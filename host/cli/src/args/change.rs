@@ -1,4 +1,4 @@
-//! What a verb takes that changes something on a release.
+//! Arguments of a verb that changes something on a release.
 
 use clap::Args;
 
@@ -14,7 +14,7 @@ pub(crate) struct ChangeArgs {
     /// Do not ask
     #[arg(short, long)]
     pub(crate) yes: bool,
-    /// Why; goes into the lock, the report and what later runs read
+    /// Reason; goes into the lock, the report and what later runs read
     #[arg(long, value_name = "TEXT")]
     pub(crate) reason: Option<String>,
     #[command(flatten)]

@@ -12,7 +12,7 @@ pub(crate) struct ChecksArgs {
     /// A check of your own, a wasm component; may be repeated
     #[arg(long = "plugin", value_name = "FILE")]
     pub(crate) plugins: Vec<PathBuf>,
-    /// What a check may reach: pod, router, cluster, registry, metrics or host:NAME=URL; may be repeated
+    /// Capability that a check may use: pod, router, cluster, registry, metrics or host:NAME=URL; may be repeated
     #[arg(long = "grant", value_name = "PLUGIN=CAPABILITY")]
     pub(crate) grants: Vec<String>,
     /// A parameter of a check; VALUE is JSON, or else text; may be repeated
@@ -23,11 +23,11 @@ pub(crate) struct ChecksArgs {
 /// A parameter of a check.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Param {
-    /// Which check.
+    /// Name of the check.
     pub(crate) check: String,
-    /// Which parameter.
+    /// Name of the parameter.
     pub(crate) key: String,
-    /// Its value.
+    /// Value: what was typed, as JSON where it is that, else as text.
     pub(crate) value: serde_json::Value,
 }
 

@@ -10,7 +10,7 @@ use vllm_rollback_settings::duration;
 use crate::invoked_as::InvokedAs;
 use crate::names;
 
-/// Which cluster, as whom.
+/// Cluster to connect to, and the identity to use there.
 #[derive(Clone, Default, Args)]
 #[command(next_help_heading = "Connection (as in kubectl)")]
 pub(crate) struct ConnectionArgs {

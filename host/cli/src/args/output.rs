@@ -28,13 +28,13 @@ impl Format {
         }
     }
 
-    /// Whether errors, too, are documents on stdout.
+    /// Prints errors, too, as documents on stdout.
     pub(crate) fn is_for_programs(self) -> bool {
         self != Self::Table
     }
 }
 
-/// When to colour.
+/// Use of colour.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Color {
     /// On a terminal that can, unless NO_COLOR is set
@@ -46,14 +46,14 @@ pub(crate) enum Color {
     Never,
 }
 
-/// What is printed. The result goes to stdout, progress to stderr.
+/// Format of the output. The result goes to stdout, progress to stderr.
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Output")]
 pub(crate) struct OutputArgs {
     /// Format of the result
     #[arg(short, long, value_enum, value_name = "FORMAT", default_value_t)]
     pub(crate) output: Format,
-    /// When to colour
+    /// Colour the output
     #[arg(long, value_enum, value_name = "WHEN", default_value_t)]
     pub(crate) color: Color,
     /// Use no characters outside ASCII

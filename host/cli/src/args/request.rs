@@ -10,7 +10,7 @@ use vllm_rollback_settings::duration;
 
 use crate::args::target::TargetArgs;
 
-/// What a rollback depends on beside the release and the site.
+/// Settings of a rollback beside the release and the site.
 #[derive(Debug, Clone, Default, Args)]
 pub(crate) struct RequestArgs {
     /// Longest wait for the pods to get ready, instead of what their own probes allow
@@ -25,15 +25,15 @@ pub(crate) struct RequestArgs {
     /// Go on although Helm takes replicas away that an autoscaler or a person added
     #[arg(long)]
     pub(crate) accept_fewer_replicas: bool,
-    /// What is taken out of traffic meanwhile
+    /// Part of the model to take out of traffic meanwhile
     #[arg(long, value_enum, value_name = "WHAT", default_value = "whole")]
     pub(crate) fence: FenceFlag,
-    /// What to do when a GitOps controller owns the release and is not suspended
+    /// Reaction to a GitOps controller that owns the release and is not suspended
     #[arg(long, value_enum, value_name = "WHAT", default_value = "refuse")]
     pub(crate) gitops: GitOps,
 }
 
-/// What is taken out of traffic.
+/// Part of the model to take out of traffic.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum FenceFlag {
     /// The model
@@ -52,7 +52,7 @@ impl From<FenceFlag> for FenceScope {
     }
 }
 
-/// What to do when a GitOps controller owns the release.
+/// Reaction to a GitOps controller that owns the release.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum GitOps {
     /// Refuse: it would put the bad version back
@@ -65,7 +65,7 @@ pub(crate) enum GitOps {
 }
 
 impl GitOps {
-    /// What that accepts by name.
+    /// Override that this reaction needs; none for refusing.
     pub(crate) fn accepted(self) -> Option<Override> {
         match self {
             Self::Refuse => None,

@@ -9,7 +9,7 @@ use crate::args::connection::ConnectionArgs;
 use crate::args::output::OutputArgs;
 use crate::args::traffic::TrafficArgs;
 
-/// Where the release is, how its traffic is steered, how it is checked, and what is printed.
+/// Flags for where the release is, how its traffic is steered, how it is checked, and what is printed.
 #[derive(Debug, Clone, Default, Args)]
 pub(crate) struct SiteArgs {
     /// Configuration [default: $VLLM_ROLLBACK_CONFIG, ./vllm-rollback.yaml, the user's configuration directory]

@@ -1,4 +1,4 @@
-//! Which release and which revision: the three forms of the runbook.
+//! The release and the revision: the three forms of the runbook.
 
 use clap::Args;
 use vllm_rollback_engine::failure::Failure;

@@ -29,7 +29,10 @@ impl std::str::FromStr for RouterService {
             None => (None, text),
         };
         let (name, port) = match rest.split_once(':') {
-            Some((name, port)) => (name, Some(port.parse().map_err(|_| format!("\"{port}\" is no port"))?)),
+            Some((name, port)) => (
+                name,
+                Some(port.parse().map_err(|_| format!("\"{port}\" is not a port"))?),
+            ),
             None => (rest, None),
         };
         let is_name = |name: &str| {

@@ -132,7 +132,7 @@ impl File {
         let mut file = Self::parse(&text).map_err(|why| {
             Failure::usage(format!("the configuration {} is wrong", path.display()))
                 .because(why)
-                .next("mend that line; docs/configuration.md lists every key")
+                .next("correct that line; docs/configuration.md lists every key")
         })?;
         file.anchor(path.parent().unwrap_or(Path::new("")));
         Ok(file)

@@ -1,4 +1,4 @@
-//! Where the configuration file is: the first of these that is there.
+//! Search for the configuration file.
 
 use std::path::{Path, PathBuf};
 
@@ -7,8 +7,9 @@ use vllm_rollback_settings::Env;
 /// The file's name in the working directory.
 const NAME: &str = "vllm-rollback.yaml";
 
-/// `--config`, `VLLM_ROLLBACK_CONFIG`, the working directory, the user's configuration directory. The first two must
-/// exist, so they are given back unseen; of the others the first that exists.
+/// Searches `--config`, `VLLM_ROLLBACK_CONFIG`, the working directory, the user's configuration directory, in this order.
+/// A file that is named by the first two must exist, so its path is returned unchecked; of the others the first that
+/// exists, or none.
 pub(crate) fn file(flag: Option<&Path>, env: &Env, working_directory: &Path) -> Option<PathBuf> {
     if let Some(named) = flag
         .map(Path::to_owned)

@@ -1,4 +1,4 @@
-//! What a verb works with: the command line over the configuration file over the defaults.
+//! Settings of a verb: the command line over the configuration file over the defaults.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

@@ -16,7 +16,7 @@ pub(crate) struct JournalDir {
     root: PathBuf,
     /// `<root>/<cluster>/<namespace>/<release>`.
     pub(crate) directory: PathBuf,
-    /// What the operator should know of it.
+    /// Warning for the operator, where the directory may not outlive a reboot.
     pub(crate) warning: Option<String>,
 }
 

@@ -14,7 +14,7 @@ use vllm_rollback_engine::workload::EvidenceItem;
 use crate::journal::dir::{JournalDir, component};
 use crate::journal::record;
 
-/// What later runs must know, for when the cluster does not keep it.
+/// File with the state for later runs, for when the cluster does not keep it.
 const MEMORY: &str = "memory.json";
 
 /// The journal on this machine.
@@ -40,7 +40,7 @@ impl LocalJournal {
         }
     }
 
-    /// What the operator should know of the place before it is used.
+    /// Warning for the operator, where the directory may not outlive a reboot.
     pub(crate) fn warning(&self) -> Option<&str> {
         self.place.warning.as_deref()
     }
@@ -99,7 +99,7 @@ impl LocalJournal {
         Ok(read.map(|text| record::read(&text)).unwrap_or_default())
     }
 
-    /// What earlier runs on this machine left; nothing when there was none.
+    /// State that earlier runs on this machine left; the default where there was none.
     ///
     /// # Errors
     /// When the file is there and cannot be read.
@@ -119,7 +119,7 @@ impl LocalJournal {
         }
     }
 
-    /// Writes what later runs must know; the old text is replaced as a whole.
+    /// Writes the state for later runs; the old file is replaced as a whole.
     ///
     /// # Errors
     /// When it cannot be written.

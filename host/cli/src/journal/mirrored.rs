@@ -22,7 +22,7 @@ pub(crate) struct MirroredJournal<M> {
     state: Mutex<MirrorState>,
 }
 
-/// What is known of the text in the cluster.
+/// This process's knowledge of the text in the cluster.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum MirrorState {
     /// Not read yet.
@@ -46,7 +46,7 @@ impl<M: SharedStore> MirroredJournal<M> {
         }
     }
 
-    /// What this machine's journal says of a run in the end, for people; nothing where it ran elsewhere.
+    /// Last entry of a run in this machine's journal, as a sentence; none where it ran elsewhere.
     pub(crate) fn last_entry(&self, run_id: &str) -> Option<String> {
         let journalled = match self.local.records(run_id) {
             Ok(journalled) => journalled,
@@ -89,7 +89,7 @@ impl<M: SharedStore> MirroredJournal<M> {
         if self.state() != MirrorState::Forbidden {
             self.set(MirrorState::Forbidden);
             (self.warn)(&format!(
-                "what this run leaves is kept on this machine only, other machines will not know of it: {failure}"
+                "the state of this run is kept on this machine only, other machines will not see it: {failure}"
             ));
         }
     }
@@ -106,7 +106,7 @@ impl<M: SharedStore> Journal for MirroredJournal<M> {
                     || Ok(RunState::default()),
                     |text| {
                         serde_json::from_str(&text).map_err(|error| {
-                            Failure::invalid("what earlier runs left in the cluster cannot be read")
+                            Failure::invalid("the state of earlier runs in the cluster cannot be read")
                                 .caused_by(&error)
                                 .next(self.mirror.shown_by())
                         })
@@ -135,7 +135,7 @@ impl<M: SharedStore> Journal for MirroredJournal<M> {
     async fn save_state(&self, memory: &RunState) -> Result<(), Failure> {
         self.local.save_state(memory)?;
         let text = serde_json::to_string(memory)
-            .map_err(|error| Failure::internal("cannot write down what later runs must know").caused_by(&error))?;
+            .map_err(|error| Failure::internal("cannot write the state that later runs need").caused_by(&error))?;
         let version = match self.state() {
             MirrorState::Forbidden => return Ok(()),
             MirrorState::At(version) | MirrorState::Written(version) => version,

@@ -1,4 +1,4 @@
-//! Where the journal is kept: durably on this machine, and what later runs must know also in the cluster.
+//! Journals: kept durably on this machine; the state that later runs need also in the cluster.
 
 pub(crate) mod dir;
 pub(crate) mod local;

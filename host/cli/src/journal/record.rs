@@ -3,9 +3,9 @@
 
 use vllm_rollback_engine::journal::{Entry, Journalled, RecordKind};
 
-/// What stands before the checksum: eight hex digits of CRC-32 over the record without this field.
+/// Text before the checksum: eight hex digits of CRC-32 over the record without this field.
 const FIELD: &str = ",\"crc32\":\"";
-/// What stands behind it.
+/// Text after the checksum.
 const END: &str = "\"}";
 
 /// Fields of a record.
@@ -51,12 +51,12 @@ fn record(line: &[u8]) -> Option<Entry> {
     (crc32fast::hash(record.as_bytes()) == sum).then(|| serde_json::from_str(&record).ok())?
 }
 
-/// What a record says, for people.
+/// A record as a sentence for people.
 pub(crate) fn sentence(entry: &Entry) -> String {
     let Entry { state, at, edge, .. } = entry;
     match edge {
         RecordKind::Intent { key, .. } => {
-            format!("{at}: about to do \"{key}\", towards {state}; whether it was done is not written")
+            format!("{at}: about to do \"{key}\", towards {state}; whether it was done is not recorded")
         }
         RecordKind::Observed { evidence } => {
             let first = evidence.first().map(|line| format!(": {line}")).unwrap_or_default();

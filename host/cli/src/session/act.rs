@@ -1,4 +1,4 @@
-//! What verbs do in a session: work under the terminal's clock, ask first, report at the end.
+//! Actions of verbs in a session: work under the terminal's clock, ask first, report at the end.
 
 use std::future::Future;
 

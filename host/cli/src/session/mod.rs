@@ -1,4 +1,4 @@
-//! What a verb works in: a release in its cluster, the operator's terminal, and the signals that ask to stop.
+//! The session of a verb: a release in its cluster, the operator's terminal, and the signals that ask to stop.
 //!
 //! Verbs that look open one with [`Session::inspect`], verbs that change with [`Session::change`]; both end in a document.
 
@@ -39,7 +39,7 @@ pub(crate) struct Session {
     pub(crate) workloads: Arc<dyn Workloads>,
     /// Traffic.
     pub(crate) registry: Arc<dyn Registry>,
-    /// What earlier runs left, and what this one writes.
+    /// State that earlier runs left, and records of this one.
     pub(crate) journal: MirroredJournal<SharedConfigMap>,
     checks: CheckRunner,
     cluster: Cluster,
@@ -91,7 +91,7 @@ impl Session {
         self.ui.invoked_as.command(verb, &release.name, &release.namespace)
     }
 
-    /// Where a rollback without a number would go; none when no revision is good.
+    /// Revision that a rollback without a number would go to; none when no revision is good.
     pub(crate) async fn last_good(&self) -> Option<Revision> {
         let memory = self.journal.load_state().await.ok()?;
         let wish = TargetQuery {
@@ -106,11 +106,11 @@ impl Session {
         Some(choice.target.revision)
     }
 
-    /// What seems to send the release traffic, for people: nothing is done with it.
+    /// Findings about what seems to send the release traffic: shown, never acted on.
     async fn routing(&self) -> Vec<Finding> {
         let looking = async { self.cluster.routing(&*self.current.record().await?).await };
         looking.await.unwrap_or_else(|failure| {
-            let text = format!("what sends the release traffic could not be looked at: {failure}");
+            let text = format!("cannot find out what sends traffic to the release: {failure}");
             vec![Finding::unknown("routing", text)]
         })
     }
@@ -125,7 +125,7 @@ impl Session {
         Ok(own.filter_map(|service| Some((service.name, service.gate?))).collect())
     }
 
-    /// Who holds the lock, in one line.
+    /// Holder of the lock, in one line; none when it is free.
     ///
     /// # Errors
     /// Forbidden, Unreachable.

@@ -50,12 +50,12 @@ Without a verb it is `rollback`, and the flags of `{p} rollback --help` work.";
     subcommand_help_heading = "Verbs"
 )]
 pub(crate) struct Cli {
-    /// What to do.
+    /// The verb.
     #[command(subcommand)]
     pub(crate) verb: Verb,
 }
 
-/// What to do.
+/// Verbs.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
     /// Take the release back to a good revision, and prove that it serves
@@ -84,7 +84,7 @@ pub(crate) enum Verb {
 }
 
 impl Verb {
-    /// How it speaks.
+    /// Output flags of the verb.
     pub(crate) fn output(&self) -> &OutputArgs {
         match self {
             Self::Rollback(args) => &args.site.output,

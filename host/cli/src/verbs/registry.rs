@@ -41,12 +41,12 @@ Examples:
 #[derive(Debug, Clone, Args)]
 #[command(after_help = EXAMPLES, subcommand_required = true, arg_required_else_help = true, subcommand_value_name = "WHAT", subcommand_help_heading = "What")]
 pub(crate) struct RegistryArgs {
-    /// What to do.
+    /// The action.
     #[command(subcommand)]
     pub(crate) what: What,
 }
 
-/// What to do with the model's place in traffic.
+/// Actions on the model's place in traffic.
 #[derive(Debug, Clone, Subcommand)]
 pub(crate) enum What {
     /// Show whether clients reach the model
@@ -71,7 +71,7 @@ pub(crate) struct LookArgs {
 }
 
 impl RegistryArgs {
-    /// How it speaks.
+    /// Output flags of the action.
     pub(crate) fn output(&self) -> &OutputArgs {
         match &self.what {
             What::Status(args) => &args.site.output,

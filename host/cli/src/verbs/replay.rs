@@ -17,7 +17,7 @@ Examples:
   {p} replay ~/.local/state/vllm-rollback/CLUSTER/NAMESPACE/RELEASE/RUN.jsonl
   {p} replay RUN.jsonl -o json
 
-It needs no cluster. Exit code 0: this version goes the way of the journal.
+It needs no cluster. Exit code 0: this version takes the same steps as the journal.
 1: it would do something else, or the journal is damaged.";
 
 /// Longest journal that is read.

@@ -34,7 +34,7 @@ pub(crate) struct ResumeArgs {
     /// Go on although Helm's last operation on the release is pending and may still be alive
     #[arg(long)]
     pub(crate) accept_pending: bool,
-    /// What to do when a GitOps controller owns the release and is not suspended
+    /// Reaction to a GitOps controller that owns the release and is not suspended
     #[arg(long, value_enum, value_name = "WHAT", default_value = "refuse")]
     pub(crate) gitops: GitOps,
 }

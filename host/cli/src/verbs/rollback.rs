@@ -26,7 +26,7 @@ Exit codes:
   10  a check failed: held out of traffic         14  a GitOps controller owns the release
   11  the rollback failed: held out of traffic    15  the state changed since the plan";
 
-/// What kubectl users write behind `--dry-run`.
+/// Values of `--dry-run`, as in kubectl.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum DryRun {
     /// Do it
@@ -46,7 +46,7 @@ pub(crate) struct RollbackArgs {
     /// Do not ask
     #[arg(short, long)]
     pub(crate) yes: bool,
-    /// Why; goes into the report, the lock and the new revision's description
+    /// Reason; goes into the report, the lock and the new revision's description
     #[arg(long, value_name = "TEXT")]
     pub(crate) reason: Option<String>,
     /// Show the plan and change nothing

@@ -48,7 +48,7 @@ pub(crate) async fn run(args: StatusArgs, ui: &Ui) -> Result<ExitCode, Failure> 
     let record = unread.take("the record of the current revision", record);
     let memory = unread.take("what earlier runs left", memory).unwrap_or_default();
     let lock = unread.take("the lock", lock).flatten();
-    let traffic = unread.take("the model's place in traffic", traffic);
+    let traffic = unread.take("the model's traffic state", traffic);
     let gates = unread.take("the gates of its Services", gates).unwrap_or_default();
     let pods = match &record {
         Some(record) => unread.take("the pods", session.workloads.serving_pods(record).await),
@@ -78,7 +78,7 @@ pub(crate) async fn run(args: StatusArgs, ui: &Ui) -> Result<ExitCode, Failure> 
     session.show(&status)
 }
 
-/// What could not be read, and why.
+/// Sentences about what could not be read, and why.
 #[derive(Debug, Default)]
 struct PartialReads(Vec<String>);
 

@@ -1,4 +1,4 @@
-//! What users are told: the help of every verb, frozen, and a page of documentation for each.
+//! Texts for users: the help of every verb, frozen, and a page of documentation for each.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};

@@ -29,7 +29,7 @@ pub(crate) struct UnlockArgs {
     /// Remove the lock of a run that may be alive
     #[arg(long, requires = "reason")]
     pub(crate) force: bool,
-    /// Why; goes into the journal and the report
+    /// Reason; goes into the journal and the report
     #[arg(long, value_name = "TEXT")]
     pub(crate) reason: Option<String>,
     #[command(flatten)]

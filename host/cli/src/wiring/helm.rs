@@ -9,7 +9,7 @@ use vllm_rollback_settings::Env;
 
 use crate::args::connection::ConnectionArgs;
 
-/// Whether a verb asks Helm what it offers.
+/// Use of Helm by a verb: is it asked for its version and features?
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum HelmUse {
     /// At once: it is asked beside the connecting.
@@ -26,7 +26,7 @@ pub(crate) fn look_ahead(binary: &Arc<HelmBinary>) {
     });
 }
 
-/// What helm is told, so that it reaches the same cluster as we do.
+/// Connection flags for helm, so that it reaches the same cluster as we do.
 pub(crate) fn connection(args: &ConnectionArgs) -> Connection {
     Connection {
         kubeconfig: args.kubeconfig.clone(),
@@ -53,13 +53,13 @@ pub(crate) fn assert_same_cluster(args: &ConnectionArgs) -> Result<(), Failure> 
     ];
     match unknown.into_iter().find(|(_, given)| *given) {
         None => Ok(()),
-        Some((flag, _)) => Err(Failure::usage(format!("{flag} cannot be handed on to helm, which would then work on something else"),
+        Some((flag, _)) => Err(Failure::usage(format!("{flag} cannot be passed on to helm, which would then work on another cluster or as another user"),
         )
-        .next("make a context of it and name that: kubectl config set-context NAME --cluster … --user …, then --context NAME")),
+        .next("create a context with it and use that: kubectl config set-context NAME --cluster … --user …, then --context NAME")),
     }
 }
 
-/// Where `HELM_DRIVER` says that Helm keeps its records.
+/// Store of Helm's records, as `HELM_DRIVER` names it.
 ///
 /// # Errors
 /// Refused, for a driver whose records are not in the cluster.

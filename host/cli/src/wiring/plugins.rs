@@ -46,7 +46,7 @@ pub(crate) async fn load_checks(env: &Env) -> Result<f64, Failure> {
     Ok((loading.load + loading.describe).as_secs_f64() * 1000.0)
 }
 
-/// Where compiled checks are kept; the plugin host makes it private and does without it when it cannot be used.
+/// Directory for compiled checks; the plugin host makes it private, and does without it when it cannot be used.
 fn cache(env: &Env) -> PathBuf {
     let user = rustix::process::getuid().as_raw();
     env.xdg("XDG_CACHE_HOME", ".cache")
@@ -108,7 +108,7 @@ fn known_parameters(params: &Params, names: &[String]) -> Result<(), Failure> {
         Some(unknown_check) => {
             let known: Vec<&str> = BUILTINS.into_iter().chain(names.iter().map(String::as_str)).collect();
             Err(Failure::usage(format!(
-                "parameters are given for \"{unknown_check}\", which is no check of this run"
+                "parameters are given for \"{unknown_check}\", which is not a check of this run"
             ))
             .next(format!("the checks are: {}", known.join(", "))))
         }

@@ -9,7 +9,7 @@ use tempfile::TempDir;
 /// A home directory, and the binary in it.
 pub(crate) struct Home(TempDir);
 
-/// What the binary answered.
+/// Result of running the binary.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) code: i32,

@@ -169,8 +169,8 @@ pub trait Registry: Send + Sync {
     /// Waits until the registry says `prior` again, and traffic flows where that means enabled. Evidence lines.
     async fn confirm_resumed(&self, prior: &TrafficState, deadline: Duration) -> Result<Vec<String>, Failure>;
 
-    /// The state that means enabled, made from one in which the model is out of traffic and nobody remembers what was
-    /// before. A driver whose token carries the registry's own word overrides this.
+    /// The state that means enabled, made from one in which the model is out of traffic and no state from before is
+    /// saved. A driver whose token carries the registry's own word overrides this.
     ///
     /// # Errors
     /// `Refused` when the driver cannot tell.

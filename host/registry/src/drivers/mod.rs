@@ -57,7 +57,7 @@ pub enum DriverName {
 /// Flags that say which drivers, and what to each.
 #[derive(Debug, Clone, Default, Args)]
 pub struct DriverFlags {
-    /// How the model is taken out of traffic [default: service]; several with commas, the outermost first
+    /// Driver that takes the model out of traffic [default: service]; several with commas, the outermost first
     #[arg(long, value_enum, value_name = "DRIVER", value_delimiter = ',')]
     pub registry: Vec<DriverName>,
     /// Those of the runbook's table.
@@ -137,13 +137,13 @@ impl DriverFlags {
         if self.postgres.are_given() && !drivers.contains(&DriverName::Postgres) {
             return Err(
                 Failure::usage("flags for a database or its cache are given, but the registry is another one")
-                    .next("say that it is the database: --registry postgres")
+                    .next("select the database: --registry postgres")
                     .next("or leave out --postgres-… and --redis…"),
             );
         }
         if self.route.are_given() && !drivers.contains(&DriverName::Route) {
             return Err(Failure::usage("a route is named, but the registry is another one")
-                .next("say that it is the routes: --registry route")
+                .next("select the routes: --registry route")
                 .next("or leave out --route"));
         }
         Ok(())
@@ -182,7 +182,7 @@ impl Drivers {
         flags.assert_used(&names)?;
         if !has_router && let Some(name) = names.iter().find(|name| name.needs_router()) {
             return Err(Failure::usage(format!(
-                "the registry is {name}, but it is not said where that router is asked"
+                "the registry is {name}, but the address of that router is not set"
             ))
             .next("name its Service, whose pods are asked: --router-service NAMESPACE/NAME")
             .next("or each of its replicas: --router-replica URL; or its URL: --router-url URL"));

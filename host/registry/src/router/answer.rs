@@ -1,16 +1,16 @@
-//! What a router's answer says of a model.
+//! Meaning of a router's answer for a model.
 
 use std::fmt;
 
 use serde_json::Value;
 use vllm_rollback_objects::http::Response;
 
-/// What a router did with a completion for the model.
+/// Outcome of a completion request for the model at a router.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum RouterAnswer {
     /// A backend answered it. The line says how: `HTTP 200 from llama.ml:8000`.
     Answered(String),
-    /// It was routed, but the backend failed or nobody listened there: `HTTP 502 BACKEND_ERROR`.
+    /// The request was routed, but the backend failed or nobody listened there: `HTTP 502 BACKEND_ERROR`.
     Failed(String),
     /// The router does not route the model: `HTTP 503 MODEL_UNAVAILABLE`, `HTTP 404 MODEL_NOT_FOUND`.
     Refused(String),

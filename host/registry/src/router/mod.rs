@@ -1,4 +1,4 @@
-//! Routers, each replica of them: what is asked there is the proof at the place where requests are routed.
+//! Routers, each replica of them: probes there are the proof at the place where requests are routed.
 
 mod answer;
 
@@ -20,7 +20,7 @@ pub(crate) const PAUSE: Duration = Duration::from_millis(200);
 /// A router that takes longer for one token does not serve.
 const COMPLETION: Duration = Duration::from_secs(10);
 
-/// What a router is to do with the model.
+/// Behaviour that is expected of a router for the model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Expected {
     /// Refuse it.
@@ -67,7 +67,7 @@ pub(crate) async fn judged(
         Failure::new(
             FailureKind::Forbidden,
             format!(
-                "the router at {replica} answers about us, not about the model: {}",
+                "the router at {replica} answers about the caller, not about the model: {}",
                 reply.line()
             ),
         )
@@ -151,7 +151,7 @@ async fn confirm_one(
         if Instant::now() + PAUSE > end {
             return Err(Failure::timeout("the router does not follow the registry")
                 .because(line)
-                .next("look which registry and cache this router reads")
+                .next("check which registry and cache this router reads")
                 .next("routers cache the registry for up to 2 minutes: give it more time"));
         }
         tokio::time::sleep(PAUSE).await;

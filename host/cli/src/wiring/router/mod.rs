@@ -31,7 +31,7 @@ pub(crate) fn link(settings: &Settings, cluster: &Cluster) -> Result<Option<Arc<
     }))
 }
 
-/// How checks reach that router: as clients do, else at one of its replicas; none when no router is set.
+/// Address at which checks reach that router: as clients do, else at one of its replicas; none when no router is set.
 ///
 /// # Errors
 /// Usage, for a URL or key that cannot be used.

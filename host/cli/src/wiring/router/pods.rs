@@ -73,7 +73,7 @@ impl RouterClient for PodLink {
         let port = port.parse().map_err(|_| malformed())?;
         let request = self
             .with_key(request)
-            .map_err(|error| Failure::usage("the router cannot be asked with this key").caused_by(&error))?;
+            .map_err(|error| Failure::usage("this key cannot be sent to the router").caused_by(&error))?;
         let answer = self.http.send(pod, port, request).await;
         answer.map_err(|error| self.failure(replica, &error))
     }
@@ -96,7 +96,7 @@ impl HttpTarget for PodLink {
             return Err(HttpError::Unreachable("the router has no replica".to_owned()));
         };
         let request = self.with_key(&request);
-        let request = request.map_err(|_| HttpError::Denied("the router cannot be asked with this key".to_owned()))?;
+        let request = request.map_err(|_| HttpError::Denied("this key cannot be sent to the router".to_owned()))?;
         self.http.send(pod, port, request).await
     }
 }

@@ -5,7 +5,7 @@ use vllm_rollback_engine::failure::FailureKind;
 use super::*;
 use vllm_rollback_engine::traffic::Keep;
 
-/// What was done to whom, in order.
+/// Calls that changed a registry, in order.
 type Done = Arc<Mutex<Vec<String>>>;
 
 /// A registry in memory that can refuse to stop.
@@ -58,7 +58,7 @@ impl Registry for One {
     }
 
     async fn restore(&self, prior: &TrafficState) -> Result<(), WriteError> {
-        assert_eq!(prior.driver, self.driver, "each gets its own memory");
+        assert_eq!(prior.driver, self.driver, "each gets its own state");
         self.set("resume", prior.status.clone());
         Ok(())
     }

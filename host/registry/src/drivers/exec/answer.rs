@@ -1,4 +1,4 @@
-//! What a tool prints of its registry.
+//! Entries of the registry, as the site's tool prints them.
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -17,7 +17,7 @@ pub(super) struct Entry {
     /// `ready`, `disabled`, or a word of the site.
     #[serde(default)]
     pub(super) status: Option<String>,
-    /// Its environment; an entry without one is of all.
+    /// Environment; an entry without one is valid in all.
     #[serde(default)]
     pub(super) environment: Option<String>,
     /// Namespace of the endpoint.
@@ -55,7 +55,7 @@ pub(super) fn find(printed: &str, values: &Values) -> Result<Entry, Failure> {
                 .next("say which one: --environment NAME"),
         ),
         None => Err(Failure::not_found(format!("the registry has no entry of {values}"))
-            .next("look at --model and --environment")),
+            .next("check --model and --environment")),
     }
 }
 
@@ -65,13 +65,13 @@ fn entries(printed: &str) -> Result<Vec<Entry>, Failure> {
         return Ok(Vec::new());
     }
     let malformed = |error: &dyn std::error::Error| {
-        Failure::invalid("the registry's tool printed something else than its entries")
+        Failure::invalid("the registry's tool printed something other than its entries")
             .because(error.to_string())
             .next("let it print JSON on stdout and everything else on stderr; docs/drivers.md has the shape")
     };
     let parsed: Value = serde_json::from_str(printed).map_err(|error| malformed(&error))?;
     if parsed["success"] == false {
-        return Err(Failure::external("the registry's tool says that it had no success"));
+        return Err(Failure::external("the registry's tool reports that it failed"));
     }
     let list = if parsed.is_object() {
         parsed["data"].clone()

@@ -19,14 +19,14 @@ const MAX_STDERR: usize = 16 << 10;
 /// Characters of a tool's complaint that are shown.
 const MAX_COMPLAINT: usize = 300;
 
-/// What a command gets beside its arguments.
+/// Environment and time limit of a command.
 #[derive(Clone)]
 pub struct ProcessEnv {
-    /// Its whole environment.
+    /// All environment variables; none are inherited.
     pub env: BTreeMap<String, String>,
     /// Names in `env` whose values are never shown.
     pub secret: Vec<String>,
-    /// It is killed when it takes longer.
+    /// Longest run; after that the command is killed.
     pub timeout: Duration,
 }
 
@@ -90,7 +90,7 @@ pub(super) async fn run(argv: &[String], surroundings: &ProcessEnv) -> Result<St
         return Err(WriteError::Unknown(Failure::invalid(what)));
     }
     String::from_utf8(stdout).map_err(|_| {
-        let what = format!("{program} printed something else than text");
+        let what = format!("{program} printed something other than text");
         WriteError::Unknown(Failure::invalid(what))
     })
 }

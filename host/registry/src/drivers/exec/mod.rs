@@ -34,15 +34,15 @@ use answer::Entry;
 /// Time between two reads of a registry that does not yet show a change.
 const PAUSE: Duration = Duration::from_millis(500);
 
-/// What the driver is told.
+/// Settings of the driver.
 pub struct ExecConfig {
     /// The commands.
     pub commands: Commands,
-    /// What stands for their placeholders.
+    /// Values of the commands' placeholders.
     pub values: Values,
-    /// What the commands get beside their arguments, and how long they may take.
+    /// Environment and time limit of each command.
     pub surroundings: ProcessEnv,
-    /// How long routers may go on as before after a change, when that is known.
+    /// Longest time that routers may act on the old entry after a change, where it is known.
     pub visible_after: Option<Duration>,
     /// The release's Services: an entry that points elsewhere is another's.
     pub owner: Arc<dyn ReleaseEndpoints>,
@@ -125,7 +125,7 @@ impl ExecRegistry {
             self.config.values
         ))
         .because(self.evidence(entry))
-        .next("look who works on this model, then run again")
+        .next("check who else changes this model, then run again")
     }
 
     /// The command that leads to a status.
@@ -166,20 +166,20 @@ impl ExecRegistry {
     async fn wait_for_cache_ttl(&self, age: Duration, end: Instant) -> Result<String, Failure> {
         let no_router = self.config.router.is_none();
         let Some(time) = self.config.visible_after.or(no_router.then_some(Self::RUNBOOK_TTL)) else {
-            return Ok("routers are asked, so no time is waited for their caches".to_owned());
+            return Ok("routers are probed, so the run does not wait for their caches".to_owned());
         };
         let until = Instant::now() + time.saturating_sub(age);
         if until > end {
             return Err(Failure::timeout(format!(
-                "routers may go on as before for {} s, which is longer than this run waits",
+                "routers may use the old entry for {} s, which is longer than this run waits",
                 time.as_secs()
             ))
             .next("name a router that can be asked instead: --router-url URL")
-            .next("or say how long it takes: registry.exec.visible_after in the configuration"));
+            .next("or set how long it takes: registry.exec.visible_after in the configuration"));
         }
         tokio::time::sleep_until(until).await;
         Ok(format!(
-            "{} s have passed since the change: no router holds the state before",
+            "{} s have passed since the change: no router uses the old entry any more",
             time.as_secs()
         ))
     }

@@ -1,4 +1,4 @@
-//! What the driver is told: keys of the configuration, and variables that the site's tool gets.
+//! Settings of the driver: keys of the configuration, and variables that the site's tool gets.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -56,7 +56,7 @@ pub struct Keys {
     /// Longest time that a command may take.
     #[serde(deserialize_with = "keys::positive_duration")]
     pub timeout: Option<Duration>,
-    /// Longest time that routers may go on as before.
+    /// Longest time that routers may use the old entry after a change.
     #[serde(deserialize_with = "keys::duration")]
     pub visible_after: Option<Duration>,
 }
@@ -94,7 +94,7 @@ impl Settings {
         let mut variables: BTreeMap<String, String> = common.collect();
         for name in &keys.env {
             let value = env.owned(name).ok_or_else(|| {
-                Failure::usage(format!("the registry's tool is to get ${name}, which is not set"))
+                Failure::usage(format!("the registry's tool needs ${name}, which is not set"))
                     .next(format!("export {name}=…"))
             })?;
             variables.insert(name.clone(), value);

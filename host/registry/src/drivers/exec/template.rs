@@ -75,7 +75,7 @@ impl Template {
         if template.program.contains(['{', '}']) {
             return Err(
                 Failure::usage(format!("\"{}\" is not the name of a program", template.program))
-                    .next("placeholders stand in arguments only"),
+                    .next("placeholders are allowed in arguments only"),
             );
         }
         template.fill(&any, Some("s"))?;

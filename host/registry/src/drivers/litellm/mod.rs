@@ -32,17 +32,17 @@ use crate::retained_pods::{self, cannot_tell_apart, knows_none, status_where, tr
 use crate::router::PAUSE;
 use proxy::{Deployment, Responder};
 
-/// The driver of a release; asks nobody before it is told to.
+/// The driver of a release; asks nobody yet.
 pub struct LiteLlm {
-    /// Reaches every replica, with an admin's key.
+    /// Client for every replica, with an admin's key.
     pub client: Arc<dyn RouterClient>,
-    /// Tells what of the deployments is this release's, by their `api_base`.
+    /// Addresses of this release, against which each deployment's `api_base` is compared.
     pub endpoints: Arc<dyn ReleaseEndpoints>,
     /// Labels on good pods.
     pub labels: Arc<dyn PodLabels>,
 }
 
-/// What is remembered: which deployments of the release were blocked, by their id.
+/// Saved state: for each deployment of the release, by id, whether it was blocked.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct DriverState {
     blocked: BTreeMap<String, bool>,
@@ -81,12 +81,12 @@ impl ReplicaState {
         self.own.iter().find(|own| own.id == id)
     }
 
-    /// What led to a pod of the release that is gone. Whatever has that address now was not checked.
+    /// Deployment that led to a pod of the release that is gone. A pod that has that address now was not checked.
     fn gone(&self, id: &str) -> Option<&Deployment> {
         self.others.iter().find(|other| other.id == id && other.is_at_address())
     }
 
-    /// What is in traffic leads to pods, which can be told apart.
+    /// Refuses a deployment in traffic that leads to a Service: good and bad pods behind it cannot be distinguished.
     fn assert_pods(&self) -> Result<(), Failure> {
         let is_service = |own: &&Deployment| own.behind == Some(BackendKind::Service) && !own.blocked;
         self.own.iter().find(is_service).map_or(Ok(()), |own| {
@@ -129,7 +129,10 @@ impl LiteLlm {
         try_join_all(listing).await
     }
 
-    /// What one replica shows; the database is the same for all.
+    /// Deployments as the first replica shows them; all replicas share one database.
+    ///
+    /// # Errors
+    /// `NotFound` when there is no replica.
     fn first<'s>(&self, seen: &'s [ReplicaState]) -> Result<&'s ReplicaState, Failure> {
         seen.first()
             .ok_or_else(|| Failure::not_found("no LiteLLM proxy is known"))
@@ -143,7 +146,7 @@ impl LiteLlm {
         Failure::refused(format!("LiteLLM {} has no deployment of this release", place.replica))
             .because(format!("its deployments lead to {}", others.join(", ")))
             .because(format!("the release serves at {}", own.join(", ")))
-            .next("look at api_base of the proxy's models: GET /model/info")
+            .next("check api_base of the proxy's models: GET /model/info")
     }
 
     /// Blocks or unblocks what differs, at one replica.
@@ -161,8 +164,8 @@ impl LiteLlm {
                 return Err(WriteError::Rejected(match place.gone(id) {
                     Some(gone) => failure
                         .because(format!("the pod at {} is gone", gone.api_base))
-                        .next("let the deployment lead to the release's Service: POST /model/update with its api_base"),
-                    None => failure.next("look who changed the proxy's models: GET /model/info"),
+                        .next("point the deployment at the release's Service: POST /model/update with its api_base"),
+                    None => failure.next("check who changed the proxy's models: GET /model/info"),
                 }));
             };
             if deployment.blocked != *blocked {
@@ -283,7 +286,7 @@ impl Registry for LiteLlm {
         for seen in &seen {
             for group in seen.groups() {
                 match proxy::ask(self.client.as_ref(), &seen.replica, &group).await {
-                    // The proxy told its models: it is a backend that hangs, which is no reason to keep it in traffic.
+                    // The proxy listed its models, so it is a backend that hangs, which is no reason to keep it in traffic.
                     Err(failure) if failure.kind == FailureKind::Timeout => {}
                     asked => drop(asked?),
                 }
@@ -376,7 +379,7 @@ impl Registry for LiteLlm {
             return Err(Failure::refused(
                 "no deployment of LiteLLM leads to this release, so there is none to unblock",
             )
-            .next("let one lead to the release's Service: POST /model/update with its api_base"));
+            .next("point one at the release's Service: POST /model/update with its api_base"));
         }
         Ok(TrafficState {
             status: TrafficStatus::Enabled,

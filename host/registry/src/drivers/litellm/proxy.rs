@@ -1,4 +1,4 @@
-//! What is said to one LiteLLM proxy, and what it answers.
+//! Requests to one LiteLLM proxy, and its answers.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -30,11 +30,11 @@ pub(super) struct Deployment {
     pub(super) group: String,
     pub(super) api_base: String,
     pub(super) blocked: bool,
-    /// It is in the database, and not in the proxy's configuration file.
+    /// Stored in the database, and not in the proxy's configuration file.
     in_database: bool,
-    /// What of this release it leads to, if it does.
+    /// Part of this release that it leads to; none for another's deployment.
     pub(super) behind: Option<BackendKind>,
-    /// It leads to a pod with the mark.
+    /// Leads to a pod with the retained label, and to no other.
     pub(super) checked: bool,
 }
 
@@ -57,7 +57,7 @@ impl Deployment {
         self.checked = is_retained(&self.api_base, pods);
     }
 
-    /// It leads to an address and not to a name: to a pod, of now or of before.
+    /// Leads to an IP address and not to a name: to a pod, which may be gone.
     pub(super) fn is_at_address(&self) -> bool {
         host(&self.api_base).is_some_and(|host| host.parse::<IpAddr>().is_ok())
     }
@@ -143,12 +143,12 @@ pub(super) async fn set_blocked(
         404 if !reply.text().contains(&deployment.id) => {
             failure.next("this LiteLLM is too old to block a model: use version 1.108 or later")
         }
-        _ => failure.next("the proxy needs its database for this: look at its log"),
+        _ => failure.next("the proxy needs its database for this: check its log"),
     };
     Err(router::written(&reply, failure))
 }
 
-/// Who answered a completion.
+/// Source of the answer to a completion.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Responder {
     /// The deployment of this id.
@@ -183,7 +183,7 @@ fn evaluate(replica: &str, reply: &Response) -> Result<Responder, Failure> {
             Some(id) => Ok(Responder::Deployment(id.to_owned())),
             None => Err(
                 Failure::invalid(format!("LiteLLM {replica} does not say which deployment answered"))
-                    .next("look whether something between strips the header x-litellm-model-id"),
+                    .next("check whether something in between strips the header x-litellm-model-id"),
             ),
         };
     }
@@ -204,7 +204,7 @@ fn assert_admin(replica: &str, reply: &Response) -> Result<(), Failure> {
     Err(Failure::new(
         FailureKind::Forbidden,
         format!(
-            "LiteLLM {replica} answers about us, not about the model: HTTP {}",
+            "LiteLLM {replica} answers about the caller, not about the model: HTTP {}",
             reply.status
         ),
     )

@@ -1,4 +1,4 @@
-//! How the driver is made: all that is said to it is where the router is.
+//! Making the driver, which needs only the router.
 
 use async_trait::async_trait;
 use vllm_rollback_engine::failure::Failure;

@@ -12,7 +12,7 @@ use vllm_rollback_engine::traffic::{Stop, TrafficState, TrafficStatus};
 
 pub(crate) use settings::Settings;
 
-/// What is said wherever another driver would give proof.
+/// Warning in place of the evidence that another driver would give.
 const LOUD: &str =
     "TRAFFIC IS NOT STOPPED: registry driver none leaves it alone, clients may get answers of any revision";
 

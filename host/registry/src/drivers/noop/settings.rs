@@ -1,4 +1,4 @@
-//! How the driver is made: nothing is said to it.
+//! Making the driver, which has no settings.
 
 use async_trait::async_trait;
 use vllm_rollback_engine::failure::Failure;

@@ -12,12 +12,12 @@ use super::dsn::Dsn;
 /// Longest wait for a connection, and for an answer.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// How long a deleted entry has to stay away. A router that read the row just before it was disabled may write the
+/// Time for which a deleted entry has to stay away. A router that read the row just before it was disabled may write the
 /// entry just after it was deleted; that gap is one round trip long.
 const SETTLE: Duration = Duration::from_millis(400);
 const POLL: Duration = Duration::from_millis(50);
 
-/// What is done about an entry.
+/// Ways to deal with an entry that routers still hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CacheMode {
     /// Delete it.
@@ -48,7 +48,7 @@ impl Cache {
     /// `Usage` when it is not such a URL.
     pub fn new(url: &Dsn, mode: CacheMode) -> Result<Self, Failure> {
         let client = redis::Client::open(url.expose()).map_err(|_| {
-            Failure::usage(format!("the URL in {} is not one of Redis", url.origin()))
+            Failure::usage(format!("the URL in {} is not a Redis URL", url.origin()))
                 .next("it looks like redis://:PASSWORD@HOST:6379/0; TLS (rediss://) is not supported")
         })?;
         Ok(Self { client, mode })
@@ -151,7 +151,7 @@ async fn expire(connection: &mut MultiplexedConnection, key: &str, end: Instant)
 fn still_there(key: &str, why: &str) -> Failure {
     Failure::timeout(format!("Redis key {key} still sends traffic to the model"))
         .because(why)
-        .next("let it be deleted instead of waiting for it: redis mode delete")
+        .next("delete it instead of waiting: --redis del")
 }
 
 /// Deletes the key; whether it was there.
@@ -166,9 +166,9 @@ fn trouble(error: &redis::RedisError) -> Failure {
         _ => FailureKind::Unreachable,
     };
     // A server's text may quote the arguments of a command, but DEL and PTTL have no secret ones.
-    Failure::new(kind, "the routers' cache in Redis cannot be asked")
+    Failure::new(kind, "the routers' cache in Redis cannot be read")
         .because(error.to_string())
-        .next("look at the URL of Redis, or run without it when no router caches")
+        .next("check the URL of Redis, or run without it when no router caches")
 }
 
 #[cfg(test)]

@@ -45,7 +45,7 @@ pub struct Columns {
 const ABSENT: &str = "false";
 
 fn needed<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Column, D::Error> {
-    optional(deserializer)?.ok_or_else(|| D::Error::custom("the registry cannot do without this column"))
+    optional(deserializer)?.ok_or_else(|| D::Error::custom("the registry requires this column"))
 }
 
 fn optional<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Column>, D::Error> {

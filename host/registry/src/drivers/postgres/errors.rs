@@ -25,7 +25,7 @@ fn refused(target: &Target, table: &Table, what: &str, database: &DbError) -> Fa
     next.into_iter().fold(failure, Failure::next)
 }
 
-/// What a code means, and what to do about it (PostgreSQL 17, appendix A).
+/// Kind of failure for an error code, and the next steps (PostgreSQL 17, appendix A).
 fn meaning(code: &SqlState, target: &Target, table: &Table) -> (FailureKind, Vec<String>) {
     let says = |kind, next: &str| (kind, vec![next.to_owned()]);
     let is_of = |classes: &[&str]| classes.iter().any(|class| code.code().starts_with(class));
@@ -40,20 +40,20 @@ fn meaning(code: &SqlState, target: &Target, table: &Table) -> (FailureKind, Vec
         let grant = format!("grant select, update on {table} to the connection's user");
         says(FailureKind::Forbidden, &grant)
     } else if is(&[SqlState::INVALID_AUTHORIZATION_SPECIFICATION]) && target.tls == TlsMode::Disable {
-        let tls = "the server may want TLS: say sslmode=verify-full in the connection string";
+        let tls = "the server may want TLS: set sslmode=verify-full in the connection string";
         says(FailureKind::Forbidden, tls)
     } else if is_of(&["28"]) {
         says(
             FailureKind::Forbidden,
-            "look at user and password in the connection string",
+            "check user and password in the connection string",
         )
     } else if is(&[SqlState::INVALID_CATALOG_NAME]) {
         says(
             FailureKind::Invalid,
-            "look at the database's name in the connection string",
+            "check the database's name in the connection string",
         )
     } else if is(&[SqlState::READ_ONLY_SQL_TRANSACTION]) {
-        let primary = "this server only reads: name the primary in the connection string";
+        let primary = "this server is read-only: name the primary in the connection string";
         says(FailureKind::Refused, primary)
     } else if is_of(&["22", "23"]) || is(&[SqlState::DATATYPE_MISMATCH]) {
         let words = "name the table's own words in the configuration: registry.postgres.statuses";
@@ -69,7 +69,7 @@ fn meaning(code: &SqlState, target: &Target, table: &Table) -> (FailureKind, Vec
     } else if is_of(&["08", "53", "57"]) {
         says(FailureKind::Unreachable, "try again when the database is up")
     } else {
-        says(FailureKind::External, "look at the database's log")
+        says(FailureKind::External, "check the database's log")
     }
 }
 
@@ -85,14 +85,15 @@ fn unconnected(target: &Target, what: &str, error: &tokio_postgres::Error) -> Fa
         return distrusted(target, failure, error);
     }
     if text.contains("TLS") {
-        return failure.next("let the server offer TLS, or ask for none in the connection string: sslmode=disable");
+        return failure
+            .next("configure the server to offer TLS, or turn it off in the connection string: sslmode=disable");
     }
     failure
         .next(format!("pg_isready -d {place}"))
         .next("kubectl get pods -A | grep -i postgres")
 }
 
-/// What is wrong with the server's certificate, and what helps against that and nothing else.
+/// Says why the server's certificate was rejected, with a next step that solves that alone.
 fn distrusted(target: &Target, failure: Failure, error: &CertificateError) -> Failure {
     let authorities = match &target.root_certificates {
         Some(path) => path.display().to_string(),
@@ -115,7 +116,7 @@ fn distrusted(target: &Target, failure: Failure, error: &CertificateError) -> Fa
         other if format!("{other:?}").contains("CaUsedAsEndEntity") => failure
             .because("the server shows a certificate of an authority, not one of a server")
             .next("give the server a certificate that this authority signed"),
-        _ => failure.next("look at the server's certificate: openssl s_client -starttls postgres -connect HOST:PORT"),
+        _ => failure.next("inspect the server's certificate: openssl s_client -starttls postgres -connect HOST:PORT"),
     }
 }
 

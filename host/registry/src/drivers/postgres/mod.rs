@@ -38,11 +38,11 @@ use crate::status::{DriverState, Statuses};
 use row::{Change, Row, Rows, word};
 use target::Target;
 
-/// What the driver is told.
+/// Settings of the driver.
 pub struct PostgresConfig {
-    /// How to reach the database.
+    /// Connection string of the database.
     pub dsn: Dsn,
-    /// Its table.
+    /// Table with a row for each model.
     pub table: Table,
     /// The table's columns.
     pub columns: Columns,
@@ -146,7 +146,7 @@ impl PostgresRegistry {
             self.rows
         ))
         .because(self.evidence(row))
-        .next("look who works on this model, then run again")
+        .next("check who else changes this model, then run again")
     }
 
     /// A change of the cache that did not work is caught by the proof that follows.

@@ -34,14 +34,14 @@ pub(super) struct Row {
     pub(super) namespace: Option<String>,
 }
 
-/// What a compare-and-set did.
+/// Outcome of a compare-and-set.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Change {
     /// The row was changed.
     Made,
-    /// It was so already.
+    /// The row had that status already.
     Already,
-    /// It is in none of the states expected, and was left alone.
+    /// The row is in none of the expected states, and was left as it is.
     Unexpected(Row),
 }
 
@@ -128,7 +128,7 @@ impl Rows {
                 let what = format!("{what}: {count} rows would have changed instead of 1, so none was");
                 let failure = Failure::invalid(what);
                 Err(WriteError::Rejected(
-                    failure.next(format!("look at the triggers and rules of {}", self.table)),
+                    failure.next(format!("check the triggers and rules of {}", self.table)),
                 ))
             }
             None if row.endpoint == expected.endpoint && row.status.as_deref() == to => Ok(Change::Already),
@@ -154,7 +154,7 @@ impl Rows {
         Ok(client)
     }
 
-    /// What went wrong, in words; a column that the table does not have is looked up.
+    /// Explains an error; for an unknown column it looks up which columns the table has.
     async fn explained<T>(
         &self,
         client: &Client,
@@ -220,7 +220,7 @@ impl Rows {
         }
     }
 
-    /// What stands for the parameters of [`Self::key`].
+    /// Values of the parameters of [`Self::key`].
     fn key_values(&self) -> Vec<Parameter<'_>> {
         let environment = self.columns.deployment_environment.as_ref();
         let environment = environment.map(|_| Parameter(Some(&self.environment)));
@@ -272,7 +272,7 @@ impl Rows {
         Ok(transaction.query_typed(&sql, &typed(&values)).await?.len() as u64)
     }
 
-    /// What is there instead of a row that is missing.
+    /// Names of up to 8 rows that are there, the most similar first; for the error about a missing row.
     async fn known(&self, transaction: &Transaction<'_>) -> Result<String, tokio_postgres::Error> {
         let model = &self.columns.model_name;
         let (shown, order) = match &self.columns.deployment_environment {
@@ -306,7 +306,7 @@ impl Rows {
     }
 
     fn several(&self) -> Failure {
-        let failure = Failure::invalid(format!("several rows are of {self}"));
+        let failure = Failure::invalid(format!("several rows are for {self}"));
         let model = self.columns.model_name.name();
         match &self.columns.deployment_environment {
             Some(environment) => failure.because(format!(

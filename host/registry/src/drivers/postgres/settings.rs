@@ -1,4 +1,4 @@
-//! What the driver is told: flags, keys of the configuration, variables of the runbook.
+//! Settings of the driver: flags, keys of the configuration, variables of the runbook.
 
 use std::path::{Path, PathBuf};
 
@@ -44,7 +44,7 @@ pub struct Flags {
     /// File that holds the URL of the routers' Redis
     #[arg(long, value_name = "FILE")]
     redis_url_file: Option<PathBuf>,
-    /// What is done about the entry that routers hold in Redis [default: del]
+    /// Handling of the entry that routers hold in Redis [default: del]
     #[arg(long, value_enum, value_name = "MODE")]
     redis: Option<RedisMode>,
     /// Would put a secret where all users of the machine can read it.

@@ -1,4 +1,4 @@
-//! What a PostgreSQL connection string says, TLS included.
+//! Parsing of a PostgreSQL connection string, TLS included.
 
 use std::path::PathBuf;
 
@@ -29,7 +29,7 @@ pub(super) enum TlsMode {
 pub(super) struct Target {
     /// For the client library.
     pub(super) config: Config,
-    /// How TLS is used.
+    /// Use of TLS.
     pub(super) tls: TlsMode,
     /// Authorities in a PEM file; none means the system's.
     pub(super) root_certificates: Option<PathBuf>,
@@ -87,7 +87,7 @@ impl Target {
 
 fn wrong(dsn: &Dsn, why: &str) -> Failure {
     Failure::usage(format!(
-        "the connection string in {} is not one of PostgreSQL",
+        "the connection string in {} is not a PostgreSQL connection string",
         dsn.origin()
     ))
     .because(why)

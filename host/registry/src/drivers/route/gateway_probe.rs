@@ -24,14 +24,14 @@ pub(super) struct GatewayProbe {
     pub(super) has_others: bool,
 }
 
-/// What an answer says.
+/// Source of an answer, as far as it can be known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ResponseOrigin {
     /// A backend answered.
     Backend,
     /// The gateway itself turned the request away: a rule took it, and no backend got it.
     Gateway,
-    /// Whose answer it is cannot be told.
+    /// Either of them: the answer does not show which.
     Unknown,
 }
 
@@ -64,7 +64,7 @@ impl GatewayProbe {
         }
     }
 
-    /// Where a request of no rule is known.
+    /// Probe with the usual completion, for where no request of any rule is known.
     fn usual(model: &str, has_others: bool) -> Self {
         Self {
             model: model.to_owned(),
@@ -112,7 +112,7 @@ pub(super) fn doors(found: &[ReleaseRoute], model: &str) -> Vec<GatewayProbe> {
     doors
 }
 
-/// Where a client would ask for a completion, if the rule takes that.
+/// Path at which a client asks for a completion under this rule: the usual one where the rule takes it.
 fn path(wanted: &RoutePath) -> String {
     match wanted {
         RoutePath::Exact(path) => path.clone(),
@@ -128,7 +128,7 @@ fn path(wanted: &RoutePath) -> String {
     }
 }
 
-/// Whose answer it is. vLLM is served by uvicorn; Envoy tells how long a backend took, unless that is switched off.
+/// Source of an answer. vLLM is served by uvicorn; Envoy reports how long a backend took, unless that is switched off.
 pub(super) fn heard(reply: &Response) -> ResponseOrigin {
     let is_from_backend = reply.headers.contains_key("x-envoy-upstream-service-time")
         || reply

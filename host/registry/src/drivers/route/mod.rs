@@ -34,10 +34,10 @@ use crate::router::PAUSE;
 use release_route::{DriverState, ReleaseRoute};
 use verifier::GatewayVerifier;
 
-/// How often a write is tried again when somebody else writes the route at the same time.
+/// Attempts at a write while somebody else writes the route at the same time.
 const TRIES: usize = 10;
 
-/// The driver of a release; asks nobody before it is told to.
+/// The driver of a release; asks nobody yet.
 pub struct RouteWeights {
     /// The release.
     pub release: ReleaseRef,
@@ -45,9 +45,9 @@ pub struct RouteWeights {
     pub routes: Arc<dyn Routes>,
     /// Routes of other namespaces that the user named.
     pub named: Vec<RouteId>,
-    /// Tells what of their backends is this release's.
+    /// Addresses of this release, against which the routes' backends are compared.
     pub endpoints: Arc<dyn ReleaseEndpoints>,
-    /// Reaches every replica of the gateway.
+    /// Client for every replica of the gateway.
     pub client: Arc<dyn RouterClient>,
     /// Model name that clients ask for.
     pub model: String,
@@ -106,7 +106,7 @@ impl RouteWeights {
     fn assert_can_be_held(&self, route: &Route, is_mirrored: bool) -> Result<(), Failure> {
         let refused = |why: String| cannot_hold(route).because(why);
         if let Some(controller) = &route.controller {
-            let failure = refused(format!("{controller} controls it and would write it anew"));
+            let failure = refused(format!("{controller} controls it and would rewrite it"));
             return Err(match controller.strip_prefix("AIGatewayRoute/") {
                 Some(name) => failure.next(format!(
                     "name that one: --route aigatewayroute/{}/{name}",
@@ -173,7 +173,7 @@ impl RouteWeights {
             }
         }
         overtaken.map_or(Ok(()), |failure| {
-            let why = format!("and so {TRIES} times in a row");
+            let why = format!("this happened {TRIES} times in a row");
             Err(WriteError::Rejected(failure.because(why)))
         })
     }
@@ -197,7 +197,7 @@ impl RouteWeights {
                 return Ok(found);
             };
             if Instant::now() + PAUSE > end {
-                return Err(Failure::timeout("a gateway has not taken up its route in time")
+                return Err(Failure::timeout("a gateway has not applied its route in time")
                     .because(pending.line())
                     .next(pending.route.id.command("describe")));
             }
@@ -295,10 +295,10 @@ impl Registry for RouteWeights {
         for known in token.weights.iter_mut().filter(|known| share(known.weight) == 0) {
             if !known.alone {
                 return Err(Failure::refused(format!(
-                    "which weight {} had in {} is not known",
+                    "the weight of {} in {} is not known",
                     known.backend, known.route
                 ))
-                .because("it shares the rule with other backends, and nobody remembers the weights")
+                .because("it shares the rule with other backends, and their weights were not saved")
                 .next(format!("set it by hand: {}", known.route.command("edit"))));
             }
             known.weight = Some(1);

@@ -1,11 +1,11 @@
-//! A route that leads to the release, and what is remembered of it.
+//! A route that leads to the release, and its saved state.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use vllm_rollback_objects::route::{Backend, Observed, Route, RouteId, share};
 
-/// What is remembered: the weight of each backend of the release.
+/// Saved state: the weight of each backend of the release.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct DriverState {
     pub(super) weights: Vec<Remembered>,
@@ -98,8 +98,8 @@ impl ReleaseRoute {
         })
     }
 
-    /// Its backends with the weight that each is to have again. Somebody may have moved rules about meanwhile: the backend's
-    /// name counts more than its place. One that nobody remembers stays as it is.
+    /// Backends of the release with the weight to restore. Rules may have been moved meanwhile: a backend is found by its
+    /// name first, then by its rule. A backend without a saved weight is left out.
     pub(super) fn wanted<'l>(&'l self, token: &'l DriverState) -> impl Iterator<Item = (&'l Backend, Option<u32>)> {
         self.own.iter().filter_map(|backend| {
             let same = |known: &&Remembered| known.route == self.route.id && known.backend == backend.name;

@@ -1,4 +1,4 @@
-//! What the driver is told: which routes beside those of the release's namespace.
+//! Settings of the driver: routes outside the release's namespace.
 
 use async_trait::async_trait;
 use clap::Args;

@@ -1,4 +1,4 @@
-//! What clients get at the gateway: asked of each replica, and tied to the release's pods by their own counters.
+//! Verification at the gateway: requests to each replica, matched with the request counters of the release's pods.
 
 use std::collections::BTreeMap;
 
@@ -20,10 +20,10 @@ const CONCURRENCY: usize = 20;
 /// Requests to each replica in one look, at most: others answer them.
 const MAX_PROBES: usize = 500;
 
-/// How surely one of them meets the release, if it still has its share.
+/// Probability that at least one request reaches the release, if it still has its share.
 const CONFIDENCE: f64 = 0.99;
 
-/// How many requests meet a backend that has this share of a rule's traffic.
+/// Requests needed to reach a backend that has this share (0 to 1) of a rule's traffic.
 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
 pub(super) fn probes(share: f64) -> usize {
     let needed = ((1.0 - CONFIDENCE).ln() / (-share).ln_1p()).ceil();
@@ -31,17 +31,17 @@ pub(super) fn probes(share: f64) -> usize {
     (needed.min(MAX_PROBES as f64) as usize).max(MIN_PROBES)
 }
 
-/// How a gateway is asked.
+/// Sends probes through a gateway and judges the answers.
 pub(super) struct GatewayVerifier<'a> {
     pub(super) link: &'a dyn RouterClient,
     pub(super) routes: &'a dyn Routes,
-    /// What it is asked for.
+    /// Requests to send, one for each way to the release.
     pub(super) doors: Vec<GatewayProbe>,
-    /// How many requests tell whether the release is among those that answer.
+    /// Requests per replica, enough to see whether the release is among those that answer.
     pub(super) probes: usize,
 }
 
-/// What one look at a replica showed.
+/// Result of one round of probes at a replica.
 struct ProbeRound {
     line: String,
     asked: usize,
@@ -64,7 +64,7 @@ impl GatewayVerifier<'_> {
                     ))
                     .because(reply.line())
                     .because("so it could not prove that the model is out of traffic")
-                    .next("look whether this is the gateway that the routes name, and how clients reach it")),
+                    .next("check that this is the gateway that the routes name, and how clients reach it")),
                     _ => Ok(()),
                 }
             })
@@ -124,7 +124,7 @@ impl GatewayVerifier<'_> {
             if Instant::now() + PAUSE > end {
                 return Err(Failure::timeout("the gateway does not follow its routes")
                     .because(look.line)
-                    .next("look whether another route leads there, or whether this gateway ignores a weight of 0"));
+                    .next("check whether another route leads there, or whether this gateway ignores a weight of 0"));
             }
             tokio::time::sleep(PAUSE).await;
         }
@@ -171,7 +171,7 @@ impl GatewayVerifier<'_> {
                 Some(count) => {
                     format!("; of {asked} requests {answered} were answered, the release's pods answered {count}")
                 }
-                None => "; the release's pods do not tell how many requests they answer".to_owned(),
+                None => "; the release's pods do not report how many requests they answer".to_owned(),
             });
         }
         Ok(ProbeRound {

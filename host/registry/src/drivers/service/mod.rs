@@ -41,7 +41,7 @@ pub struct ServiceGate {
     services: Arc<dyn ServiceSelectors>,
 }
 
-/// What is remembered of each Service.
+/// Saved state: the gate of each Service.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct DriverState {
     services: Vec<Remembered>,
@@ -100,8 +100,8 @@ impl ServiceGate {
         Ok(found)
     }
 
-    /// What is to be restored: what was remembered, and the Services that came with another revision since. Those were
-    /// closed by nobody but us, so they are opened where the model was enabled.
+    /// Gates to restore: the saved ones, and those of Services that came with another revision since. Only this tool
+    /// closes those, so they are opened where the model was enabled.
     async fn to_restore(&self, prior: &TrafficState) -> Result<Vec<Remembered>, Failure> {
         let mut services = decode::<DriverState>(self.driver(), prior)?.services;
         for (name, gate) in self.all().await? {
@@ -153,7 +153,7 @@ impl ServiceGate {
     async fn confirm_closed(&self, name: &str, gate: &Gate, keep: Keep, end: Instant) -> Result<String, Failure> {
         let Some(value) = &gate.value else {
             return Err(Failure::conflict(format!("the gate of Service/{name} is open"))
-                .because("somebody opened it, or the Service was made anew")
+                .because("somebody opened it, or the Service was created again")
                 .next(format!(
                     "kubectl get service {name} -n {} --show-managed-fields -o yaml",
                     self.release.namespace
@@ -319,7 +319,7 @@ impl Registry for ServiceGate {
                 self.release.name, self.release.namespace
             )],
             Err(failure) => vec![format!(
-                "whether Helm changed its apply method could not be read: {failure}"
+                "cannot find out whether Helm changed its apply method: {failure}"
             )],
         }
     }

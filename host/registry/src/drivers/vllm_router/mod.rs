@@ -37,11 +37,11 @@ use workers::Worker;
 /// With this, a router adds pods to its list by itself.
 const DISCOVERY: &str = "--service-discovery";
 
-/// The driver of a release; asks nobody before it is told to.
+/// The driver of a release; asks nobody yet.
 pub struct VllmRouter {
-    /// Reaches every replica.
+    /// Client for every replica.
     pub client: Arc<dyn RouterClient>,
-    /// Tells what of the worker lists is this release's.
+    /// Addresses of this release, against which workers are compared.
     pub endpoints: Arc<dyn ReleaseEndpoints>,
     /// Labels on good pods.
     pub labels: Arc<dyn PodLabels>,
@@ -49,15 +49,15 @@ pub struct VllmRouter {
     pub model: String,
 }
 
-/// What is remembered: which workers of the release each replica had.
+/// Saved state: the workers of the release that each replica had.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct DriverState {
     replicas: BTreeMap<String, BTreeSet<Worker>>,
 }
 
 impl DriverState {
-    /// What a replica is to have. All answer for the same models, so one that had nothing, or that nobody remembers, lost it
-    /// when it was restarted: it gets what any other had.
+    /// Workers that a replica is to have. All replicas serve the same models, so a replica that had none, or that is not in
+    /// the saved state, lost its list in a restart: it gets the workers of all the others.
     fn of(&self, replica: &str) -> BTreeSet<Worker> {
         match self.replicas.get(replica) {
             Some(workers) if !workers.is_empty() => workers.clone(),
@@ -107,7 +107,7 @@ impl ReplicaState {
         )
     }
 
-    /// Its workers are pods, which can be told apart.
+    /// Refuses a worker that is a Service: good and bad pods behind it cannot be distinguished.
     fn assert_pods(&self) -> Result<(), Failure> {
         let service = self.own.iter().find(|worker| worker.behind == BackendKind::Service);
         service.map_or(Ok(()), |worker| {
@@ -134,7 +134,7 @@ impl VllmRouter {
         self.look_for(&services, &pods).await
     }
 
-    /// What of the worker lists is this release's.
+    /// Services and pods of this release, against which workers are compared.
     async fn ours(&self) -> Result<(Vec<Service>, Vec<PodEndpoint>), Failure> {
         tokio::try_join!(self.endpoints.services(), self.endpoints.pods())
     }
@@ -220,7 +220,7 @@ impl VllmRouter {
                 "vllm-router {} {answer} although it lists no worker",
                 seen.replica
             ))
-            .next("look whether this is a vllm-router of version 0.1.17 or later")),
+            .next("check that this is a vllm-router of version 0.1.17 or later")),
             answer => Ok(format!("{line}; a completion for {}: it {answer}", self.model)),
         }
     }
@@ -332,13 +332,13 @@ impl Registry for VllmRouter {
                     "a vllm-router still has workers of this release, or gets them again and again",
                 )
                 .because(seen.iter().map(ReplicaState::line).collect::<Vec<_>>().join("; "))
-                .next("look who adds them: a script, or --service-discovery of the router"));
+                .next("check what adds them: a script, or --service-discovery of the router"));
             }
             // A replica that was restarted has what it was started with.
             self.remove(&seen, stop.keep).await?;
             for seen in seen.iter().filter(|seen| !is_out(seen)) {
                 let urls: Vec<&str> = seen.stops(stop.keep).iter().map(|worker| worker.url.as_str()).collect();
-                let line = format!("mended: {}: it had {} again", seen.replica, urls.join(", "));
+                let line = format!("fixed: {}: it had {} again", seen.replica, urls.join(", "));
                 if !lines.contains(&line) {
                     lines.push(line);
                 }
@@ -365,8 +365,8 @@ impl Registry for VllmRouter {
         if prior.status != TrafficStatus::Enabled {
             return self.confirm_stopped(&Stop::new(prior, Keep::Nothing), deadline).await;
         }
-        let mended = |replica: &String| format!("mended: {replica} had none of the workers that the others have");
-        let mut lines: Vec<String> = token.bare().map(mended).collect();
+        let fixed = |replica: &String| format!("fixed: {replica} had none of the workers that the others have");
+        let mut lines: Vec<String> = token.bare().map(fixed).collect();
         loop {
             let missing = self.missing_workers(&token).await?;
             if missing.is_empty() {
@@ -381,7 +381,7 @@ impl Registry for VllmRouter {
             }
             // A replica that was restarted lost what it had.
             self.add(&missing).await?;
-            lines.push(format!("mended: {}", which.join("; ")));
+            lines.push(format!("fixed: {}", which.join("; ")));
         }
         let seen = self.inspect().await?;
         lines.extend(seen.iter().map(ReplicaState::line));
@@ -397,16 +397,16 @@ impl Registry for VllmRouter {
 
 /// The workers that a replica is to have again: those of before, and where one of their pods is gone every pod that serves now.
 fn wanted(token: &DriverState, replica: &str, services: &[Service], pods: &[PodEndpoint]) -> Vec<String> {
-    let remembered = token.of(replica);
-    if remembered.is_empty() && token.all().is_empty() {
-        // An operator enables a model that nobody remembers: the way that other clients take.
+    let saved = token.of(replica);
+    if saved.is_empty() && token.all().is_empty() {
+        // An operator enables a model whose workers were never saved: the way that other clients take.
         let urls = services.iter().flat_map(Service::endpoints).take(1);
         return urls.map(|endpoint| format!("http://{endpoint}")).collect();
     }
     let is_there = |worker: &Worker| {
         worker.behind == BackendKind::Service || pods.iter().any(|pod| pod.ready && pod.is_at(&worker.url))
     };
-    let (there, gone): (Vec<&Worker>, Vec<&Worker>) = remembered.iter().partition(|worker| is_there(worker));
+    let (there, gone): (Vec<&Worker>, Vec<&Worker>) = saved.iter().partition(|worker| is_there(worker));
     let mut urls: Vec<String> = there.iter().map(|worker| worker.url.clone()).collect();
     for worker in gone {
         let serving = pods.iter().filter(|pod| pod.serving);

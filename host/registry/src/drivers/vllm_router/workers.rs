@@ -25,7 +25,7 @@ const ADD: Duration = Duration::from_secs(60);
 pub(super) struct Worker {
     /// As the router lists it.
     pub(super) url: String,
-    /// What it leads to.
+    /// Part of the release that it leads to.
     pub(super) behind: BackendKind,
 }
 
@@ -43,7 +43,7 @@ impl Worker {
         host(&self.url).map(|host| self.url.replacen(host, ip, 1))
     }
 
-    /// It is this URL; a slash at the end makes no other worker.
+    /// True when it has this URL; a slash at the end makes no difference.
     pub(super) fn is_at(&self, url: &str) -> bool {
         self.url.trim_end_matches('/') == url.trim_end_matches('/')
     }
@@ -57,7 +57,7 @@ pub(super) async fn list(link: &dyn RouterClient, replica: &str) -> Result<Vec<S
     urls.ok_or_else(|| {
         Failure::invalid(format!("{replica} does not list its workers as a vllm-router does"))
             .because(reply.line())
-            .next("look whether a vllm-router of version 0.1.17 or later listens there")
+            .next("check that a vllm-router of version 0.1.17 or later listens there")
     })
 }
 

@@ -209,7 +209,7 @@ impl TrafficBackend for Routers {
             ("a replica that lost its worker before", lost_before),
             ("a replica that starts anew while fenced, with its worker", |place| {
                 let lines = anew_while_fenced(place, &place.arguments(), &place.worker());
-                let is_told = |line: &String| line.contains("mended: ") && line.contains(&place.worker());
+                let is_told = |line: &String| line.contains("fixed: ") && line.contains(&place.worker());
                 assert!(lines.iter().any(is_told), "{lines:?}");
             }),
             (
@@ -267,7 +267,7 @@ fn lost_before(place: &Routers) {
         .report();
     assert_eq!(place.state(), Routers::IN);
     let lines: Vec<String> = report.states.into_iter().flat_map(|state| state.evidence).collect();
-    let is_told = |line: &String| line.contains("mended: ") && line.contains(&place.relays[1].url());
+    let is_told = |line: &String| line.contains("fixed: ") && line.contains(&place.relays[1].url());
     assert!(lines.iter().any(is_told), "{lines:?}");
     assert_served(place);
 }
@@ -285,7 +285,7 @@ fn anew_before_a_gate(place: &Routers) {
     let clients = Clients::at(place.relays.iter().map(door).collect());
     let lines = anew_while_fenced(place, &arguments, &place.worker());
     let is_told = |words: [&str; 2]| lines.iter().any(|line| words.iter().all(|word| line.contains(word)));
-    assert!(is_told(["mended: ", &place.worker()]), "{lines:?}");
+    assert!(is_told(["fixed: ", &place.worker()]), "{lines:?}");
     assert!(is_told([SERVICE, "gate closed"]), "{lines:?}");
     outage(&clients.call_back());
 }
