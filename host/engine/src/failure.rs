@@ -94,12 +94,12 @@ impl Failure {
         Self::new(FailureKind::Internal, what)
     }
 
-    /// Something was not done in time.
+    /// Too late: it was not done in time.
     pub fn timeout(what: impl Into<String>) -> Self {
         Self::new(FailureKind::Timeout, what)
     }
 
-    /// What was asked for is not there.
+    /// Nothing is there by that name.
     pub fn not_found(what: impl Into<String>) -> Self {
         Self::new(FailureKind::NotFound, what)
     }

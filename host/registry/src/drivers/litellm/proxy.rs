@@ -99,8 +99,8 @@ struct Info {
 }
 
 /// The deployments that a proxy knows.
-pub(super) async fn list(link: &dyn RouterClient, replica: &str) -> Result<Vec<Deployment>, Failure> {
-    let reply = link.send(replica, &Request::get("/model/info", SOON)).await?;
+pub(super) async fn list(client: &dyn RouterClient, replica: &str) -> Result<Vec<Deployment>, Failure> {
+    let reply = client.send(replica, &Request::get("/model/info", SOON)).await?;
     assert_admin(replica, &reply)?;
     let info = Some(reply.json()).filter(|_| reply.is_success());
     let listed = info.and_then(|mut info| serde_json::from_value::<Vec<Listed>>(info["data"].take()).ok());
@@ -124,7 +124,7 @@ fn deployment(listed: Listed) -> Deployment {
 
 /// Blocks a deployment or lets it go.
 pub(super) async fn set_blocked(
-    link: &dyn RouterClient,
+    client: &dyn RouterClient,
     replica: &str,
     deployment: &Deployment,
     blocked: bool,
@@ -132,7 +132,7 @@ pub(super) async fn set_blocked(
     let call = if blocked { "block" } else { "unblock" };
     let body = json!({ "model_id": deployment.id });
     let request = Request::post_json(format!("/model/{call}"), &body, SOON);
-    let reply = link.send(replica, &request).await?;
+    let reply = client.send(replica, &request).await?;
     assert_admin(replica, &reply).map_err(WriteError::Rejected)?;
     if reply.is_success() {
         return Ok(());
@@ -170,10 +170,10 @@ impl fmt::Display for Responder {
 }
 
 /// Asks for one token of a model group.
-pub(super) async fn ask(link: &dyn RouterClient, replica: &str, group: &str) -> Result<Responder, Failure> {
+pub(super) async fn ask(client: &dyn RouterClient, replica: &str, group: &str) -> Result<Responder, Failure> {
     let body = json!({ "model": group, "prompt": "ping", "max_tokens": 1 });
     let request = Request::post_json("/v1/completions", &body, COMPLETION);
-    let reply = link.send(replica, &request).await?;
+    let reply = client.send(replica, &request).await?;
     evaluate(replica, &reply)
 }
 

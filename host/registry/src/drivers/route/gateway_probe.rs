@@ -89,27 +89,27 @@ impl GatewayProbe {
     }
 }
 
-/// The doors to these routes; the usual request where a request of none of their rules is known. Where several rules take the
+/// Probes for these routes; the usual request where a request of none of their rules is known. Where several rules take the
 /// same request, any of them may get it.
-pub(super) fn doors(found: &[ReleaseRoute], model: &str) -> Vec<GatewayProbe> {
-    let mut doors: Vec<GatewayProbe> = Vec::new();
+pub(super) fn probes(found: &[ReleaseRoute], model: &str) -> Vec<GatewayProbe> {
+    let mut probes: Vec<GatewayProbe> = Vec::new();
     let routed = || found.iter().filter(|leading| !leading.is_rejected());
     for leading in routed() {
         for request in &leading.route.requests {
             if leading.own.iter().any(|own| own.rule == request.rule) {
                 let probe = GatewayProbe::of(request, leading.has_others(Some(request.rule)), model);
-                match doors.iter_mut().find(|known| known.request == probe.request) {
+                match probes.iter_mut().find(|known| known.request == probe.request) {
                     Some(known) => known.has_others |= probe.has_others,
-                    None => doors.push(probe),
+                    None => probes.push(probe),
                 }
             }
         }
     }
-    if doors.is_empty() {
+    if probes.is_empty() {
         let has_others = routed().any(|leading| leading.has_others(None));
-        doors.push(GatewayProbe::usual(model, has_others));
+        probes.push(GatewayProbe::usual(model, has_others));
     }
-    doors
+    probes
 }
 
 /// Path at which a client asks for a completion under this rule: the usual one where the rule takes it.
@@ -129,7 +129,7 @@ fn path(wanted: &RoutePath) -> String {
 }
 
 /// Source of an answer. vLLM is served by uvicorn; Envoy reports how long a backend took, unless that is switched off.
-pub(super) fn heard(reply: &Response) -> ResponseOrigin {
+pub(super) fn origin(reply: &Response) -> ResponseOrigin {
     let is_from_backend = reply.headers.contains_key("x-envoy-upstream-service-time")
         || reply
             .header("server")
@@ -193,21 +193,21 @@ mod tests {
             body: body.into(),
             ..Response::default()
         };
-        assert_eq!(heard(&reply(200, None, "")), ResponseOrigin::Backend);
-        assert_eq!(heard(&reply(500, None, "")), ResponseOrigin::Gateway);
+        assert_eq!(origin(&reply(200, None, "")), ResponseOrigin::Backend);
+        assert_eq!(origin(&reply(500, None, "")), ResponseOrigin::Gateway);
         assert_eq!(
-            heard(&reply(503, Some(("server", "envoy")), "")),
+            origin(&reply(503, Some(("server", "envoy")), "")),
             ResponseOrigin::Gateway
         );
         assert_eq!(
-            heard(&reply(500, Some(("server", "uvicorn")), "")),
+            origin(&reply(500, Some(("server", "uvicorn")), "")),
             ResponseOrigin::Unknown
         );
         assert_eq!(
-            heard(&reply(503, Some(("x-envoy-upstream-service-time", "3")), "")),
+            origin(&reply(503, Some(("x-envoy-upstream-service-time", "3")), "")),
             ResponseOrigin::Unknown
         );
-        assert_eq!(heard(&reply(404, None, "")), ResponseOrigin::Unknown);
+        assert_eq!(origin(&reply(404, None, "")), ResponseOrigin::Unknown);
         assert!(is_unrouted(&reply(404, None, "")) && is_unrouted(&reply(404, None, "404 page not found")));
         assert!(!is_unrouted(&reply(404, None, r#"{"detail":"Not Found"}"#)));
     }

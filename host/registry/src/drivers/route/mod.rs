@@ -209,10 +209,10 @@ impl RouteWeights {
     fn proof(&self, found: &[ReleaseRoute], token: &DriverState) -> GatewayVerifier<'_> {
         let shares = found.iter().flat_map(|leading| leading.shares(token));
         GatewayVerifier {
-            link: self.client.as_ref(),
+            client: self.client.as_ref(),
             routes: self.routes.as_ref(),
-            doors: gateway_probe::doors(found, &self.model),
-            probes: verifier::probes(shares.fold(1.0, f64::min)),
+            probes: gateway_probe::probes(found, &self.model),
+            repeats: verifier::repeats(shares.fold(1.0, f64::min)),
         }
     }
 }

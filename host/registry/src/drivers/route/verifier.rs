@@ -8,37 +8,37 @@ use vllm_rollback_engine::failure::{Failure, FailureKind};
 use vllm_rollback_engine::ports::drivers::{RouterClient, Routes};
 use vllm_rollback_objects::http::Response;
 
-use super::gateway_probe::{GatewayProbe, ResponseOrigin, heard, is_unrouted};
+use super::gateway_probe::{GatewayProbe, ResponseOrigin, is_unrouted, origin};
 use crate::router::{PAUSE, first_answer, judged};
 
 /// Requests to each replica in one look, at least.
-pub(super) const MIN_PROBES: usize = 20;
+pub(super) const MIN_REPEATS: usize = 20;
 
 /// Requests at a time.
 const CONCURRENCY: usize = 20;
 
 /// Requests to each replica in one look, at most: others answer them.
-const MAX_PROBES: usize = 500;
+const MAX_REPEATS: usize = 500;
 
 /// Probability that at least one request reaches the release, if it still has its share.
 const CONFIDENCE: f64 = 0.99;
 
 /// Requests needed to reach a backend that has this share (0 to 1) of a rule's traffic.
 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-pub(super) fn probes(share: f64) -> usize {
+pub(super) fn repeats(share: f64) -> usize {
     let needed = ((1.0 - CONFIDENCE).ln() / (-share).ln_1p()).ceil();
     // Far below 2^53, or infinite where the share is next to nothing.
-    (needed.min(MAX_PROBES as f64) as usize).max(MIN_PROBES)
+    (needed.min(MAX_REPEATS as f64) as usize).max(MIN_REPEATS)
 }
 
 /// Sends probes through a gateway and judges the answers.
 pub(super) struct GatewayVerifier<'a> {
-    pub(super) link: &'a dyn RouterClient,
+    pub(super) client: &'a dyn RouterClient,
     pub(super) routes: &'a dyn Routes,
     /// Requests to send, one for each way to the release.
-    pub(super) doors: Vec<GatewayProbe>,
+    pub(super) probes: Vec<GatewayProbe>,
     /// Requests per replica, enough to see whether the release is among those that answer.
-    pub(super) probes: usize,
+    pub(super) repeats: usize,
 }
 
 /// Result of one round of probes at a replica.
@@ -54,10 +54,10 @@ struct ProbeRound {
 impl GatewayVerifier<'_> {
     /// Every replica has a rule for what it is asked.
     pub(super) async fn is_possible(&self) -> Result<(), Failure> {
-        let replicas = self.link.replicas().await?;
+        let replicas = self.client.replicas().await?;
         let asking = replicas.iter().flat_map(|replica| {
-            self.doors.iter().map(move |probe| async move {
-                match first_answer(self.link, replica, &probe.request).await? {
+            self.probes.iter().map(move |probe| async move {
+                match first_answer(self.client, replica, &probe.request).await? {
                     Some(reply) if is_unrouted(&reply) => Err(Failure::refused(format!(
                         "the gateway at {replica} has no rule for {}",
                         probe.line()
@@ -76,8 +76,8 @@ impl GatewayVerifier<'_> {
     /// and only the pods' counters tell by whom.
     pub(super) async fn of_stop(&self, end: Instant) -> Result<Vec<String>, Failure> {
         let mut lines = Vec::new();
-        for replica in &self.link.replicas().await? {
-            for probe in &self.doors {
+        for replica in &self.client.replicas().await? {
+            for probe in &self.probes {
                 let is_out = |look: &ProbeRound| match probe.has_others {
                     false => look.turned_away == look.asked,
                     true => look.by_own == Some(0) && look.answered + look.turned_away > 0,
@@ -91,7 +91,7 @@ impl GatewayVerifier<'_> {
     /// Waits until the release answers through every replica. Where it is asked for nothing that it surely knows, it is
     /// enough that the gateway lets requests through.
     pub(super) async fn of_answers(&self, end: Instant) -> Result<Vec<String>, Failure> {
-        let is_usual = self.doors.iter().any(GatewayProbe::is_usual);
+        let is_usual = self.probes.iter().any(GatewayProbe::is_usual);
         let is_served = |look: &ProbeRound| {
             let is_through = match is_usual {
                 true => look.answered > 0,
@@ -100,8 +100,8 @@ impl GatewayVerifier<'_> {
             is_through && look.by_own != Some(0)
         };
         let mut lines = Vec::new();
-        for replica in &self.link.replicas().await? {
-            for probe in self.doors.iter().filter(|probe| probe.is_usual() == is_usual) {
+        for replica in &self.client.replicas().await? {
+            for probe in self.probes.iter().filter(|probe| probe.is_usual() == is_usual) {
                 lines.push(self.until(replica, probe, end, true, is_served).await?);
             }
         }
@@ -132,7 +132,7 @@ impl GatewayVerifier<'_> {
 
     /// A backend that hangs still gets requests: no answer in time is status 0.
     async fn ask(&self, replica: &str, probe: &GatewayProbe) -> Result<Response, Failure> {
-        match judged(self.link, replica, &probe.request).await {
+        match judged(self.client, replica, &probe.request).await {
             Ok((reply, _)) => Ok(reply),
             Err(failure) if failure.kind == FailureKind::Timeout => Ok(Response::default()),
             Err(failure) => Err(failure),
@@ -145,7 +145,7 @@ impl GatewayVerifier<'_> {
         } else {
             BTreeMap::new()
         };
-        let asked = if counts { self.probes } else { 1 };
+        let asked = if counts { self.repeats } else { 1 };
         let mut replies = Vec::with_capacity(asked);
         while replies.len() < asked {
             let some = CONCURRENCY.min(asked - replies.len());
@@ -156,10 +156,10 @@ impl GatewayVerifier<'_> {
         } else {
             BTreeMap::new()
         };
-        let number = |wanted| replies.iter().filter(|reply| heard(reply) == wanted).count();
+        let number = |wanted| replies.iter().filter(|reply| origin(reply) == wanted).count();
         let (answered, turned_away) = (number(ResponseOrigin::Backend), number(ResponseOrigin::Gateway));
         let by_own = if counts { requests_since(&before, &after) } else { None };
-        let last = replies.last().map(|reply| match heard(reply) {
+        let last = replies.last().map(|reply| match origin(reply) {
             ResponseOrigin::Backend => format!("is answered (HTTP {})", reply.status),
             ResponseOrigin::Gateway => format!("is turned away (HTTP {})", reply.status),
             ResponseOrigin::Unknown if reply.status == 0 => "gets no answer in time".to_owned(),
@@ -209,12 +209,12 @@ mod tests {
 
     #[test]
     fn a_small_share_is_looked_for_longer() {
-        assert_eq!(probes(1.0), MIN_PROBES);
-        assert_eq!(probes(0.5), MIN_PROBES);
-        assert_eq!(probes(0.1), 44);
-        assert_eq!(probes(0.01), 459);
-        assert_eq!(probes(1e-9), MAX_PROBES);
-        assert_eq!(probes(0.0), MAX_PROBES);
+        assert_eq!(repeats(1.0), MIN_REPEATS);
+        assert_eq!(repeats(0.5), MIN_REPEATS);
+        assert_eq!(repeats(0.1), 44);
+        assert_eq!(repeats(0.01), 459);
+        assert_eq!(repeats(1e-9), MAX_REPEATS);
+        assert_eq!(repeats(0.0), MAX_REPEATS);
     }
 
     #[test]

@@ -58,7 +58,7 @@ struct DriverState {
 impl DriverState {
     /// Workers that a replica is to have. All replicas serve the same models, so a replica that had none, or that is not in
     /// the saved state, lost its list in a restart: it gets the workers of all the others.
-    fn of(&self, replica: &str) -> BTreeSet<Worker> {
+    fn workers_of(&self, replica: &str) -> BTreeSet<Worker> {
         match self.replicas.get(replica) {
             Some(workers) if !workers.is_empty() => workers.clone(),
             _ => self.all(),
@@ -397,7 +397,7 @@ impl Registry for VllmRouter {
 
 /// The workers that a replica is to have again: those of before, and where one of their pods is gone every pod that serves now.
 fn wanted(token: &DriverState, replica: &str, services: &[Service], pods: &[PodEndpoint]) -> Vec<String> {
-    let saved = token.of(replica);
+    let saved = token.workers_of(replica);
     if saved.is_empty() && token.all().is_empty() {
         // An operator enables a model whose workers were never saved: the way that other clients take.
         let urls = services.iter().flat_map(Service::endpoints).take(1);

@@ -50,8 +50,8 @@ impl Worker {
 }
 
 /// The workers of a replica.
-pub(super) async fn list(link: &dyn RouterClient, replica: &str) -> Result<Vec<String>, Failure> {
-    let reply = link.send(replica, &Request::get("/list_workers", SOON)).await?;
+pub(super) async fn list(client: &dyn RouterClient, replica: &str) -> Result<Vec<String>, Failure> {
+    let reply = client.send(replica, &Request::get("/list_workers", SOON)).await?;
     let listed = Some(reply.json()).filter(|_| reply.is_success());
     let urls = listed.and_then(|mut listed| serde_json::from_value::<Vec<String>>(listed["urls"].take()).ok());
     urls.ok_or_else(|| {
@@ -62,8 +62,8 @@ pub(super) async fn list(link: &dyn RouterClient, replica: &str) -> Result<Vec<S
 }
 
 /// Takes a worker off the list. The answer says nothing: it is 200 for any URL.
-pub(super) async fn remove(link: &dyn RouterClient, replica: &str, url: &str) -> Result<(), WriteError> {
-    let reply = change(link, replica, "remove_worker", url, SOON).await?;
+pub(super) async fn remove(client: &dyn RouterClient, replica: &str, url: &str) -> Result<(), WriteError> {
+    let reply = change(client, replica, "remove_worker", url, SOON).await?;
     if reply.is_success() {
         return Ok(());
     }
@@ -72,12 +72,12 @@ pub(super) async fn remove(link: &dyn RouterClient, replica: &str, url: &str) ->
 
 /// Puts a worker onto the list; harmless when it is there. One that the router is still waiting for when its time is over
 /// is looked up by the caller.
-pub(super) async fn add(link: &dyn RouterClient, replica: &str, url: &str) -> Result<(), WriteError> {
-    match change(link, replica, "add_worker", url, ADD).await {
+pub(super) async fn add(client: &dyn RouterClient, replica: &str, url: &str) -> Result<(), WriteError> {
+    match change(client, replica, "add_worker", url, ADD).await {
         Ok(reply) if reply.is_success() || reply.text().contains("already exists") => Ok(()),
         Ok(reply) => Err(refused(replica, "add", url, &reply)),
         Err(failure) if failure.kind == FailureKind::Timeout => {
-            let listed = list(link, replica).await?;
+            let listed = list(client, replica).await?;
             if listed.iter().any(|listed| listed == url) {
                 return Ok(());
             }
@@ -91,14 +91,14 @@ pub(super) async fn add(link: &dyn RouterClient, replica: &str, url: &str) -> Re
 }
 
 async fn change(
-    link: &dyn RouterClient,
+    client: &dyn RouterClient,
     replica: &str,
     call: &str,
     url: &str,
     timeout: Duration,
 ) -> Result<Response, Failure> {
     let path = format!("/{call}?url={}", utf8_percent_encode(url, NON_ALPHANUMERIC));
-    link.send(replica, &Request::post(path, timeout)).await
+    client.send(replica, &Request::post(path, timeout)).await
 }
 
 fn refused(replica: &str, what: &str, url: &str, reply: &Response) -> WriteError {
