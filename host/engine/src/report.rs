@@ -40,29 +40,10 @@ pub enum StateName {
     Unknown,
 }
 
-impl StateName {
-    /// The word in reports and documents.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Planned => "planned",
-            Self::Locked => "locked",
-            Self::Fenced => "fenced",
-            Self::RolledBack => "rolled-back",
-            Self::Ready => "ready",
-            Self::Validated => "validated",
-            Self::Unfenced => "unfenced",
-            Self::Confirmed => "confirmed",
-            Self::Done => "done",
-            Self::Held => "held",
-            Self::Unchanged => "unchanged",
-            Self::Unknown => "unknown",
-        }
-    }
-}
-
+/// The word in reports and documents, which is also its serde form.
 impl fmt::Display for StateName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
+        self.serialize(f)
     }
 }
 

@@ -90,8 +90,8 @@ fn resumes(out: &mut TextWriter, plan: &Plan) {
         out.line(
             2,
             &[
-                span(STRONG, format!("{:<12} ", step.state.as_str())),
-                plain(format!("{:<11} ", step.decision.as_str())),
+                span(STRONG, format!("{:<12} ", step.state)),
+                plain(format!("{:<11} ", step.decision)),
                 plain(step.why.clone()),
             ],
         );
@@ -233,7 +233,7 @@ fn checks(out: &mut TextWriter, plan: &Plan) {
             2,
             StatusIcon::Note,
             &[
-                span(FAINT, format!("{:<8}", verdict::phase_word(check.phase))),
+                span(FAINT, format!("{:<8}", check.phase)),
                 span(STRONG, format!("{:<16} ", check.name)),
                 plain(format!("{}  {need}  reaches: {reach}  ", check.version)),
                 span(FAINT, format!("sha256 {}", short(&check.digest))),

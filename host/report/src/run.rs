@@ -118,7 +118,7 @@ fn header(out: &mut TextWriter, kind: ReportKind, report: &RunReport) {
     );
     let mark = outcome_icon(report.outcome);
     let outcome = [
-        span(mark.style(), report.outcome.as_str()),
+        span(mark.style(), report.outcome.to_string()),
         plain(format!(
             ": {} (exit {})",
             kind.meaning(report),
@@ -199,7 +199,7 @@ fn states(out: &mut TextWriter, report: &RunReport) {
     }
     out.heading("States");
     for state in &report.states {
-        let name = span(STRONG, format!("{:<12} ", state.name.as_str()));
+        let name = span(STRONG, format!("{:<12} ", state.name));
         let took = span(FAINT, format!("{:>7}  ", seconds(state.seconds)));
         let mut evidence = state.evidence.iter();
         let first = plain(evidence.next().cloned().unwrap_or_default());
@@ -220,7 +220,7 @@ fn checks(out: &mut TextWriter, report: &RunReport) {
     }
     out.heading("Checks");
     for one in &report.checks {
-        let mut spans = vec![span(FAINT, format!("{:<8}", verdict::phase_word(one.phase)))];
+        let mut spans = vec![span(FAINT, format!("{:<8}", one.phase))];
         spans.extend(verdict::spans(one));
         out.marked(2, one.outcome.into(), &spans);
         verdict::details(out, 6, one);

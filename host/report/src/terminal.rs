@@ -277,7 +277,7 @@ impl Observer for Terminal {
 }
 
 fn state_span(state: StateName) -> Span {
-    span(STRONG, format!("{:<12} ", state.as_str()))
+    span(STRONG, format!("{:<12} ", state))
 }
 
 /// ` 12.3` with one decimal, minutes once they matter.
@@ -292,13 +292,13 @@ fn seconds_column(elapsed: Duration) -> String {
 
 /// `  (next: readiness deadline in 9m40s)`.
 fn until(doing: &Doing, now: Duration) -> String {
-    let name = match doing.state {
+    let name: &str = match doing.state {
         StateName::Ready => "readiness",
         StateName::Fenced => "fence",
         StateName::RolledBack => "helm",
         StateName::Validated | StateName::Confirmed => "check",
         StateName::Unfenced | StateName::Held => "traffic",
-        other => other.as_str(),
+        other => &other.to_string(),
     };
     match doing.deadline {
         Some(deadline) if deadline > now => {
@@ -311,7 +311,7 @@ fn until(doing: &Doing, now: Duration) -> String {
 }
 
 fn live_line(now: Duration, doing: &Doing, columns: usize) -> String {
-    let head = format!("[{:>6}] … {:<12} ", seconds_column(now), doing.state.as_str());
+    let head = format!("[{:>6}] … {:<12} ", seconds_column(now), doing.state);
     let tail = until(doing, now);
     // The last column stays free: a full line would wrap and could not be erased.
     let room = columns.saturating_sub(head.chars().count() + tail.chars().count() + 1);
