@@ -222,18 +222,19 @@ impl PodSplit {
         };
         format!(
             "{} ready with what the target asks for ({}), {} with something else ({})",
-            pods(self.good.len()),
+            counted(self.good.len(), "pod"),
             list(&self.good),
-            pods(self.others.len()),
+            counted(self.others.len(), "pod"),
             list(&self.others)
         )
     }
 }
 
-fn pods(count: usize) -> String {
+/// `1 pod`, `2 pods`.
+pub(crate) fn counted(count: usize, noun: &str) -> String {
     match count {
-        1 => "1 pod".to_owned(),
-        count => format!("{count} pods"),
+        1 => format!("1 {noun}"),
+        count => format!("{count} {noun}s"),
     }
 }
 
