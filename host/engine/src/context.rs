@@ -49,7 +49,7 @@ impl<'a> RunContext<'a> {
             ports,
             request,
             progress: Progress::Unchanged,
-            ledger: Ledger::unlocked(),
+            ledger: Ledger::default(),
             found: None,
             suspended: None,
             next: Vec::new(),

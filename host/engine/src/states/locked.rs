@@ -83,7 +83,7 @@ pub(crate) async fn lock(run: &mut RunContext<'_>) -> Result<Vec<String>, Failur
             return Err(failure);
         }
     };
-    run.ledger.lock();
+    run.ledger.access = WriteAccess::Locked;
     let run_state = run.ports.journal.load_state().await?;
     run.ledger.open(run_state);
     Ok(evidence)
