@@ -4,7 +4,6 @@
 use serde_json::json;
 
 use crate::context::RunContext;
-use crate::failure::Failure;
 use crate::ports::Ports;
 use crate::progress::Progress;
 use crate::report::{ExitCode, RunReport, StateName};
@@ -158,29 +157,20 @@ async fn give_up(mut run: RunContext<'_>, error: StepError) -> RunReport {
     let is_interrupted = matches!(error, StepError::Interrupted);
     let mut failure = error.into_failure("interrupted");
     if run.progress.has_changed_something() {
-        let found = run.found.clone();
-        let is_as_found = |now: &TrafficState| found.as_ref().is_some_and(|found| found.is_same(now));
-        match run.ports.registry.read().await {
-            // The registry is as it was found, but a wait was cut short or a write may still come.
-            Ok(now) if is_as_found(&now) && !is_interrupted => run.saw_traffic(Some(&now)),
-            Ok(now) => {
-                failure = failure.because(format!("the registry says {} now", now.status.as_str()));
-                run.saw_traffic(Some(&now));
-                (outcome, exit_code) = (StateName::Unknown, ExitCode::Unknown);
-            }
-            Err(unread) => {
-                failure = failure.because(format!("what the registry says now is unknown: {unread}"));
-                run.saw_traffic(None);
-                (outcome, exit_code) = (StateName::Unknown, ExitCode::Unknown);
-            }
+        let now = run.ports.registry.read().await;
+        run.saw_traffic(now.as_ref().ok());
+        let is_as_found = |now: &TrafficState| run.found.as_ref().is_some_and(|found| found.is_same(now));
+        // The registry is as it was found, but a wait was cut short or a write may still come.
+        if is_interrupted || !now.as_ref().is_ok_and(is_as_found) {
+            failure = failure.because(match now {
+                Ok(now) => format!("the registry says {} now", now.status.as_str()),
+                Err(unread) => format!("what the registry says now is unknown: {unread}"),
+            });
+            (outcome, exit_code) = (StateName::Unknown, ExitCode::Unknown);
         }
     } else {
         run.ledger.take_back();
     }
-    end(run, outcome, exit_code, failure).await
-}
-
-async fn end(mut run: RunContext<'_>, outcome: StateName, exit_code: ExitCode, mut failure: Failure) -> RunReport {
     run.next = std::mem::take(&mut failure.next);
     run.next.push(run.request.release.command("registry status", ""));
     run.close_failed(outcome, exit_code, failure).await
