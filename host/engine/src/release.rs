@@ -186,7 +186,7 @@ pub enum RollbackOutcome {
 }
 
 /// The helm binary that a run uses.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct HelmInfo {
     /// Path of the binary.
     pub path: String,

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 /// A pod that serves the model.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct ServingPod {
     /// Name of the pod.
     pub name: String,
@@ -239,7 +239,7 @@ pub(crate) fn counted(count: usize, noun: &str) -> String {
 }
 
 /// Facts and findings from the cluster before the run.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Preflight {
     /// All findings, also the good ones.
     pub findings: Vec<Finding>,
