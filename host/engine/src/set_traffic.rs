@@ -61,12 +61,8 @@ async fn disable(run: &mut RunContext<'_>, found: TrafficState) -> Result<String
         _ => found.clone(),
     };
     assert_held(run).await?;
-    run.intend(
-        &step,
-        format!("disable {}", run.request.run_id),
-        json!({ "prior": prior }),
-    )
-    .await?;
+    let key = format!("disable {}", run.request.run_id);
+    run.intend(&step, key, json!({ "prior": prior })).await?;
     let reason = run
         .request
         .reason
@@ -113,12 +109,8 @@ async fn enable(run: &mut RunContext<'_>, found: TrafficState) -> Result<String,
         run.note(line);
     }
     assert_held(run).await?;
-    run.intend(
-        &step,
-        format!("enable {}", run.request.run_id),
-        json!({ "wanted": wanted }),
-    )
-    .await?;
+    let key = format!("enable {}", run.request.run_id);
+    run.intend(&step, key, json!({ "wanted": wanted })).await?;
     if found.status == TrafficStatus::Enabled {
         run.note("the model was enabled already");
     } else {
