@@ -3,8 +3,16 @@
 use vllm_rollback_engine::workload::Cause;
 
 use crate::sanitize;
-use crate::style::STRONG;
+use crate::style::{STRONG, StatusIcon};
 use crate::text::{Span, TextWriter, plain, span};
+
+/// The icon of a cause.
+pub(crate) fn icon(cause: &Cause) -> StatusIcon {
+    match cause.terminal {
+        true => StatusIcon::Failed,
+        false => StatusIcon::Attention,
+    }
+}
 
 /// The pieces of a cause's line: object and message.
 pub(crate) fn spans(cause: &Cause) -> Vec<Span> {
