@@ -167,11 +167,8 @@ impl Releases for RecordedWorld {
 
     async fn rollback(&self, order: &RollbackOrder) -> RollbackOutcome {
         let is_last = self.now().made + 1 >= self.script.orders.len();
-        if is_last {
-            match self.script.ending(StateName::RolledBack) {
-                Ending::Done | Ending::Interrupted => {}
-                Ending::Failed(failure) => return RollbackOutcome::NotRecorded(failure),
-            }
+        if is_last && let Ending::Failed(failure) = self.script.ending(StateName::RolledBack) {
+            return RollbackOutcome::NotRecorded(failure);
         }
         self.now().made += 1;
         RollbackOutcome::Recorded(Box::new(RolledBack {
@@ -283,12 +280,8 @@ impl Checks for RecordedWorld {
         };
         // A check that did not pass ends with 10; what else went wrong then is told by the ports behind.
         let is_failed_check = self.script.exit_code() == Some(10);
-        let (outcome, summary) = match self.script.ending(state) {
-            Ending::Failed(failure) if is_failed_check => (Outcome::Fail, failure.what),
-            Ending::Interrupted => {
-                self.now().is_interrupted = true;
-                std::future::pending().await
-            }
+        let (outcome, summary) = match self.answer(state, ()).await {
+            Err(failure) if is_failed_check => (Outcome::Fail, failure.what),
             _ => (Outcome::Pass, String::new()),
         };
         vec![Verdict {
