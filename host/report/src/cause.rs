@@ -2,7 +2,6 @@
 
 use vllm_rollback_engine::workload::Cause;
 
-use crate::sanitize;
 use crate::style::{STRONG, StatusIcon};
 use crate::text::{Span, TextWriter, plain, span};
 
@@ -24,10 +23,6 @@ pub(crate) fn spans(cause: &Cause) -> Vec<Span> {
 
 /// Evidence and what helps, below a cause's line.
 pub(crate) fn details(out: &mut TextWriter, indent: usize, cause: &Cause) {
-    out.labelled(
-        indent,
-        "seen: ",
-        cause.evidence.iter().flat_map(|seen| sanitize::lines(seen)),
-    );
+    out.seen(indent, &cause.evidence);
     out.labelled(indent, "fix:  ", &cause.next);
 }

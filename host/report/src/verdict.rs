@@ -2,7 +2,6 @@
 
 use vllm_rollback_engine::check::{CheckSpec, Measurement, Outcome, Verdict};
 
-use crate::sanitize;
 use crate::style::{FAINT, STRONG, StatusIcon};
 use crate::text::{Span, TextWriter, plain, span};
 
@@ -55,11 +54,7 @@ pub(crate) fn details(out: &mut TextWriter, indent: usize, verdict: &Verdict) {
     }
     const LOG_LINES: usize = 5;
     let log = &verdict.log[verdict.log.len().saturating_sub(LOG_LINES)..];
-    out.labelled(
-        indent,
-        "seen: ",
-        verdict.evidence.iter().flat_map(|seen| sanitize::lines(seen)),
-    );
+    out.seen(indent, &verdict.evidence);
     out.labelled(indent, "log:  ", log);
 }
 
