@@ -130,9 +130,9 @@ async fn enable(run: &mut RunContext<'_>, found: TrafficState) -> Result<String,
     for line in run.ports.registry.post_run_notes().await {
         run.note(line);
     }
-    let validate = run.request.release.command("validate", "");
+    let release = &run.request.release;
     run.next
-        .push(format!("no check ran; to check what serves now: {validate}"));
+        .push(release.hint("no check ran; to check what serves now", "validate"));
     Ok("the model is in traffic".to_owned())
 }
 

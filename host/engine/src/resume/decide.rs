@@ -132,10 +132,7 @@ fn somebody_went_on(unfinished: Unfinished<'_>, current: &ReleaseRecord) -> Fail
         "that run went from revision {} to {}, and the newest revision is now {} ({}): {}",
         run.from, run.to, current.revision, current.status, current.description
     ))
-    .next(format!("look at it: {}", release.command("history", "")))
-    .next(format!(
-        "end that run, the model stays out of traffic: {}",
-        release.command("abort", "")
-    ))
-    .next(format!("then make a new plan: {}", release.command("plan", "")))
+    .next(release.hint("look at it", "history"))
+    .next(release.hint("end that run, the model stays out of traffic", "abort"))
+    .next(release.hint("then make a new plan", "plan"))
 }

@@ -171,6 +171,6 @@ fn stale(plan: &Plan, what: &str) -> Failure {
             plan.current.status,
             plan.traffic.status.as_str()
         ))
-        .next(format!("look at the new plan: {}", plan.release.command("plan", "")))
+        .next(plan.release.hint("look at the new plan", "plan"))
         .next(plan.release.command("", ""))
 }

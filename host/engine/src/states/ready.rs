@@ -126,11 +126,8 @@ pub(crate) async fn overtaken(run: &RunContext<'_>, record: &ReleaseRecord) -> R
             record.revision
         ))
         .next(release.command("history", ""))
-        .next(format!(
-            "when that operation is over, check what it left: {}",
-            release.command("validate", "")
-        ))
-        .next(format!("or roll back again: {}", release.command("", "")))
+        .next(release.hint("when that operation is over, check what it left", "validate"))
+        .next(release.hint("or roll back again", ""))
     }))
 }
 

@@ -94,8 +94,8 @@ async fn helm(
         RollbackOutcome::NotRecorded(failure) => Err(not_recorded(run, failure).into()),
         RollbackOutcome::Overtaken(failure) => {
             // Whose pods run now is the other operation's to say.
-            let validate = run.request.release.command("validate", "");
-            let hint = format!("when that operation is over, check what it left: {validate}");
+            let release = &run.request.release;
+            let hint = release.hint("when that operation is over, check what it left", "validate");
             Err(failure.next(hint).into())
         }
         RollbackOutcome::Unknown(failure) => Ok(found_after_all(run, failure, made, wanted).await?),
