@@ -99,7 +99,7 @@ impl Failure {
         Self::new(FailureKind::Timeout, what)
     }
 
-    /// What was asked for is not there.
+    /// Something that was named does not exist.
     pub fn not_found(what: impl Into<String>) -> Self {
         Self::new(FailureKind::NotFound, what)
     }
