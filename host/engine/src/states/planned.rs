@@ -57,7 +57,8 @@ pub async fn plan(ports: &Ports<'_>, request: &Request) -> Result<Plan, Failure>
     let (run_state, choice, mut preflight, live) = looked?;
     let (found, checks, helm) = (found?, checks?, helm?);
     let (current, target) = (&choice.current, &choice.target);
-    let cut = resume::unfinished(&run_state).filter(|_| request.resumes);
+    // One that is not to be resumed was refused above.
+    let cut = resume::unfinished(&run_state);
     let resumes = match cut {
         Some(cut) => {
             let journal = journal_of(ports, cut.run, &mut preflight).await;
