@@ -184,16 +184,12 @@ pub(crate) fn equals_manifest(record: &ReleaseRecord, drift: Vec<Drift>) -> Resu
 
 fn not_ready(record: &ReleaseRecord, causes: &[Cause], deadline: Duration) -> Failure {
     let revision = record.revision;
-    let release = &record.release;
     let mut failure = if causes.iter().any(|cause| cause.terminal) {
         Failure::external(format!("revision {revision} will not get ready"))
     } else {
         let seconds = deadline.as_secs();
         Failure::timeout(format!("revision {revision} did not get ready within {seconds} s"))
     };
-    if causes.is_empty() {
-        return failure.next(release.command("status", ""));
-    }
     let seen = causes.iter();
     failure
         .why
