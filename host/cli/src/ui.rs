@@ -78,7 +78,7 @@ impl Ui {
         for text in report.next.iter_mut().chain(&mut report.notes).chain(hints) {
             *text = self.invoked_as.rewrite_commands(text);
         }
-        self.show(&RunDocument::new(kind, &report))?;
+        self.show(&RunDocument { kind, report: &report })?;
         Ok(report.exit_code)
     }
 

@@ -163,11 +163,8 @@ async fn take_out(
     run.save_state().await?;
     let release = &run.request.release;
     run.next = vec![
-        format!("look at what serves, then roll back: {}", release.command("plan", "")),
-        format!(
-            "let it serve as it is, unchecked: {}",
-            release.command("registry enable", "")
-        ),
+        release.hint("look at what serves, then roll back", "plan"),
+        release.hint("let it serve as it is, unchecked", "registry enable"),
     ];
     let step = run.begin(StateName::Held, "ending the run that was cut off", None);
     run.mark(step, evidence);

@@ -1,5 +1,7 @@
 //! Checks and their verdicts.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use crate::workload::ServingPod;
@@ -14,6 +16,12 @@ pub enum Phase {
     Routed,
     /// Beside live traffic, during a soak.
     Observe,
+}
+
+impl fmt::Display for Phase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.serialize(f)
+    }
 }
 
 /// A check that a run will make.
@@ -47,6 +55,12 @@ pub enum Outcome {
     Inconclusive,
     /// The check could not run: trap, deadline, budget, denied, malformed.
     Error,
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.serialize(f)
+    }
 }
 
 /// A number a check measured.

@@ -77,13 +77,11 @@ impl RunContext<'_> {
         let refused = release.command("", "");
         let next = &mut self.next;
         next.retain(|step| !step.ends_with(&refused));
-        for (at, words) in [("finish it", "resume"), ("or end it in a safe state", "abort")]
-            .iter()
-            .enumerate()
-        {
-            let command = release.command(words.1, "");
+        let steps = [("finish it", "resume"), ("or end it in a safe state", "abort")];
+        for (at, (what, verb)) in steps.into_iter().enumerate() {
+            let command = release.command(verb, "");
             if !next.iter().any(|known| known.ends_with(&command)) {
-                next.insert(at.min(next.len()), format!("{}: {command}", words.0));
+                next.insert(at.min(next.len()), release.hint(what, verb));
             }
         }
     }

@@ -6,7 +6,7 @@ use crate::event::Event;
 use crate::ledger::Ledger;
 use crate::ports::Ports;
 use crate::progress::Progress;
-use crate::report::{ExitCode, RunReport, StateName, StateReached};
+use crate::report::{RunReport, StateName, StateReached};
 use crate::request::Request;
 use crate::step_error::StepError;
 use crate::traffic::TrafficState;
@@ -49,7 +49,7 @@ impl<'a> RunContext<'a> {
             ports,
             request,
             progress: Progress::Unchanged,
-            ledger: Ledger::unlocked(),
+            ledger: Ledger::default(),
             found: None,
             suspended: None,
             next: Vec::new(),
@@ -170,26 +170,10 @@ fn empty_report(request: &Request, started: String) -> RunReport {
         run_id: request.run_id.clone(),
         tool_version: request.tool_version.clone(),
         started,
-        seconds: 0.0,
         release: request.release.name.clone(),
         namespace: request.release.namespace.clone(),
         reason: request.reason.clone(),
         by: Some(request.by.clone()),
-        // Until a state says otherwise, nothing is known: a report that escapes early must not claim success.
-        outcome: StateName::Unknown,
-        exit_code: ExitCode::Unknown,
-        from_revision: None,
-        to_revision: None,
-        new_revision: None,
-        states: Vec::new(),
-        checks_planned: Vec::new(),
-        checks: Vec::new(),
-        causes: Vec::new(),
-        traffic_before: None,
-        traffic_after: None,
-        failure: None,
-        notes: Vec::new(),
-        next: Vec::new(),
-        artifacts: Vec::new(),
+        ..RunReport::default()
     }
 }

@@ -94,12 +94,12 @@ impl Failure {
         Self::new(FailureKind::Internal, what)
     }
 
-    /// Too late: it was not done in time.
+    /// Something was not done in time.
     pub fn timeout(what: impl Into<String>) -> Self {
         Self::new(FailureKind::Timeout, what)
     }
 
-    /// Nothing is there by that name.
+    /// Something that was named does not exist.
     pub fn not_found(what: impl Into<String>) -> Self {
         Self::new(FailureKind::NotFound, what)
     }

@@ -107,7 +107,7 @@ pub struct Rejected {
 }
 
 /// One run, in short.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct RunSummary {
     /// The run.
     pub run_id: String,

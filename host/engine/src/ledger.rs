@@ -8,9 +8,10 @@ const KEPT_RUNS: usize = 20;
 const KEPT_REJECTED: usize = 40;
 
 /// Permission of the run to write what the lock guards.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) enum WriteAccess {
     /// The lock is not ours: what later runs read is not ours to write.
+    #[default]
     Unlocked,
     /// The lock is ours; later runs need not know of this one.
     Locked,
@@ -22,8 +23,8 @@ pub(crate) enum WriteAccess {
     Lost,
 }
 
-/// Shared state that a run leaves for later ones.
-#[derive(Debug)]
+/// Shared state that a run leaves for later ones. Nothing is known before the lock is held.
+#[derive(Debug, Default)]
 pub(crate) struct Ledger {
     /// Permission to write.
     pub(crate) access: WriteAccess,
@@ -36,21 +37,6 @@ pub(crate) struct Ledger {
 }
 
 impl Ledger {
-    /// Nothing is known before the lock is held.
-    pub(crate) fn unlocked() -> Self {
-        Self {
-            access: WriteAccess::Unlocked,
-            run_state: RunState::default(),
-            summary: None,
-            found: RunState::default(),
-        }
-    }
-
-    /// The lock is ours.
-    pub(crate) fn lock(&mut self) {
-        self.access = WriteAccess::Locked;
-    }
-
     /// Takes over what earlier runs left.
     pub(crate) fn open(&mut self, run_state: RunState) {
         self.found = run_state.clone();

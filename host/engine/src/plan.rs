@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 pub use vllm_rollback_objects::diff::{ObjectChange, ObjectDiff};
+use vllm_rollback_objects::hex::hex;
 
 use crate::check::CheckSpec;
 use crate::release::{ApplyMethod, HelmInfo, ReleaseRef, Revision, RevisionSummary};
@@ -104,11 +105,5 @@ pub fn digest(plan: &Plan) -> String {
         checks,
         plan.spares.is_empty(),
     ]);
-    let digest = Sha256::digest(basis.to_string().as_bytes());
-    digest.iter().fold(String::new(), |mut hex, byte| {
-        use std::fmt::Write;
-        // Writing to a String cannot fail.
-        let _ = write!(hex, "{byte:02x}");
-        hex
-    })
+    hex(&Sha256::digest(basis.to_string()))
 }

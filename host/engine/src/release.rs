@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use serde::de::IntoDeserializer;
+use serde::de::value::{self, StrDeserializer};
 use serde::{Deserialize, Serialize};
 
 use vllm_rollback_objects::manifest::Manifest;
@@ -38,32 +40,8 @@ pub enum ReleaseStatus {
 impl ReleaseStatus {
     /// Reads Helm's word.
     pub fn parse(word: &str) -> Self {
-        match word {
-            "deployed" => Self::Deployed,
-            "superseded" => Self::Superseded,
-            "failed" => Self::Failed,
-            "pending-install" => Self::PendingInstall,
-            "pending-upgrade" => Self::PendingUpgrade,
-            "pending-rollback" => Self::PendingRollback,
-            "uninstalling" => Self::Uninstalling,
-            "uninstalled" => Self::Uninstalled,
-            _ => Self::Unknown,
-        }
-    }
-
-    /// Helm's word for it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Deployed => "deployed",
-            Self::Superseded => "superseded",
-            Self::Failed => "failed",
-            Self::PendingInstall => "pending-install",
-            Self::PendingUpgrade => "pending-upgrade",
-            Self::PendingRollback => "pending-rollback",
-            Self::Uninstalling => "uninstalling",
-            Self::Uninstalled => "uninstalled",
-            Self::Unknown => "unknown",
-        }
+        let word: StrDeserializer<'_, value::Error> = word.into_deserializer();
+        Self::deserialize(word).unwrap_or(Self::Unknown)
     }
 
     /// An operation is under way, or died and left this word behind.
@@ -75,9 +53,10 @@ impl ReleaseStatus {
     }
 }
 
+/// Helm's word for it.
 impl fmt::Display for ReleaseStatus {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
+        self.serialize(f)
     }
 }
 
@@ -207,7 +186,7 @@ pub enum RollbackOutcome {
 }
 
 /// The helm binary that a run uses.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct HelmInfo {
     /// Path of the binary.
     pub path: String,

@@ -11,7 +11,7 @@ use crate::traffic::TrafficState;
 use crate::workload::Cause;
 
 /// A state of the run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum StateName {
     /// Everything looked at, nothing changed.
@@ -36,38 +36,21 @@ pub enum StateName {
     Held,
     /// Nothing was changed, or all that was changed was put back.
     Unchanged,
-    /// The present state could not be observed.
+    /// The present state could not be observed. Until a state says otherwise, this is so: a report that escapes early must
+    /// not claim success.
+    #[default]
     Unknown,
 }
 
-impl StateName {
-    /// The word in reports and documents.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Planned => "planned",
-            Self::Locked => "locked",
-            Self::Fenced => "fenced",
-            Self::RolledBack => "rolled-back",
-            Self::Ready => "ready",
-            Self::Validated => "validated",
-            Self::Unfenced => "unfenced",
-            Self::Confirmed => "confirmed",
-            Self::Done => "done",
-            Self::Held => "held",
-            Self::Unchanged => "unchanged",
-            Self::Unknown => "unknown",
-        }
-    }
-}
-
+/// The word in reports and documents, which is also its serde form.
 impl fmt::Display for StateName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
+        self.serialize(f)
     }
 }
 
 /// The documented exit codes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(into = "i32", try_from = "i32")]
 pub enum ExitCode {
     /// Restored and serving; or a plan, a history, a validation that passed.
@@ -83,6 +66,7 @@ pub enum ExitCode {
     /// Another run holds the lock.
     Locked = 12,
     /// The state is unknown, or the run was interrupted.
+    #[default]
     Unknown = 13,
     /// A GitOps controller owns the release.
     GitOps = 14,
@@ -156,7 +140,7 @@ pub struct StateReached {
 }
 
 /// Everything a run can say of itself in the end.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct RunReport {
     /// The run.
     pub run_id: String,

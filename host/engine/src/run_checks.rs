@@ -75,14 +75,13 @@ pub(crate) fn judged(
         lines.extend(skipped.map(|(name, why)| format!("{name} did not run: {why}")));
         return Ok(lines);
     }
-    let names: Vec<_> = failed
+    let mut names: Vec<_> = failed
         .iter()
         .map(|v| v.check.as_str())
         .chain(silent.iter().map(|spec| spec.name.as_str()))
         .collect();
-    let mut unique = names.clone();
-    unique.dedup();
-    let mut failure = Failure::refused(format!("not passed: {}", unique.join(", ")));
+    names.dedup();
+    let mut failure = Failure::refused(format!("not passed: {}", names.join(", ")));
     failure.why.extend(failed.iter().map(|v| line(v)));
     failure
         .why

@@ -4,7 +4,6 @@
 use serde_json::json;
 
 use crate::context::RunContext;
-use crate::failure::Failure;
 use crate::ports::Ports;
 use crate::progress::Progress;
 use crate::report::{ExitCode, RunReport, StateName};
@@ -62,12 +61,8 @@ async fn disable(run: &mut RunContext<'_>, found: TrafficState) -> Result<String
         _ => found.clone(),
     };
     assert_held(run).await?;
-    run.intend(
-        &step,
-        format!("disable {}", run.request.run_id),
-        json!({ "prior": prior }),
-    )
-    .await?;
+    let key = format!("disable {}", run.request.run_id);
+    run.intend(&step, key, json!({ "prior": prior })).await?;
     let reason = run
         .request
         .reason
@@ -114,12 +109,8 @@ async fn enable(run: &mut RunContext<'_>, found: TrafficState) -> Result<String,
         run.note(line);
     }
     assert_held(run).await?;
-    run.intend(
-        &step,
-        format!("enable {}", run.request.run_id),
-        json!({ "wanted": wanted }),
-    )
-    .await?;
+    let key = format!("enable {}", run.request.run_id);
+    run.intend(&step, key, json!({ "wanted": wanted })).await?;
     if found.status == TrafficStatus::Enabled {
         run.note("the model was enabled already");
     } else {
@@ -139,9 +130,9 @@ async fn enable(run: &mut RunContext<'_>, found: TrafficState) -> Result<String,
     for line in run.ports.registry.post_run_notes().await {
         run.note(line);
     }
-    let validate = run.request.release.command("validate", "");
+    let release = &run.request.release;
     run.next
-        .push(format!("no check ran; to check what serves now: {validate}"));
+        .push(release.hint("no check ran; to check what serves now", "validate"));
     Ok("the model is in traffic".to_owned())
 }
 
@@ -158,29 +149,20 @@ async fn give_up(mut run: RunContext<'_>, error: StepError) -> RunReport {
     let is_interrupted = matches!(error, StepError::Interrupted);
     let mut failure = error.into_failure("interrupted");
     if run.progress.has_changed_something() {
-        let found = run.found.clone();
-        let is_as_found = |now: &TrafficState| found.as_ref().is_some_and(|found| found.is_same(now));
-        match run.ports.registry.read().await {
-            // The registry is as it was found, but a wait was cut short or a write may still come.
-            Ok(now) if is_as_found(&now) && !is_interrupted => run.saw_traffic(Some(&now)),
-            Ok(now) => {
-                failure = failure.because(format!("the registry says {} now", now.status.as_str()));
-                run.saw_traffic(Some(&now));
-                (outcome, exit_code) = (StateName::Unknown, ExitCode::Unknown);
-            }
-            Err(unread) => {
-                failure = failure.because(format!("what the registry says now is unknown: {unread}"));
-                run.saw_traffic(None);
-                (outcome, exit_code) = (StateName::Unknown, ExitCode::Unknown);
-            }
+        let now = run.ports.registry.read().await;
+        run.saw_traffic(now.as_ref().ok());
+        let is_as_found = |now: &TrafficState| run.found.as_ref().is_some_and(|found| found.is_same(now));
+        // The registry is as it was found, but a wait was cut short or a write may still come.
+        if is_interrupted || !now.as_ref().is_ok_and(is_as_found) {
+            failure = failure.because(match now {
+                Ok(now) => format!("the registry says {} now", now.status.as_str()),
+                Err(unread) => format!("what the registry says now is unknown: {unread}"),
+            });
+            (outcome, exit_code) = (StateName::Unknown, ExitCode::Unknown);
         }
     } else {
         run.ledger.take_back();
     }
-    end(run, outcome, exit_code, failure).await
-}
-
-async fn end(mut run: RunContext<'_>, outcome: StateName, exit_code: ExitCode, mut failure: Failure) -> RunReport {
     run.next = std::mem::take(&mut failure.next);
     run.next.push(run.request.release.command("registry status", ""));
     run.close_failed(outcome, exit_code, failure).await

@@ -55,12 +55,8 @@ impl StepError {
 
     /// The failure to report; `interrupted` says what an interruption left.
     pub(crate) fn into_failure(self, interrupted: &str) -> Failure {
-        match self {
-            Self::Failed(failure) | Self::CheckFailed(failure) | Self::Stale(failure) | Self::LockLost(failure) => {
-                failure
-            }
-            Self::Interrupted => Failure::new(FailureKind::Interrupted, interrupted),
-        }
+        let failure = self.failure().cloned();
+        failure.unwrap_or_else(|| Failure::new(FailureKind::Interrupted, interrupted))
     }
 }
 

@@ -31,9 +31,7 @@ impl TrafficStatus {
             Self::Other(word) => word,
         }
     }
-}
 
-impl TrafficStatus {
     /// Clients get answers, whether by all pods or by those that were spared.
     pub fn serves_traffic(&self) -> bool {
         matches!(self, Self::Enabled | Self::Partial)

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 /// A pod that serves the model.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct ServingPod {
     /// Name of the pod.
     pub name: String,
@@ -222,23 +222,24 @@ impl PodSplit {
         };
         format!(
             "{} ready with what the target asks for ({}), {} with something else ({})",
-            pods(self.good.len()),
+            counted(self.good.len(), "pod"),
             list(&self.good),
-            pods(self.others.len()),
+            counted(self.others.len(), "pod"),
             list(&self.others)
         )
     }
 }
 
-fn pods(count: usize) -> String {
+/// `1 pod`, `2 pods`.
+pub(crate) fn counted(count: usize, noun: &str) -> String {
     match count {
-        1 => "1 pod".to_owned(),
-        count => format!("{count} pods"),
+        1 => format!("1 {noun}"),
+        count => format!("{count} {noun}s"),
     }
 }
 
 /// Facts and findings from the cluster before the run.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Preflight {
     /// All findings, also the good ones.
     pub findings: Vec<Finding>,

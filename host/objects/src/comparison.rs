@@ -193,14 +193,8 @@ impl Walk<'_> {
         }
         // A list that is set is owned as a whole: an element more is a leftover.
         for one in live.iter().filter(|one| find(&wanted, one).is_none()) {
-            self.element(
-                path,
-                key,
-                Sides {
-                    wanted: Side::ABSENT,
-                    live: *one,
-                },
-            );
+            let wanted = Side::ABSENT;
+            self.element(path, key, Sides { wanted, live: *one });
         }
     }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::Value;
 use similar::TextDiff;
 
 use crate::comparison::{Against, Difference, as_stored, compare};
@@ -62,23 +62,18 @@ pub fn diff(
     let live = by_identity(live);
     let mut before = by_identity(&current.objects);
     let labels = (format!("revision {old}"), format!("revision {new}"));
+    let live_of = |object: &Object| live.get(&object.identity()).copied();
     let mut diffs = Vec::with_capacity(target.objects.len());
     for wanted in &target.objects {
-        let identity = wanted.identity();
-        let before = before.remove(&identity);
-        diffs.push(object_diff(before, Some(wanted), live.get(&identity).copied(), &labels));
+        let before = before.remove(&wanted.identity());
+        diffs.extend(object_diff(before, Some(wanted), live_of(wanted), &labels));
     }
     for gone in &current.objects {
         if let Some(gone) = before.remove(&gone.identity()) {
-            diffs.push(object_diff(
-                Some(gone),
-                None,
-                live.get(&gone.identity()).copied(),
-                &labels,
-            ));
+            diffs.extend(object_diff(Some(gone), None, live_of(gone), &labels));
         }
     }
-    diffs.into_iter().flatten().collect()
+    diffs
 }
 
 pub(crate) fn by_identity(objects: &[Object]) -> BTreeMap<Identity, &Object> {
@@ -144,21 +139,10 @@ fn drift(manifest: &Object, live: &Value) -> Vec<String> {
 
 /// An object as YAML with sorted keys and without secrets.
 fn canonical(object: &Value) -> String {
-    let clean = redaction::object(&sorted(object));
+    let mut clean = redaction::object(object);
+    clean.sort_all_objects();
     // Writing a JSON value as YAML into memory fails for no value; JSON is YAML too.
     serde_saphyr::to_string(&clean).unwrap_or_else(|_| clean.to_string())
-}
-
-fn sorted(value: &Value) -> Value {
-    match value {
-        Value::Object(map) => {
-            let ordered: BTreeMap<&String, &Value> = map.iter().collect();
-            let entries = ordered.into_iter().map(|(key, value)| (key.clone(), sorted(value)));
-            Value::Object(entries.collect::<Map<_, _>>())
-        }
-        Value::Array(items) => Value::Array(items.iter().map(sorted).collect()),
-        other => other.clone(),
-    }
 }
 
 #[cfg(test)]

@@ -1,8 +1,16 @@
 //! What the API has in a field, by kind and path. A type of somebody else's (a custom resource) is stored as it was written.
 
+/// Group and kind, the path of the kind's pod spec, and those of its other quantities.
+type Row = (
+    &'static str,
+    &'static str,
+    Option<&'static str>,
+    &'static [&'static str],
+);
+
 /// Path of the pod spec in an object of each kind, and of the kind's other quantities. `*` stands for any key, `|` for
 /// a choice (k8s.io/api v0.35: all fields of type `resource.Quantity`).
-const KINDS: &[(&str, &str, Option<&str>, &[&str])] = &[
+const KINDS: &[Row] = &[
     ("", "Pod", Some("spec"), &[]),
     ("", "PodTemplate", Some("template/spec"), &[]),
     ("", "ReplicationController", Some("spec/template/spec"), &[]),
@@ -106,14 +114,7 @@ impl Fields {
         ) || matches!(key(1), "args" | "command")
     }
 
-    fn row(
-        &self,
-    ) -> Option<&'static (
-        &'static str,
-        &'static str,
-        Option<&'static str>,
-        &'static [&'static str],
-    )> {
+    fn row(&self) -> Option<&'static Row> {
         KINDS
             .iter()
             .find(|(group, kind, ..)| *group == self.group && *kind == self.kind)

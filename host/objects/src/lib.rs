@@ -6,6 +6,7 @@ pub mod comparison;
 pub mod diff;
 pub mod event;
 pub mod fields;
+pub mod hex;
 pub mod http;
 pub mod identity;
 pub mod manifest;

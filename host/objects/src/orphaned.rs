@@ -1,9 +1,7 @@
 //! What Helm would leave behind. It removes only what the newest record declares and the target does not, whatever the
 //! newest record's status (helm#13346); what neither declares stays, although an older revision brought it.
 
-use std::collections::BTreeMap;
-
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use crate::comparison::{elements, field};
 use crate::diff::by_identity;
@@ -27,82 +25,51 @@ pub fn orphaned_fields(applied: &Manifest, current: &Manifest, target: &Manifest
             // Helm deletes it, with all its fields.
             (Some(_), None) => {}
             (current, Some(target)) => {
-                let mut walk = Walk { paths: Vec::new() };
+                let mut paths = Vec::new();
                 let current = current.map(|current| &current.json);
-                walk.value("", &object.json, current, &target.json, &live.json);
-                found.extend(walk.paths.into_iter().map(|path| format!("{identity}: {path}")));
+                walk(&mut paths, "", &object.json, current, &target.json, &live.json);
+                found.extend(paths.into_iter().map(|path| format!("{identity}: {path}")));
             }
         }
     }
     found
 }
 
-struct Walk {
-    paths: Vec<String>,
+fn walk(paths: &mut Vec<String>, path: &str, applied: &Value, current: Option<&Value>, target: &Value, live: &Value) {
+    match (applied, target, live) {
+        (Value::Object(applied), Value::Object(target), Value::Object(live)) => {
+            for (key, value) in applied {
+                let current = current.and_then(|current| current.get(key));
+                visit(paths, field(path, key), value, current, target.get(key), live.get(key));
+            }
+        }
+        (Value::Array(applied), Value::Array(target), Value::Array(live)) => {
+            let current = current.and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+            // A list without merge keys is written as a whole, so nothing of it stays.
+            let Some([applied, current, target, live]) = elements([applied, current, target, live]) else {
+                return;
+            };
+            for (name, value) in applied {
+                let [current, target, live] = [&current, &target, &live].map(|side| side.get(&name).copied());
+                visit(paths, format!("{path}[{name}]"), value, current, target, live);
+            }
+        }
+        _ => {}
+    }
 }
 
-impl Walk {
-    fn value(&mut self, path: &str, applied: &Value, current: Option<&Value>, target: &Value, live: &Value) {
-        match (applied, target, live) {
-            (Value::Object(applied), Value::Object(target), Value::Object(live)) => {
-                self.map(path, applied, current.and_then(Value::as_object), target, live);
-            }
-            (Value::Array(applied), Value::Array(target), Value::Array(live)) => {
-                let current = current.and_then(Value::as_array);
-                self.list(path, applied, current.map(Vec::as_slice), target, live);
-            }
-            _ => {}
-        }
-    }
-
-    fn map(
-        &mut self,
-        path: &str,
-        applied: &Map<String, Value>,
-        current: Option<&Map<String, Value>>,
-        target: &Map<String, Value>,
-        live: &Map<String, Value>,
-    ) {
-        for (key, value) in applied {
-            let path = field(path, key);
-            let current = current.and_then(|current| current.get(key));
-            self.visit(path, value, current, target.get(key), live.get(key));
-        }
-    }
-
-    /// A list without merge keys is written as a whole, so nothing of it stays.
-    fn list<'a>(
-        &mut self,
-        path: &str,
-        applied: &'a [Value],
-        current: Option<&'a [Value]>,
-        target: &'a [Value],
-        live: &'a [Value],
-    ) {
-        let Some([applied, current, target, live]) = elements([applied, current.unwrap_or_default(), target, live])
-        else {
-            return;
-        };
-        for (name, value) in applied {
-            let at = |side: &BTreeMap<String, &'a Value>| side.get(&name).copied();
-            let path = format!("{path}[{name}]");
-            self.visit(path, value, at(&current), at(&target), at(&live));
-        }
-    }
-
-    fn visit(
-        &mut self,
-        path: String,
-        applied: &Value,
-        current: Option<&Value>,
-        target: Option<&Value>,
-        live: Option<&Value>,
-    ) {
-        match (current, target, live) {
-            (None, None, Some(_)) => self.paths.push(path),
-            (current, Some(target), Some(live)) => self.value(&path, applied, current, target, live),
-            _ => {}
-        }
+fn visit(
+    paths: &mut Vec<String>,
+    path: String,
+    applied: &Value,
+    current: Option<&Value>,
+    target: Option<&Value>,
+    live: Option<&Value>,
+) {
+    match (current, target, live) {
+        (None, None, Some(_)) => paths.push(path),
+        (current, Some(target), Some(live)) => walk(paths, &path, applied, current, target, live),
+        _ => {}
     }
 }
 

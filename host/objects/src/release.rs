@@ -34,6 +34,11 @@ impl ReleaseRef {
         let words: Vec<_> = words.into_iter().filter(|word| !word.is_empty()).collect();
         words.join(" ")
     }
+
+    /// Says what a command on this release is for: `finish it: kubectl vllm-rollback resume llama -n prod`.
+    pub fn hint(&self, what: &str, verb: &str) -> String {
+        format!("{what}: {}", self.command(verb, ""))
+    }
 }
 
 /// A Helm revision; 1 is the first.

@@ -25,6 +25,7 @@ use cap_std::ambient_authority;
 use cap_std::fs::{Dir, DirBuilder, DirBuilderExt, File, Metadata, MetadataExt, OpenOptions, OpenOptionsExt};
 use rustix::process::geteuid;
 use sha2::{Digest, Sha256};
+use vllm_rollback_objects::hex::hex;
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
@@ -172,10 +173,6 @@ fn fit(engine: &Engine) -> String {
 /// SHA-256 of a component, as its files and reports name it.
 pub(crate) fn digest(wasm: &[u8]) -> String {
     hex(&Sha256::digest(wasm))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// The standard library's hasher may change from release to release; file names should not.

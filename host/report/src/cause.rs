@@ -2,9 +2,16 @@
 
 use vllm_rollback_engine::workload::Cause;
 
-use crate::sanitize;
-use crate::style::STRONG;
+use crate::style::{STRONG, StatusIcon};
 use crate::text::{Span, TextWriter, plain, span};
+
+/// The icon of a cause.
+pub(crate) fn icon(cause: &Cause) -> StatusIcon {
+    match cause.terminal {
+        true => StatusIcon::Failed,
+        false => StatusIcon::Attention,
+    }
+}
 
 /// The pieces of a cause's line: object and message.
 pub(crate) fn spans(cause: &Cause) -> Vec<Span> {
@@ -16,10 +23,6 @@ pub(crate) fn spans(cause: &Cause) -> Vec<Span> {
 
 /// Evidence and what helps, below a cause's line.
 pub(crate) fn details(out: &mut TextWriter, indent: usize, cause: &Cause) {
-    out.labelled(
-        indent,
-        "seen: ",
-        cause.evidence.iter().flat_map(|seen| sanitize::lines(seen)),
-    );
+    out.seen(indent, &cause.evidence);
     out.labelled(indent, "fix:  ", &cause.next);
 }

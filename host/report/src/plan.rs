@@ -18,11 +18,7 @@ impl Document for Plan {
     }
 
     fn write(&self, out: &mut TextWriter) {
-        header(out, self);
-        skipped(out, self);
-        step_back(out, self);
-        out.heading("Changes");
-        changes(out, self, Detail::Full);
+        preview(out, self, Detail::Full);
         out.list("Hooks that will run", &self.hooks);
         findings(out, self);
         checks(out, self);
@@ -33,13 +29,16 @@ impl Document for Plan {
 /// Draws what an operator must see before saying yes.
 pub fn summary(plan: &Plan, glyphs: Glyphs) -> String {
     let mut out = TextWriter::new(glyphs);
-    header(&mut out, plan);
-    skipped(&mut out, plan);
-    step_back(&mut out, plan);
-    out.heading("Changes");
-    changes(&mut out, plan, Detail::Short);
+    preview(&mut out, plan, Detail::Short);
     what_happens(&mut out, plan);
     out.finish()
+}
+
+fn preview(out: &mut TextWriter, plan: &Plan, detail: Detail) {
+    header(out, plan);
+    skipped(out, plan);
+    step_back(out, plan);
+    changes(out, plan, detail);
 }
 
 fn header(out: &mut TextWriter, plan: &Plan) {
@@ -90,8 +89,8 @@ fn resumes(out: &mut TextWriter, plan: &Plan) {
         out.line(
             2,
             &[
-                span(STRONG, format!("{:<12} ", step.state.as_str())),
-                plain(format!("{:<11} ", step.decision.as_str())),
+                span(STRONG, format!("{:<12} ", step.state)),
+                plain(format!("{:<11} ", step.decision)),
                 plain(step.why.clone()),
             ],
         );
@@ -143,6 +142,7 @@ enum Detail {
 }
 
 fn changes(out: &mut TextWriter, plan: &Plan, detail: Detail) {
+    out.heading("Changes");
     let kept = plan.diff.iter().filter(|one| one.change == ObjectChange::Keep).count();
     for one in &plan.diff {
         if one.change != ObjectChange::Keep || !one.live_drift.is_empty() {
@@ -223,17 +223,13 @@ fn checks(out: &mut TextWriter, plan: &Plan) {
         out.styled(2, WARN, "none");
     }
     for check in plan.checks.iter().filter(|check| check.skipped.is_none()) {
-        let reach = if check.grants.is_empty() {
-            "nothing".to_owned()
-        } else {
-            check.grants.join(", ")
-        };
+        let reach = list_or("nothing", &check.grants);
         let need = if check.required { "required" } else { "not required" };
         out.marked(
             2,
             StatusIcon::Note,
             &[
-                span(FAINT, format!("{:<8}", verdict::phase_word(check.phase))),
+                span(FAINT, format!("{:<8}", check.phase)),
                 span(STRONG, format!("{:<16} ", check.name)),
                 plain(format!("{}  {need}  reaches: {reach}  ", check.version)),
                 span(FAINT, format!("sha256 {}", short(&check.digest))),
@@ -244,26 +240,24 @@ fn checks(out: &mut TextWriter, plan: &Plan) {
 }
 
 fn what_happens(out: &mut TextWriter, plan: &Plan) {
-    let checks = |phase: Phase| -> String {
-        let names: Vec<&str> = plan
-            .checks
-            .iter()
-            .filter(|check| check.phase == phase && check.skipped.is_none())
-            .map(|check| check.name.as_str())
-            .collect();
-        if names.is_empty() {
-            "none".to_owned()
-        } else {
-            names.join(", ")
-        }
+    let checks = |phase: Phase| {
+        let checks = plan.checks.iter();
+        let checks = checks.filter(|check| check.phase == phase && check.skipped.is_none());
+        let names: Vec<String> = checks.map(|check| check.name.clone()).collect();
+        list_or("none", &names)
     };
     let driver = &plan.traffic.driver;
-    let spared = plan.spares.len();
-    let fence = match spared {
-        0 => format!("take the model out of traffic with the {driver} driver, and prove that it is out"),
-        _ => format!(
-            "check {}, then take all others out of traffic with the {driver} driver, and prove that they are out",
-            spared_pods(plan)
+    let (fence, failed) = match plan.spares.len() {
+        0 => (
+            format!("take the model out of traffic with the {driver} driver, and prove that it is out"),
+            "If a required check fails, the model stays out of traffic.",
+        ),
+        _ => (
+            format!(
+                "check {}, then take all others out of traffic with the {driver} driver, and prove that they are out",
+                spared_pods(plan)
+            ),
+            "If a required check fails, only the pods that were checked first go on serving.",
         ),
     };
     let steps = [
@@ -284,14 +278,16 @@ fn what_happens(out: &mut TextWriter, plan: &Plan) {
     for (at, step) in steps.iter().enumerate() {
         out.line(2, &[span(FAINT, format!("{}. ", at + 1)), plain(step.clone())]);
     }
-    out.styled(
-        2,
-        FAINT,
-        match spared {
-            0 => "If a required check fails, the model stays out of traffic.",
-            _ => "If a required check fails, only the pods that were checked first go on serving.",
-        },
-    );
+    out.styled(2, FAINT, failed);
+}
+
+/// `a, b`; the word when there is nothing to list.
+fn list_or(word: &str, items: &[String]) -> String {
+    if items.is_empty() {
+        word.to_owned()
+    } else {
+        items.join(", ")
+    }
 }
 
 /// `pod a, which serves`, `pods a, b, which serve`.

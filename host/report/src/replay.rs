@@ -53,7 +53,7 @@ impl Document for Replay {
 }
 
 fn write_record(out: &mut TextWriter, entry: &Entry) {
-    let state = format!("{:<12} ", entry.state.as_str());
+    let state = format!("{:<12} ", entry.state);
     out.line(
         0,
         &[

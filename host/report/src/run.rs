@@ -2,7 +2,6 @@
 
 use serde::Serialize;
 use vllm_rollback_engine::check::Outcome;
-use vllm_rollback_engine::release::Revision;
 use vllm_rollback_engine::report::{ExitCode, RunReport, StateName};
 
 use crate::document::Document;
@@ -67,16 +66,11 @@ impl ReportKind {
 #[derive(Debug, Clone, Copy, Serialize)]
 #[serde(transparent)]
 pub struct RunDocument<'a> {
+    /// Kind of the run.
     #[serde(skip)]
-    kind: ReportKind,
-    report: &'a RunReport,
-}
-
-impl<'a> RunDocument<'a> {
-    /// Pairs a report with what it is of.
-    pub fn new(kind: ReportKind, report: &'a RunReport) -> Self {
-        Self { kind, report }
-    }
+    pub kind: ReportKind,
+    /// The report.
+    pub report: &'a RunReport,
 }
 
 impl Document for RunDocument<'_> {
@@ -88,6 +82,7 @@ impl Document for RunDocument<'_> {
         let report = self.report;
         header(out, self.kind, report);
         failure(out, report);
+        causes(out, report);
         states(out, report);
         checks(out, report);
         traffic(out, report);
@@ -118,7 +113,7 @@ fn header(out: &mut TextWriter, kind: ReportKind, report: &RunReport) {
     );
     let mark = outcome_icon(report.outcome);
     let outcome = [
-        span(mark.style(), report.outcome.as_str()),
+        span(mark.style(), report.outcome.to_string()),
         plain(format!(
             ": {} (exit {})",
             kind.meaning(report),
@@ -146,35 +141,24 @@ fn route(arrow: &str, kind: ReportKind, report: &RunReport) -> String {
             .map(|revision| format!("revision {revision}"))
             .unwrap_or_default();
     }
-    let number = |revision: Option<Revision>| revision.map_or_else(|| "?".to_owned(), |r| r.to_string());
-    let made = report
-        .new_revision
-        .map(|r| format!(" (now revision {r})"))
-        .unwrap_or_default();
     if report.from_revision.is_none() && report.to_revision.is_none() {
         return String::new();
     }
-    format!(
-        "{} {arrow} {}{made}",
-        number(report.from_revision),
-        number(report.to_revision)
-    )
+    let [from, to] = [report.from_revision, report.to_revision]
+        .map(|revision| revision.map_or_else(|| "?".to_owned(), |r| r.to_string()));
+    let made = report.new_revision.map(|r| format!(" (now revision {r})"));
+    format!("{from} {arrow} {to}{}", made.unwrap_or_default())
 }
 
 fn failure(out: &mut TextWriter, report: &RunReport) {
     let Some(failure) = &report.failure else {
-        causes(out, report);
         return;
     };
     out.heading("Why");
     out.styled(2, BAD, &failure.what);
     out.labelled(2, "cause: ", &failure.why);
-    out.labelled(
-        2,
-        "fix:   ",
-        failure.next.iter().filter(|next| !report.next.contains(next)),
-    );
-    causes(out, report);
+    let more = failure.next.iter().filter(|next| !report.next.contains(next));
+    out.labelled(2, "fix:   ", more);
 }
 
 fn causes(out: &mut TextWriter, report: &RunReport) {
@@ -183,12 +167,7 @@ fn causes(out: &mut TextWriter, report: &RunReport) {
     }
     out.heading("Causes seen");
     for seen in &report.causes {
-        let mark = if seen.terminal {
-            StatusIcon::Failed
-        } else {
-            StatusIcon::Attention
-        };
-        out.marked(2, mark, &cause::spans(seen));
+        out.marked(2, cause::icon(seen), &cause::spans(seen));
         cause::details(out, 6, seen);
     }
 }
@@ -199,7 +178,7 @@ fn states(out: &mut TextWriter, report: &RunReport) {
     }
     out.heading("States");
     for state in &report.states {
-        let name = span(STRONG, format!("{:<12} ", state.name.as_str()));
+        let name = span(STRONG, format!("{:<12} ", state.name));
         let took = span(FAINT, format!("{:>7}  ", seconds(state.seconds)));
         let mut evidence = state.evidence.iter();
         let first = plain(evidence.next().cloned().unwrap_or_default());
@@ -220,7 +199,7 @@ fn checks(out: &mut TextWriter, report: &RunReport) {
     }
     out.heading("Checks");
     for one in &report.checks {
-        let mut spans = vec![span(FAINT, format!("{:<8}", verdict::phase_word(one.phase)))];
+        let mut spans = vec![span(FAINT, format!("{:<8}", one.phase))];
         spans.extend(verdict::spans(one));
         out.marked(2, one.outcome.into(), &spans);
         verdict::details(out, 6, one);
@@ -254,7 +233,10 @@ mod tests {
     #[test]
     fn a_report_reads_from_outcome_to_proof_to_what_comes_next() {
         let report = fixtures::report();
-        let document = RunDocument::new(ReportKind::Rollback, &report);
+        let document = RunDocument {
+            kind: ReportKind::Rollback,
+            report: &report,
+        };
         assert_eq!(
             fixtures::plain_text_in(Glyphs::Unicode, &document),
             "\
@@ -298,7 +280,10 @@ Kept
         report.exit_code = ExitCode::HeldRollbackFailed;
         report.failure = Some(Failure::timeout("revision 4 did not get ready").because("crash loop"));
         report.causes = vec![fixtures::cause()];
-        let text = fixtures::plain_text(&RunDocument::new(ReportKind::Rollback, &report));
+        let text = fixtures::plain_text(&RunDocument {
+            kind: ReportKind::Rollback,
+            report: &report,
+        });
         assert!(
             text.contains("Outcome   held: the rollback failed: the model is held out of traffic (exit 11)\n"),
             "{text}"
@@ -318,7 +303,10 @@ Kept
         let mut report = fixtures::report();
         report.outcome = StateName::Unchanged;
         report.exit_code = ExitCode::Refused;
-        let text = fixtures::plain_text(&RunDocument::new(ReportKind::Validation, &report));
+        let text = fixtures::plain_text(&RunDocument {
+            kind: ReportKind::Validation,
+            report: &report,
+        });
         assert!(
             text.starts_with("Validation of prod/llama  revision 1\nOutcome   unchanged: not proved good"),
             "{text}"
@@ -327,7 +315,10 @@ Kept
 
     #[test]
     fn the_json_report_is_a_versioned_document_with_the_exit_code_as_a_number() {
-        let value = fixtures::json(&RunDocument::new(ReportKind::Rollback, &fixtures::report()));
+        let value = fixtures::json(&RunDocument {
+            kind: ReportKind::Rollback,
+            report: &fixtures::report(),
+        });
         assert_eq!(value["apiVersion"], "vllm-rollback/v1");
         assert_eq!(value["kind"], "RollbackRun");
         assert_eq!(value["exit_code"], 0);

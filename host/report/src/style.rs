@@ -95,11 +95,3 @@ impl From<Severity> for StatusIcon {
         }
     }
 }
-
-/// An arrow between two values.
-pub fn arrow(glyphs: Glyphs) -> &'static str {
-    match glyphs {
-        Glyphs::Unicode => "→",
-        Glyphs::Ascii => "->",
-    }
-}

@@ -81,10 +81,7 @@ impl Terminal {
         let mut inner = self.lock();
         let Some(doing) = &inner.doing else { return };
         match self.style {
-            Style::Live { columns } => {
-                let line = live_line(now, doing, columns);
-                inner.overwrite(&line);
-            }
+            Style::Live { columns } => inner.redraw(now, columns),
             Style::Lines if now.saturating_sub(inner.last_line) >= HEARTBEAT => {
                 let spans = vec![
                     span(FAINT, "still "),
@@ -132,9 +129,8 @@ impl Terminal {
         let text = self.drawn(now, mark, spans, below);
         let mut inner = self.lock();
         inner.permanent(now, &text);
-        if let (Style::Live { columns }, Some(doing)) = (self.style, &inner.doing) {
-            let line = live_line(now, doing, columns);
-            inner.overwrite(&line);
+        if let Style::Live { columns } = self.style {
+            inner.redraw(now, columns);
         }
     }
 
@@ -152,14 +148,14 @@ impl Terminal {
         ];
         let mut inner = self.lock();
         inner.last_progress = None;
+        inner.doing = Some(doing);
         match self.style {
-            Style::Live { columns } => inner.overwrite(&live_line(now, &doing, columns)),
+            Style::Live { columns } => inner.redraw(now, columns),
             Style::Lines => {
                 let text = self.drawn(now, StatusIcon::Doing, &spans, |_| ());
                 inner.permanent(now, &text);
             }
         }
-        inner.doing = Some(doing);
     }
 
     fn progress(&self, text: String) {
@@ -170,10 +166,7 @@ impl Terminal {
             doing.text.clone_from(&text);
         }
         match (self.style, &inner.doing) {
-            (Style::Live { columns }, Some(doing)) => {
-                let line = live_line(now, doing, columns);
-                inner.overwrite(&line);
-            }
+            (Style::Live { columns }, Some(_)) => inner.redraw(now, columns),
             _ => {
                 let due = inner
                     .last_progress
@@ -217,11 +210,14 @@ impl Inner {
         let _ = self.out.flush();
     }
 
-    fn overwrite(&mut self, line: &str) {
+    /// Writes the live line anew, while something is waited for.
+    fn redraw(&mut self, now: Duration, columns: usize) {
         self.erase();
-        let _ = self.out.write_all(line.as_bytes());
-        let _ = self.out.flush();
-        self.live = true;
+        if let Some(doing) = &self.doing {
+            let _ = self.out.write_all(live_line(now, doing, columns).as_bytes());
+            let _ = self.out.flush();
+            self.live = true;
+        }
     }
 }
 
@@ -253,12 +249,9 @@ impl Observer for Terminal {
             Event::Warning { text } => self.print(StatusIcon::Attention, &[span(WARN, text)], |_| ()),
             Event::Progress { text } => self.progress(text),
             Event::CauseSeen { cause: seen } => {
-                let mark = if seen.terminal {
-                    StatusIcon::Failed
-                } else {
-                    StatusIcon::Attention
-                };
-                self.print(mark, &cause::spans(&seen), |out| cause::details(out, INDENT, &seen));
+                self.print(cause::icon(&seen), &cause::spans(&seen), |out| {
+                    cause::details(out, INDENT, &seen);
+                });
             }
             Event::Checked { verdict } => {
                 self.print(verdict.outcome.into(), &verdict::spans(&verdict), |out| {
@@ -277,7 +270,7 @@ impl Observer for Terminal {
 }
 
 fn state_span(state: StateName) -> Span {
-    span(STRONG, format!("{:<12} ", state.as_str()))
+    span(STRONG, format!("{:<12} ", state))
 }
 
 /// ` 12.3` with one decimal, minutes once they matter.
@@ -292,13 +285,13 @@ fn seconds_column(elapsed: Duration) -> String {
 
 /// `  (next: readiness deadline in 9m40s)`.
 fn until(doing: &Doing, now: Duration) -> String {
-    let name = match doing.state {
+    let name: &str = match doing.state {
         StateName::Ready => "readiness",
         StateName::Fenced => "fence",
         StateName::RolledBack => "helm",
         StateName::Validated | StateName::Confirmed => "check",
         StateName::Unfenced | StateName::Held => "traffic",
-        other => other.as_str(),
+        other => &other.to_string(),
     };
     match doing.deadline {
         Some(deadline) if deadline > now => {
@@ -311,7 +304,7 @@ fn until(doing: &Doing, now: Duration) -> String {
 }
 
 fn live_line(now: Duration, doing: &Doing, columns: usize) -> String {
-    let head = format!("[{:>6}] … {:<12} ", seconds_column(now), doing.state.as_str());
+    let head = format!("[{:>6}] … {:<12} ", seconds_column(now), doing.state);
     let tail = until(doing, now);
     // The last column stays free: a full line would wrap and could not be erased.
     let room = columns.saturating_sub(head.chars().count() + tail.chars().count() + 1);

@@ -4,7 +4,7 @@ use anstyle::Style;
 use comfy_table::{Table, presets};
 
 use crate::sanitize;
-use crate::style::{FAINT, Glyphs, PLAIN, STRONG, StatusIcon, arrow};
+use crate::style::{FAINT, Glyphs, PLAIN, STRONG, StatusIcon};
 
 /// A piece of a line in one style.
 #[derive(Debug, Clone)]
@@ -43,7 +43,10 @@ impl TextWriter {
 
     /// The arrow of this page's glyphs.
     pub fn arrow(&self) -> &'static str {
-        arrow(self.glyphs)
+        match self.glyphs {
+            Glyphs::Unicode => "→",
+            Glyphs::Ascii => "->",
+        }
     }
 
     /// An empty line, unless there is one already or the page is empty.
@@ -113,11 +116,10 @@ impl TextWriter {
         self.line(0, &[&[name], spans].concat());
     }
 
-    /// Plain text of one or several lines, each indented.
-    pub fn text(&mut self, indent: usize, text: &str) {
-        for one in sanitize::lines(text) {
-            self.plain(indent, one);
-        }
+    /// Writes what was observed, line by line.
+    pub(crate) fn seen(&mut self, indent: usize, evidence: &[String]) {
+        let lines = evidence.iter().flat_map(|seen| sanitize::lines(seen));
+        self.labelled(indent, "seen: ", lines);
     }
 
     /// A titled list of lines; nothing at all when it is empty.

@@ -1,29 +1,9 @@
 //! Verdicts of checks, as words.
 
-use vllm_rollback_engine::check::{CheckSpec, Measurement, Outcome, Phase, Verdict};
+use vllm_rollback_engine::check::{CheckSpec, Measurement, Outcome, Verdict};
 
-use crate::sanitize;
 use crate::style::{FAINT, STRONG, StatusIcon};
 use crate::text::{Span, TextWriter, plain, span};
-
-/// The word for an outcome.
-pub(crate) fn outcome_word(outcome: Outcome) -> &'static str {
-    match outcome {
-        Outcome::Pass => "pass",
-        Outcome::Fail => "fail",
-        Outcome::Inconclusive => "inconclusive",
-        Outcome::Error => "error",
-    }
-}
-
-/// The word for a phase.
-pub(crate) fn phase_word(phase: Phase) -> &'static str {
-    match phase {
-        Phase::Direct => "direct",
-        Phase::Routed => "routed",
-        Phase::Observe => "observe",
-    }
-}
 
 /// `latency 412 ms (limit 3000 ms)`.
 pub(crate) fn measured(measurement: &Measurement) -> String {
@@ -50,7 +30,7 @@ pub(crate) fn spans(verdict: &Verdict) -> Vec<Span> {
     if verdict.outcome != Outcome::Pass {
         spans.push(span(
             StatusIcon::from(verdict.outcome).style(),
-            format!("{}: ", outcome_word(verdict.outcome)),
+            format!("{}: ", verdict.outcome),
         ));
     }
     spans.push(plain(verdict.summary.clone()));
@@ -74,11 +54,7 @@ pub(crate) fn details(out: &mut TextWriter, indent: usize, verdict: &Verdict) {
     }
     const LOG_LINES: usize = 5;
     let log = &verdict.log[verdict.log.len().saturating_sub(LOG_LINES)..];
-    out.labelled(
-        indent,
-        "seen: ",
-        verdict.evidence.iter().flat_map(|seen| sanitize::lines(seen)),
-    );
+    out.seen(indent, &verdict.evidence);
     out.labelled(indent, "log:  ", log);
 }
 

@@ -56,7 +56,7 @@ pub trait RecordSource: Send + Sync {
 /// Reason why the workloads did not get ready.
 #[derive(Debug, Clone)]
 pub enum NotReady {
-    /// A cause was named that does not heal by waiting, or the deadline passed with these causes.
+    /// A cause was named that does not heal by waiting, or the deadline passed with these causes: at least one.
     Caused(Vec<Cause>),
     /// The cluster could not be watched.
     Failed(Failure),

@@ -15,7 +15,7 @@ use crate::failure::Failure;
 use crate::journal::{Entry, Journalled, RecordKind, fold};
 use crate::plan::{Plan, StepBack};
 use crate::ports::Ports;
-use crate::release::{ApplyMethod, ReleaseStatus, RevisionSummary};
+use crate::release::{ApplyMethod, HelmInfo, ReleaseStatus, RevisionSummary};
 use crate::report::StateName;
 use crate::request::{Override, Request};
 use recorded::RecordedWorld;
@@ -69,9 +69,7 @@ pub fn replay(journal: &Journalled) -> Result<Replay, Failure> {
     let state = fold(journal);
     let script = Script::read(journal.entries.clone())?;
     let ports = RecordedWorld::new(script);
-    let request = request(&ports);
-    let plan = plan(&ports);
-    run(&ports, &request, plan);
+    run(&ports, &request(&ports), plan(&ports));
     let written = ports.written();
     let entries = &ports.script.entries;
     let same = entries
@@ -157,7 +155,7 @@ fn plan(ports: &RecordedWorld) -> Plan {
         diff: Vec::new(),
         hooks: Vec::new(),
         preflight: ports.preflight(),
-        helm: recorded::helm(),
+        helm: HelmInfo::default(),
         client_side: first.is_some_and(|order| order.client_side),
         step_back: first.filter(|order| order.skips_hooks).map(|order| StepBack {
             to: order.to,

@@ -108,25 +108,16 @@ impl RecordedWorld {
     fn pods() -> Vec<ServingPod> {
         vec![ServingPod {
             name: "recorded".to_owned(),
-            uid: "recorded".to_owned(),
-            revision_hash: String::new(),
             ready: true,
-            restarts: 0,
-            port: 0,
-            images: Vec::new(),
-            ip: None,
+            ..ServingPod::default()
         }]
     }
 
     /// Returns what the run found at the ports that only a plan asks.
     pub(super) fn preflight(&self) -> Preflight {
         Preflight {
-            findings: Vec::new(),
-            startup_budget_seconds: 0,
-            model: None,
-            services: Vec::new(),
             gitops: self.script.suspended.clone(),
-            standing: None,
+            ..Preflight::default()
         }
     }
 }
@@ -136,16 +127,6 @@ pub(super) fn release() -> ReleaseRef {
     ReleaseRef {
         namespace: "recorded".to_owned(),
         name: "recorded".to_owned(),
-    }
-}
-
-pub(super) fn helm() -> HelmInfo {
-    HelmInfo {
-        path: String::new(),
-        version: String::new(),
-        major: 4,
-        has_description: true,
-        has_server_side: true,
     }
 }
 
@@ -181,16 +162,13 @@ impl Releases for RecordedWorld {
     }
 
     async fn helm(&self) -> Result<HelmInfo, Failure> {
-        Ok(helm())
+        Ok(HelmInfo::default())
     }
 
     async fn rollback(&self, order: &RollbackOrder) -> RollbackOutcome {
         let is_last = self.now().made + 1 >= self.script.orders.len();
-        if is_last {
-            match self.script.ending(StateName::RolledBack) {
-                Ending::Done | Ending::Interrupted => {}
-                Ending::Failed(failure) => return RollbackOutcome::NotRecorded(failure),
-            }
+        if is_last && let Ending::Failed(failure) = self.script.ending(StateName::RolledBack) {
+            return RollbackOutcome::NotRecorded(failure);
         }
         self.now().made += 1;
         RollbackOutcome::Recorded(Box::new(RolledBack {
@@ -302,12 +280,8 @@ impl Checks for RecordedWorld {
         };
         // A check that did not pass ends with 10; what else went wrong then is told by the ports behind.
         let is_failed_check = self.script.exit_code() == Some(10);
-        let (outcome, summary) = match self.script.ending(state) {
-            Ending::Failed(failure) if is_failed_check => (Outcome::Fail, failure.what),
-            Ending::Interrupted => {
-                self.now().is_interrupted = true;
-                std::future::pending().await
-            }
+        let (outcome, summary) = match self.answer(state, ()).await {
+            Err(failure) if is_failed_check => (Outcome::Fail, failure.what),
             _ => (Outcome::Pass, String::new()),
         };
         vec![Verdict {
@@ -375,15 +349,9 @@ impl Journal for RecordedWorld {
             }),
             runs: vec![RunSummary {
                 run_id,
-                started: String::new(),
                 from: self.script.current.0.saturating_sub(1),
                 to: to.0,
-                step_back: None,
-                spares: false,
-                state: StateName::RolledBack,
-                exit_code: None,
-                summary: String::new(),
-                by: String::new(),
+                ..RunSummary::default()
             }],
             rejected: Vec::new(),
         })

@@ -1,5 +1,6 @@
 //! What a journal says of the world that its run met.
 
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::failure::{Failure, FailureKind};
@@ -47,14 +48,13 @@ impl Script {
     /// # Errors
     /// `Refused` for the journal of another verb, and for one without a record.
     pub(super) fn read(entries: Vec<Entry>) -> Result<Self, Failure> {
-        let refuse = |what: String| Failure::refused(what);
         let first = entries
             .first()
-            .ok_or_else(|| refuse("the journal has no record that can be read".to_owned()))?;
+            .ok_or_else(|| Failure::refused("the journal has no record that can be read"))?;
         let key = intents(&entries).next().map_or("", |(_, key, _)| key);
         let Some(digest) = key.strip_prefix("plan ") else {
             return Err(
-                refuse(format!("only runs that roll back are replayed; this one did \"{key}\""))
+                Failure::refused(format!("only runs that roll back are replayed; this one did \"{key}\""))
                     .because("it is the journal of abort, registry or unlock"),
             );
         };
@@ -69,9 +69,8 @@ impl Script {
             (None, Some((made, _, _))) => *made,
             (None, None) => still_newest(&entries).unwrap_or(Revision(2)),
         };
-        let prior = intents(&entries).find_map(|(_, _, data)| serde_json::from_value(data.get("prior")?.clone()).ok());
-        let suspended =
-            intents(&entries).find_map(|(_, _, data)| serde_json::from_value(data.get("gitops")?.clone()).ok());
+        let prior = intents(&entries).find_map(|(_, _, data)| part(data, "prior"));
+        let suspended = intents(&entries).find_map(|(_, _, data)| part(data, "gitops"));
         let end = entries.iter().find_map(|entry| match &entry.edge {
             RecordKind::Finished { exit_code, summary } => Some((*exit_code, summary.clone())),
             _ => None,
@@ -103,13 +102,10 @@ impl Script {
         let is_reached = of_state().any(|entry| matches!(entry.edge, RecordKind::Observed { .. }));
         let is_begun = of_state().any(|entry| matches!(entry.edge, RecordKind::Intent { .. }));
         match &self.end {
-            Some((_, summary)) if is_begun && !is_reached => {
-                if summary.starts_with("interrupted") {
-                    Ending::Interrupted
-                } else {
-                    Ending::Failed(Failure::external(summary.clone()))
-                }
-            }
+            Some((_, summary)) if is_begun && !is_reached => match summary.starts_with("interrupted") {
+                true => Ending::Interrupted,
+                false => Ending::Failed(Failure::external(summary.clone())),
+            },
             _ => Ending::Done,
         }
     }
@@ -147,9 +143,12 @@ fn intents(entries: &[Entry]) -> impl Iterator<Item = (StateName, &str, &Value)>
 }
 
 fn order((_, key, data): (StateName, &str, &Value)) -> Option<(RollbackOrder, String)> {
-    let order = serde_json::from_value(data.get("order")?.clone()).ok()?;
     let (_, sha) = key.rsplit_once("sha256:")?;
-    Some((order, sha.to_owned()))
+    Some((part(data, "order")?, sha.to_owned()))
+}
+
+fn part<T: DeserializeOwned>(data: &Value, name: &str) -> Option<T> {
+    serde_json::from_value(data.get(name)?.clone()).ok()
 }
 
 /// `revision 3 is deployed with the manifest of revision 1, sha256:…`.

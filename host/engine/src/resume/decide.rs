@@ -88,31 +88,29 @@ fn helm_step(
         && (status == ReleaseStatus::Failed || status.is_pending());
     let reach = journal.reach(RolledBack);
     let rollback = format!("revision {number} is that run's rollback and is {status}");
-    Ok(
-        if choice.continued.is_some() && journal.is_whole && reach == StepReach::NotBegun {
-            let why = format!(
-                "revision {number} is the rollback that run wanted and is {status}; it was not that run that made it"
-            );
-            step(RolledBack, Done, why)
-        } else if choice.continued.is_some() {
-            step(RolledBack, Done, rollback)
-        } else if number.0 == run.from {
-            let more = match reach {
-                StepReach::Reached => ", although that run saw one: it was removed",
-                StepReach::Begun => ", although that run was about to let it",
-                StepReach::NotBegun => "",
-            };
-            step(RolledBack, Redo, format!("Helm made no revision after {number}{more}"))
-        } else if is_step_back_of(run, current, choice.returned_to) {
-            let why =
-                format!("revision {number} is that run's step back and is {status}; its rollback is still to come");
-            step(RolledBack, Redo, why)
-        } else if is_its_remnant {
-            step(RolledBack, Redo, rollback)
-        } else {
-            return Err(somebody_went_on(unfinished, current));
-        },
-    )
+    let (decision, why) = if choice.continued.is_some() && journal.is_whole && reach == StepReach::NotBegun {
+        let why = format!(
+            "revision {number} is the rollback that run wanted and is {status}; it was not that run that made it"
+        );
+        (Done, why)
+    } else if choice.continued.is_some() {
+        (Done, rollback)
+    } else if number.0 == run.from {
+        let more = match reach {
+            StepReach::Reached => ", although that run saw one: it was removed",
+            StepReach::Begun => ", although that run was about to let it",
+            StepReach::NotBegun => "",
+        };
+        (Redo, format!("Helm made no revision after {number}{more}"))
+    } else if is_step_back_of(run, current, choice.returned_to) {
+        let why = format!("revision {number} is that run's step back and is {status}; its rollback is still to come");
+        (Redo, why)
+    } else if is_its_remnant {
+        (Redo, rollback)
+    } else {
+        return Err(somebody_went_on(unfinished, current));
+    };
+    Ok(step(RolledBack, decision, why))
 }
 
 fn step(state: StateName, decision: Decision, why: impl Into<String>) -> ResumedStep {
@@ -134,10 +132,7 @@ fn somebody_went_on(unfinished: Unfinished<'_>, current: &ReleaseRecord) -> Fail
         "that run went from revision {} to {}, and the newest revision is now {} ({}): {}",
         run.from, run.to, current.revision, current.status, current.description
     ))
-    .next(format!("look at it: {}", release.command("history", "")))
-    .next(format!(
-        "end that run, the model stays out of traffic: {}",
-        release.command("abort", "")
-    ))
-    .next(format!("then make a new plan: {}", release.command("plan", "")))
+    .next(release.hint("look at it", "history"))
+    .next(release.hint("end that run, the model stays out of traffic", "abort"))
+    .next(release.hint("then make a new plan", "plan"))
 }

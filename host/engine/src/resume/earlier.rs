@@ -146,7 +146,7 @@ impl Unfinished<'_> {
         )
         .because(self.sentence())
         .because(self.held.reason.clone())
-        .next(format!("finish it: {}", release.command("resume", "")))
-        .next(format!("or end it in a safe state: {}", release.command("abort", "")))
+        .next(release.hint("finish it", "resume"))
+        .next(release.hint("or end it in a safe state", "abort"))
     }
 }

@@ -1,5 +1,7 @@
 //! What becomes of each step of a run that is resumed.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use crate::report::StateName;
@@ -16,14 +18,10 @@ pub enum Decision {
     Compensate,
 }
 
-impl Decision {
-    /// The word in plans and documents.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Done => "done",
-            Self::Redo => "redo",
-            Self::Compensate => "compensate",
-        }
+/// The word in plans and documents.
+impl fmt::Display for Decision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.serialize(f)
     }
 }
 

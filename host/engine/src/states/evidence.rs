@@ -4,17 +4,10 @@
 use crate::event::Event;
 use crate::ports::Ports;
 use crate::release::ReleaseRecord;
-use crate::step_error::StepError;
 use crate::wait::or_interrupted;
 
-/// Place of the evidence, or the reason why it was not kept.
-pub(crate) struct Kept {
-    pub(crate) artifacts: Vec<String>,
-    pub(crate) warning: Option<String>,
-}
-
-/// Gathers and keeps. Never an obstacle: what could not be had is a warning.
-pub(crate) async fn gather(ports: Ports<'_>, run_id: &str, current: &ReleaseRecord) -> Kept {
+/// Gathers and keeps. The places of what was kept, else a warning: never an obstacle.
+pub(crate) async fn gather(ports: Ports<'_>, run_id: &str, current: &ReleaseRecord) -> Result<Vec<String>, String> {
     let work = async {
         let items = ports.workloads.evidence(current).await;
         if items.is_empty() {
@@ -26,19 +19,6 @@ pub(crate) async fn gather(ports: Ports<'_>, run_id: &str, current: &ReleaseReco
         let kept = ports.journal.keep(run_id, &items).await;
         kept.map_err(|failure| format!("the evidence could not be kept: {failure}"))
     };
-    let result = match or_interrupted(ports.interrupt, work).await {
-        Ok(result) => result,
-        Err(StepError::Interrupted) => Err("the evidence was cut short: a stop was asked for".to_owned()),
-        Err(_) => Err("the evidence was cut short".to_owned()),
-    };
-    match result {
-        Ok(artifacts) => Kept {
-            artifacts,
-            warning: None,
-        },
-        Err(warning) => Kept {
-            artifacts: Vec::new(),
-            warning: Some(warning),
-        },
-    }
+    let gathered = or_interrupted(ports.interrupt, work).await;
+    gathered.unwrap_or_else(|_| Err("the evidence was cut short: a stop was asked for".to_owned()))
 }

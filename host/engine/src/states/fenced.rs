@@ -46,9 +46,9 @@ pub(crate) async fn enter(run: &mut RunContext<'_>, plan: &Plan, baseline: &Base
     let (ports, request) = (run.ports, run.request);
     let gathering = evidence::gather(ports, &request.run_id, &baseline.current);
     let (fenced, kept) = join!(fence(run, plan, baseline), gathering);
-    run.write(|report| report.artifacts.extend(kept.artifacts));
-    if let Some(warning) = kept.warning {
-        run.warn(warning);
+    match kept {
+        Ok(places) => run.write(|report| report.artifacts.extend(places)),
+        Err(warning) => run.warn(warning),
     }
     fenced
 }

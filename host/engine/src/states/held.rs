@@ -35,18 +35,12 @@ pub(crate) async fn enter(mut run: RunContext<'_>, prior: TrafficState, error: S
     let mut next = std::mem::take(&mut failure.next);
     next.retain(|step| *step != release.command("", ""));
     if is_interrupted {
-        next.insert(0, format!("finish it: {}", release.command("resume", "")));
-        next.insert(1, format!("or end it as it is: {}", release.command("abort", "")));
+        next.insert(0, release.hint("finish it", "resume"));
+        next.insert(1, release.hint("or end it as it is", "abort"));
     } else if !next.iter().any(|step| step.contains(&release.command("", ""))) {
-        next.push(format!(
-            "once the trouble is gone, continue: {}",
-            release.command("", "")
-        ));
+        next.push(release.hint("once the trouble is gone, continue", ""));
     }
-    next.push(format!(
-        "let it serve as it is, unchecked: {}",
-        release.command("registry enable", "")
-    ));
+    next.push(release.hint("let it serve as it is, unchecked", "registry enable"));
     run.next = next;
 
     run.ledger.run_state.held = Some(run.held(&failure.to_string(), prior));

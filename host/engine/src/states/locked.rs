@@ -83,7 +83,7 @@ pub(crate) async fn lock(run: &mut RunContext<'_>) -> Result<Vec<String>, Failur
             return Err(failure);
         }
     };
-    run.ledger.lock();
+    run.ledger.access = WriteAccess::Locked;
     let run_state = run.ports.journal.load_state().await?;
     run.ledger.open(run_state);
     Ok(evidence)
@@ -171,6 +171,6 @@ fn stale(plan: &Plan, what: &str) -> Failure {
             plan.current.status,
             plan.traffic.status.as_str()
         ))
-        .next(format!("look at the new plan: {}", plan.release.command("plan", "")))
+        .next(plan.release.hint("look at the new plan", "plan"))
         .next(plan.release.command("", ""))
 }

@@ -57,14 +57,16 @@ pub async fn plan(ports: &Ports<'_>, request: &Request) -> Result<Plan, Failure>
     let (run_state, choice, mut preflight, live) = looked?;
     let (found, checks, helm) = (found?, checks?, helm?);
     let (current, target) = (&choice.current, &choice.target);
-    let resumes = match resume::unfinished(&run_state) {
-        Some(cut) if request.resumes => {
+    // One that is not to be resumed was refused above.
+    let cut = resume::unfinished(&run_state);
+    let resumes = match cut {
+        Some(cut) => {
             let journal = journal_of(ports, cut.run, &mut preflight).await;
             Some(decide::resumption(cut, &journal, &found, &choice)?)
         }
-        _ => None,
+        None => None,
     };
-    let resumes_sparing = request.resumes && resume::unfinished(&run_state).is_some_and(|cut| cut.run.spares);
+    let resumes_sparing = cut.is_some_and(|cut| cut.run.spares);
     let is_narrowed = found.status == TrafficStatus::Partial;
     let prior = earlier::restore_point(&run_state, found, ports.registry)?;
     let goes_on = is_narrowed || resumes_sparing;
@@ -224,19 +226,17 @@ pub fn refusal(plan: &Plan) -> Option<Failure> {
     let refusing = || findings.iter().filter(|f| f.severity == Severity::Refuse);
     let by_gitops = refusing().find(|f| f.subject == "gitops");
     let first = by_gitops.or_else(|| refusing().next())?;
-    let kind = if first.subject == "gitops" {
-        FailureKind::GitOps
-    } else {
-        FailureKind::Refused
+    let kind = match by_gitops {
+        Some(_) => FailureKind::GitOps,
+        None => FailureKind::Refused,
     };
-    let mut failure = Failure::new(kind, first.message.clone());
-    for other in refusing().filter(|f| *f != first) {
-        failure = failure.because(format!("also: {}", other.message));
-    }
-    for step in refusing().flat_map(|f| &f.next) {
-        failure = failure.next(step.clone());
-    }
-    Some(failure)
+    let others = refusing().filter(|f| *f != first);
+    Some(Failure {
+        kind,
+        what: first.message.clone(),
+        why: others.map(|other| format!("also: {}", other.message)).collect(),
+        next: refusing().flat_map(|f| f.next.clone()).collect(),
+    })
 }
 
 /// The plan stands, nothing in it refuses, and nobody asked to stop.

@@ -6,16 +6,16 @@ use futures::join;
 use serde_json::json;
 
 use crate::context::RunContext;
-use crate::failure::{Failure, FailureKind};
+use crate::failure::Failure;
 use crate::plan::Plan;
 use crate::ports::NotReady;
-use crate::release::{ReleaseRecord, ReleaseRef};
+use crate::release::ReleaseRecord;
 use crate::report::StateName;
 use crate::states::fenced::Fenced;
 use crate::states::locked::Baseline;
 use crate::step_error::StepError;
 use crate::wait::or_interrupted;
-use crate::workload::{Cause, Drift, Ready, ServingPod};
+use crate::workload::{Cause, Drift, Ready, ServingPod, counted};
 
 /// Differences that a failure lists.
 const LISTED_DRIFT: usize = 10;
@@ -106,47 +106,29 @@ pub(crate) async fn serving(
     Ok(ready)
 }
 
-/// Reason why a revision is not known to be the newest.
-#[derive(Debug)]
-pub(crate) enum NotNewest {
-    /// Another helm wrote the release since.
-    Overtaken(Failure),
-    /// The history could not be read.
-    Unread(Failure),
-}
-
-impl From<NotNewest> for StepError {
-    fn from(why: NotNewest) -> Self {
-        let (NotNewest::Overtaken(failure) | NotNewest::Unread(failure)) = why;
-        Self::Failed(failure)
-    }
-}
-
-/// No other helm wrote the release since: else what was seen may be its work, and what it wrote was not looked at. Helm
-/// has no lock of its own.
-pub(crate) async fn assert_newest(run: &RunContext<'_>, record: &ReleaseRecord) -> Result<String, NotNewest> {
+/// Returns the failure when another helm wrote the release since: then what was seen may be its work, and what it wrote was
+/// not looked at. Helm has no lock of its own.
+///
+/// # Errors
+/// When the history cannot be read.
+pub(crate) async fn overtaken(run: &RunContext<'_>, record: &ReleaseRecord) -> Result<Option<Failure>, Failure> {
     let release = &record.release;
-    let history = run.ports.releases.history().await.map_err(NotNewest::Unread)?;
+    let history = run.ports.releases.history().await?;
     let newest = history.iter().max_by_key(|summary| summary.revision);
-    match newest.filter(|newest| newest.revision != record.revision) {
-        None => Ok(format!("revision {} is still the newest", record.revision)),
-        Some(other) => Err(NotNewest::Overtaken(
-            Failure::conflict(format!(
-                "revision {} ({}) was made while this run was under way",
-                other.revision, other.status
-            ))
-            .because(format!(
-                "this run was to prove revision {}, and another Helm operation wrote the release since",
-                record.revision
-            ))
-            .next(release.command("history", ""))
-            .next(format!(
-                "when that operation is over, check what it left: {}",
-                release.command("validate", "")
-            ))
-            .next(format!("or roll back again: {}", release.command("", ""))),
-        )),
-    }
+    let other = newest.filter(|newest| newest.revision != record.revision);
+    Ok(other.map(|other| {
+        Failure::conflict(format!(
+            "revision {} ({}) was made while this run was under way",
+            other.revision, other.status
+        ))
+        .because(format!(
+            "this run was to prove revision {}, and another Helm operation wrote the release since",
+            record.revision
+        ))
+        .next(release.command("history", ""))
+        .next(release.hint("when that operation is over, check what it left", "validate"))
+        .next(release.hint("or roll back again", ""))
+    }))
 }
 
 /// An error on the way to the proof, explained by another helm where there was one.
@@ -158,8 +140,8 @@ pub(crate) async fn attribute_to_concurrent_helm(
     let (StepError::Failed(failure) | StepError::CheckFailed(failure)) = &error else {
         return error;
     };
-    match assert_newest(run, record).await {
-        Err(NotNewest::Overtaken(other)) if other != *failure => StepError::Failed(other.because(failure.to_string())),
+    match overtaken(run, record).await {
+        Ok(Some(other)) if other != *failure => StepError::Failed(other.because(failure.to_string())),
         _ => error,
     }
 }
@@ -177,7 +159,7 @@ pub(crate) fn equals_manifest(record: &ReleaseRecord, drift: Vec<Drift>) -> Resu
     }
     let mut failure = Failure::invalid(format!(
         "{} differ from the manifest of revision {}: something was changed by hand, or a failed upgrade left it behind",
-        fields(drift.len()),
+        counted(drift.len(), "field"),
         record.revision
     ));
     for one in drift.iter().take(LISTED_DRIFT) {
@@ -190,7 +172,7 @@ pub(crate) fn equals_manifest(record: &ReleaseRecord, drift: Vec<Drift>) -> Resu
         ));
     }
     if drift.len() > LISTED_DRIFT {
-        failure = failure.because(format!("and {} more", fields(drift.len() - LISTED_DRIFT)));
+        failure = failure.because(format!("and {} more", counted(drift.len() - LISTED_DRIFT, "field")));
     }
     Err(failure
         .next(format!(
@@ -200,39 +182,18 @@ pub(crate) fn equals_manifest(record: &ReleaseRecord, drift: Vec<Drift>) -> Resu
         .next(record.release.command("", "")))
 }
 
-fn fields(count: usize) -> String {
-    if count == 1 {
-        "1 field".to_owned()
-    } else {
-        format!("{count} fields")
-    }
-}
-
 fn not_ready(record: &ReleaseRecord, causes: &[Cause], deadline: Duration) -> Failure {
     let revision = record.revision;
-    let release: &ReleaseRef = &record.release;
-    let decisive = causes.iter().find(|cause| cause.terminal).or(causes.first());
-    let Some(decisive) = decisive else {
-        return Failure::timeout(format!(
-            "revision {revision} did not get ready within {} s",
-            deadline.as_secs()
-        ))
-        .next(release.command("status", ""));
-    };
-    let (kind, how) = if decisive.terminal {
-        (FailureKind::External, "will not get ready".to_owned())
+    let mut failure = if causes.iter().any(|cause| cause.terminal) {
+        Failure::external(format!("revision {revision} will not get ready"))
     } else {
-        (
-            FailureKind::Timeout,
-            format!("did not get ready within {} s", deadline.as_secs()),
-        )
+        let seconds = deadline.as_secs();
+        Failure::timeout(format!("revision {revision} did not get ready within {seconds} s"))
     };
-    let mut failure = Failure::new(kind, format!("revision {revision} {how}"));
-    failure.why.extend(
-        causes
-            .iter()
-            .map(|cause| format!("{}: {}", cause.object, cause.message)),
-    );
+    let seen = causes.iter();
+    failure
+        .why
+        .extend(seen.map(|cause| format!("{}: {}", cause.object, cause.message)));
     for step in causes.iter().flat_map(|cause| &cause.next) {
         if !failure.next.contains(step) {
             failure.next.push(step.clone());

@@ -30,8 +30,8 @@ pub(crate) async fn enter(
         let step = run.begin(StateName::RolledBack, "reading the earlier run's rollback back", None);
         run.write(|report| report.new_revision = Some(baseline.current.revision));
         let record = baseline.current.clone();
-        let evidence = read_back(&record, record.revision, &baseline.target)?;
-        run.reached(step, evidence).await;
+        let line = read_back(&record, record.revision, &baseline.target)?;
+        run.reached(step, vec![line]).await;
         return Ok(record);
     }
     let name = &run.request.release.name;
@@ -46,28 +46,31 @@ pub(crate) async fn enter(
                 applied.revision
             );
             let step = run.begin(StateName::RolledBack, doing, Some(deadline));
-            let (record, seen) = helm(run, &step, &step_back(run, plan, applied), baseline, applied).await?;
-            evidence.extend(seen);
+            let (record, line) = helm(run, &step, &step_back(run, plan, applied), baseline, applied).await?;
+            evidence.push(line);
             from = record.revision;
             run.announce(StateName::RolledBack, back, Some(deadline));
             step
         }
     };
-    let (record, seen) = helm(run, &step, &order(run, plan, from), baseline, &baseline.target).await?;
-    evidence.extend(seen);
+    let (record, line) = helm(run, &step, &order(run, plan, from), baseline, &baseline.target).await?;
+    evidence.push(line);
     run.reached(step, evidence).await;
     run.assert_not_interrupted()?;
     Ok(record)
 }
 
-/// Runs Helm once: written down before, read back afterwards. The record that it made, which is `wanted` again.
+/// A record that Helm made and that is as it was wanted, and the line that proves it.
+type Made = (ReleaseRecord, String);
+
+/// Runs Helm once: written down before, read back afterwards.
 async fn helm(
     run: &mut RunContext<'_>,
     step: &Step,
     order: &RollbackOrder,
     baseline: &Baseline,
     wanted: &ReleaseRecord,
-) -> Result<(ReleaseRecord, Vec<String>), StepError> {
+) -> Result<Made, StepError> {
     run.assert_not_interrupted()?;
     assert_held(run).await?;
     let made = Revision(order.from.0 + 1);
@@ -86,20 +89,17 @@ async fn helm(
         retained: run.progress.retained().to_vec(),
         is_proved: true,
     };
-    let record = match run.ports.releases.rollback(order).await {
-        RollbackOutcome::Recorded(done) => judged(run, *done, made, wanted)?,
-        RollbackOutcome::NotRecorded(failure) => return Err(not_recorded(run, failure).into()),
+    match run.ports.releases.rollback(order).await {
+        RollbackOutcome::Recorded(done) => Ok(judged(run, *done, made, wanted)?),
+        RollbackOutcome::NotRecorded(failure) => Err(not_recorded(run, failure).into()),
         RollbackOutcome::Overtaken(failure) => {
             // Whose pods run now is the other operation's to say.
-            let validate = run.request.release.command("validate", "");
-            let hint = format!("when that operation is over, check what it left: {validate}");
-            return Err(failure.next(hint).into());
+            let release = &run.request.release;
+            let hint = release.hint("when that operation is over, check what it left", "validate");
+            Err(failure.next(hint).into())
         }
-        RollbackOutcome::Unknown(failure) => found_after_all(run, failure, made, wanted).await?,
-    };
-    run.write(|report| report.new_revision = Some(record.revision));
-    let evidence = read_back(&record, made, wanted)?;
-    Ok((record, evidence))
+        RollbackOutcome::Unknown(failure) => Ok(found_after_all(run, failure, made, wanted).await?),
+    }
 }
 
 /// The order that makes what is live known to Helm again ([`crate::plan::StepBack`]).
@@ -155,35 +155,26 @@ fn reject_what_is_left(run: &mut RunContext<'_>, baseline: &Baseline) {
 }
 
 /// A new record exists: it counts when it is the one that was ordered.
-fn judged(
-    run: &mut RunContext<'_>,
-    done: RolledBack,
-    made: Revision,
-    wanted: &ReleaseRecord,
-) -> Result<ReleaseRecord, Failure> {
+fn judged(run: &mut RunContext<'_>, done: RolledBack, made: Revision, wanted: &ReleaseRecord) -> Result<Made, Failure> {
     let RolledBack {
         record,
         exit_code,
         stderr_tail,
     } = done;
     run.write(|report| report.new_revision = Some(record.revision));
-    match read_back(&record, made, wanted) {
-        Ok(_) => {
-            if exit_code != Some(0) {
-                let code = exit_code.map_or_else(|| "no exit code".to_owned(), |code| format!("exit code {code}"));
-                run.note(format!(
-                    "helm ended with {code}, but its record says that the rollback was done"
-                ));
-            }
-            Ok(record)
-        }
-        Err(mut failure) => {
-            failure
-                .why
-                .extend(stderr_tail.iter().map(|line| format!("helm: {line}")));
-            Err(failure)
-        }
+    let line = read_back(&record, made, wanted).map_err(|mut failure| {
+        failure
+            .why
+            .extend(stderr_tail.iter().map(|line| format!("helm: {line}")));
+        failure
+    })?;
+    if exit_code != Some(0) {
+        let code = exit_code.map_or_else(|| "no exit code".to_owned(), |code| format!("exit code {code}"));
+        run.note(format!(
+            "helm ended with {code}, but its record says that the rollback was done"
+        ));
     }
+    Ok((record, line))
 }
 
 fn not_recorded(run: &RunContext<'_>, failure: Failure) -> Failure {
@@ -198,7 +189,7 @@ async fn found_after_all(
     failure: Failure,
     made: Revision,
     wanted: &ReleaseRecord,
-) -> Result<ReleaseRecord, Failure> {
+) -> Result<Made, Failure> {
     let found = async {
         let history = run.ports.releases.history().await?;
         match history.iter().map(|summary| summary.revision).max() {
@@ -209,11 +200,11 @@ async fn found_after_all(
     match found.await {
         Ok(Some(record)) => {
             run.write(|report| report.new_revision = Some(record.revision));
-            read_back(&record, made, wanted).map_err(|judgement| judgement.because(failure.to_string()))?;
+            let line = read_back(&record, made, wanted).map_err(|judgement| judgement.because(failure.to_string()))?;
             run.note(format!(
                 "helm could not be followed ({failure}), but its record says that the rollback was done"
             ));
-            Ok(record)
+            Ok((record, line))
         }
         Ok(None) => Err(not_recorded(run, failure)),
         Err(unread) => Err(failure
@@ -224,7 +215,7 @@ async fn found_after_all(
 }
 
 /// Proves that the target is back, as far as Helm's record can.
-fn read_back(record: &ReleaseRecord, made: Revision, wanted: &ReleaseRecord) -> Result<Vec<String>, Failure> {
+fn read_back(record: &ReleaseRecord, made: Revision, wanted: &ReleaseRecord) -> Result<String, Failure> {
     let release = &record.release;
     let wrong = |what: String| Failure::external(what).next(release.command("history", ""));
     if record.revision != made {
@@ -259,10 +250,10 @@ fn read_back(record: &ReleaseRecord, made: Revision, wanted: &ReleaseRecord) -> 
             wanted.revision
         )));
     }
-    Ok(vec![format!(
+    Ok(format!(
         "revision {made} is {} with the manifest of revision {}, sha256:{}",
         record.status, wanted.revision, record.manifest_sha256
-    )])
+    ))
 }
 
 /// Helm leaves its record pending where it did not come to its end (helm v4.3 `pkg/action/rollback.go`).

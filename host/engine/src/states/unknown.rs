@@ -28,9 +28,9 @@ pub(crate) async fn enter(mut run: RunContext<'_>, mut failure: Failure) -> RunR
     run.emit(Event::Warning { text: line.clone() });
     let mut next = vec![
         release.command("registry status", ""),
-        format!("take it out of traffic: {}", release.command("registry disable", "")),
-        format!("continue from what is there: {}", release.command("resume", "")),
-        format!("or end the run in a safe state: {}", release.command("abort", "")),
+        release.hint("take it out of traffic", "registry disable"),
+        release.hint("continue from what is there", "resume"),
+        release.hint("or end the run in a safe state", "abort"),
     ];
     next.extend(
         std::mem::take(&mut failure.next)

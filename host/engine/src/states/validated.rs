@@ -10,7 +10,7 @@ use crate::report::StateName;
 use crate::run_checks::{changed_pods, checks_pass, context};
 use crate::states::fenced::Fenced;
 use crate::states::locked::Baseline;
-use crate::states::ready::{Serving, assert_newest};
+use crate::states::ready::{Serving, overtaken};
 use crate::step_error::StepError;
 use crate::traffic::{TrafficState, TrafficStatus};
 use crate::wait::or_interrupted;
@@ -55,7 +55,10 @@ pub(crate) async fn enter(
         return Err(StepError::CheckFailed(changed));
     }
     evidence.push(format!("the same {} serve as before the checks", pods(now.len())));
-    evidence.push(or_interrupted(ports.interrupt, assert_newest(run, record)).await??);
+    if let Some(overtaken) = or_interrupted(ports.interrupt, overtaken(run, record)).await?? {
+        return Err(overtaken.into());
+    }
+    evidence.push(format!("revision {} is still the newest", record.revision));
     run.reached(step, evidence).await;
     Ok(Validated { context })
 }

@@ -35,11 +35,11 @@ pub async fn choose(
 ) -> Result<ResolvedTarget, Failure> {
     let history = releases.history().await?;
     let mut past = RevisionHistory::new(releases, history);
-    let Some(newest) = past.summaries().last().cloned() else {
+    let Some(newest) = past.summaries.last().cloned() else {
         return Err(Failure::not_found(format!("{} has no revision", query.release)));
     };
     // The usual answer is the revision below the current one, so both are read at once.
-    let two: Vec<_> = past.summaries().iter().rev().take(2).map(|s| s.revision).collect();
+    let two: Vec<_> = past.summaries.iter().rev().take(2).map(|s| s.revision).collect();
     past.read(two).await;
     let current = past.record(newest.revision).await?;
     past.read_return(current.revision).await;
@@ -54,31 +54,21 @@ pub async fn choose(
     let continued = earlier::completed(run_state, &current, returned_to)
         .filter(|c| past.summary(c.target).is_some())
         .filter(|c| query.target == RollbackTarget::LastGood || query.target == RollbackTarget::Exact(c.target));
-    if let Some(continued) = continued {
-        let target = past.record(continued.target).await?;
-        notes.push(format!(
-            "revision {} is the rollback to revision {} that run {} began: Helm is not run again",
-            current.revision, continued.target, continued.run_id
-        ));
-        return Ok(ResolvedTarget {
-            newest,
-            current,
-            target,
-            skipped: Vec::new(),
-            notes,
-            continued: Some(continued),
-            returned_to,
-            applied: None,
-        });
-    }
-    let (target, skipped) = match query.target {
-        RollbackTarget::LastGood => last_good(&mut past, run_state, query, &current).await?,
-        RollbackTarget::Exact(revision) => (
-            exact(&mut past, run_state, query, revision, &mut notes).await?,
-            Vec::new(),
-        ),
+    let (target, skipped) = match (&continued, query.target) {
+        (Some(continued), _) => {
+            notes.push(format!(
+                "revision {} is the rollback to revision {} that run {} began: Helm is not run again",
+                current.revision, continued.target, continued.run_id
+            ));
+            (past.record(continued.target).await?, Vec::new())
+        }
+        (None, RollbackTarget::LastGood) => last_good(&mut past, run_state, query, &current).await?,
+        (None, RollbackTarget::Exact(revision)) => {
+            let target = exact(&mut past, run_state, query, revision, &mut notes).await?;
+            (target, Vec::new())
+        }
     };
-    if target.manifest_sha256 == current.manifest_sha256 {
+    if continued.is_none() && target.manifest_sha256 == current.manifest_sha256 {
         notes.push(format!(
             "revision {} has the manifest of the current revision {}: it is applied again",
             target.revision, current.revision
@@ -91,7 +81,7 @@ pub async fn choose(
         target,
         skipped,
         notes,
-        continued: None,
+        continued,
         returned_to,
         applied,
     })
@@ -161,10 +151,10 @@ async fn exact(
     notes: &mut Vec<String>,
 ) -> Result<ReleaseRecord, Failure> {
     let Some(summary) = past.summary(revision).cloned() else {
-        return Err(refusal::absent(query.release, past.summaries(), revision));
+        return Err(refusal::absent(query.release, &past.summaries, revision));
     };
     let target = past.record(revision).await?;
-    let newer = past.summaries().iter().map(|s| s.revision).filter(|r| *r > revision);
+    let newer = past.summaries.iter().map(|s| s.revision).filter(|r| *r > revision);
     let newer: Vec<_> = newer.collect();
     past.read(newer).await;
     if let Some(reason) = past.known_bad(&summary, run_state) {

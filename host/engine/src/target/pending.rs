@@ -26,10 +26,7 @@ pub(super) fn inspect(
         return Ok(None);
     }
     let age = age_seconds(current, query.now);
-    let runs_hooks = current
-        .hooks
-        .iter()
-        .any(|hook| hook.events.iter().any(|event| event.ends_with("-rollback")));
+    let runs_hooks = current.hooks.iter().any(|hook| hook.in_rollback().is_some());
     let limit = if is_ours && !runs_hooks {
         OUR_SECONDS
     } else {

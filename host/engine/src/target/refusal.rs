@@ -53,7 +53,7 @@ pub(super) fn absent(release: &ReleaseRef, summaries: &[RevisionSummary], revisi
 pub(super) fn bad_target(release: &ReleaseRef, revision: Revision, reason: &str) -> Failure {
     Failure::refused(format!("revision {revision} of {release} is known to be bad"))
         .because(reason)
-        .next(format!("to the last good one: {}", release.command("", "")))
+        .next(release.hint("to the last good one", ""))
         .next(format!(
             "to it all the same: {} --to-rejected",
             release.command("", &revision.to_string())
@@ -72,7 +72,7 @@ pub(super) fn none_left(
     for one in skipped {
         failure = failure.because(format!("revision {}: {}", one.revision, one.reason));
     }
-    failure = failure.next(format!("to check what runs now: {}", release.command("validate", "")));
+    failure = failure.next(release.hint("to check what runs now", "validate"));
     if run_state.held.is_some() {
         let again = current.revision.to_string();
         failure = failure.next(format!(

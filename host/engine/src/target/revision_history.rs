@@ -16,17 +16,9 @@ const LOOK_BACK: usize = 10;
 /// A release's revisions. Labels are known for all, records are read as they are needed: each is a request.
 pub(crate) struct RevisionHistory<'a> {
     releases: &'a dyn Releases,
-    summaries: Vec<RevisionSummary>,
+    /// All revisions, ascending.
+    pub(crate) summaries: Vec<RevisionSummary>,
     records: BTreeMap<Revision, Result<ReleaseRecord, Failure>>,
-}
-
-/// Somebody went back and left this revision behind.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct RolledBackFrom {
-    /// The revision that the return made.
-    pub(crate) by: Revision,
-    /// Revision that it went to.
-    pub(crate) to: Revision,
 }
 
 impl<'a> RevisionHistory<'a> {
@@ -38,11 +30,6 @@ impl<'a> RevisionHistory<'a> {
             summaries,
             records: BTreeMap::new(),
         }
-    }
-
-    /// All revisions, ascending.
-    pub(crate) fn summaries(&self) -> &[RevisionSummary] {
-        &self.summaries
     }
 
     /// The label of a revision.
@@ -115,12 +102,12 @@ impl<'a> RevisionHistory<'a> {
         })
     }
 
-    /// The newest return, among the records read so far, that left this revision behind.
-    pub(crate) fn left(&self, revision: Revision) -> Option<RolledBackFrom> {
-        self.records.keys().rev().filter(|by| **by > revision).find_map(|by| {
-            let to = self.returned_to(*by)?;
-            (to < revision).then_some(RolledBackFrom { by: *by, to })
-        })
+    /// The newest return, among the records read so far, that left this revision behind: the revision that it made, and
+    /// the one that it went to.
+    fn left(&self, revision: Revision) -> Option<(Revision, Revision)> {
+        let newer = self.records.keys().rev().filter(|by| **by > revision);
+        let mut returns = newer.filter_map(|by| Some((*by, self.returned_to(*by)?)));
+        returns.find(|(_, to)| *to < revision)
     }
 
     /// Returns why this revision is known to be bad, if it is. Its own record and the newer ones must have been read.
@@ -131,7 +118,7 @@ impl<'a> RevisionHistory<'a> {
             let more = description.map(|text| format!(": {text}")).unwrap_or_default();
             return Some(format!("{}{more}", summary.status));
         }
-        if let Some(RolledBackFrom { by, to }) = self.left(summary.revision) {
+        if let Some((by, to)) = self.left(summary.revision) {
             let next_to_it = by.0 == summary.revision.0 + 1;
             let how = if next_to_it {
                 "rolled back from it"

@@ -38,7 +38,7 @@ fn a_crash_looping_release_is_taken_back_and_every_state_has_its_proof() {
     let client = Client::new(&sim, "run-1");
     let report = client.report();
     assert_eq!((report.outcome, report.exit_code), (StateName::Done, ExitCode::Success));
-    let names: Vec<_> = report.states.iter().map(|state| state.name.as_str()).collect();
+    let names: Vec<_> = report.states.iter().map(|state| state.name.to_string()).collect();
     assert_eq!(
         names,
         [

@@ -44,17 +44,11 @@ fn every_state_is_in_the_architecture_with_the_file_that_does_it() {
     ];
     let document = read("ARCHITECTURE.md");
     for state in STATES {
-        let file = format!("host/engine/src/states/{}.rs", state.as_str().replace('-', "_"));
+        let file = format!("host/engine/src/states/{}.rs", state.to_string().replace('-', "_"));
         assert!(root().join(&file).is_file(), "{file} does not exist");
-        let row = document
-            .lines()
-            .find(|line| line.starts_with(&format!("| {} |", state.as_str())));
-        let row = row.unwrap_or_else(|| panic!("ARCHITECTURE.md has no row \"| {} | …\"", state.as_str()));
-        assert!(
-            row.contains(&file),
-            "the row of {} must name {file}: {row}",
-            state.as_str()
-        );
+        let row = document.lines().find(|line| line.starts_with(&format!("| {state} |")));
+        let row = row.unwrap_or_else(|| panic!("ARCHITECTURE.md has no row \"| {state} | …\""));
+        assert!(row.contains(&file), "the row of {state} must name {file}: {row}");
     }
 }
 

@@ -217,7 +217,7 @@ fn replay_each(goes_wrong: fn(Client, u32) -> Client) {
             continue;
         };
         let (state, exit_code) = (report.outcome, report.exit_code.number());
-        replayed.insert((state.as_str(), exit_code));
+        replayed.insert((state.to_string(), exit_code));
         if replay.end != (ReplayEnd::Ended { state, exit_code }) {
             wrong.push(format!(
                 "{name}, call {at}: {state}, {exit_code}, and replayed {:?}",

@@ -37,7 +37,7 @@ fn helms_words_for_a_status_are_read_and_written_alike() {
         ("unknown", Unknown),
     ] {
         assert_eq!(ReleaseStatus::parse(word), status);
-        assert_eq!((status.as_str(), status.to_string().as_str()), (word, word));
+        assert_eq!(status.to_string(), word);
         assert_eq!(status.is_pending(), word.starts_with("pending-"), "{word}");
     }
     assert_eq!(
@@ -66,7 +66,7 @@ fn states_and_decisions_are_shown_by_their_words() {
         format!("{}, {}", StateName::RolledBack, StateName::Held),
         "rolled-back, held"
     );
-    let words = [Decision::Done, Decision::Redo, Decision::Compensate].map(Decision::as_str);
+    let words = [Decision::Done, Decision::Redo, Decision::Compensate].map(|decision| decision.to_string());
     assert_eq!(words, ["done", "redo", "compensate"]);
     let words = [
         TrafficStatus::Enabled,

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Deserializer};
 use sha2::{Digest, Sha256};
 use vllm_rollback_engine::release::{ApplyMethod, Hook, ReleaseRecord, ReleaseRef, ReleaseStatus, Revision};
+use vllm_rollback_objects::hex::hex;
 
 #[derive(Deserialize)]
 struct Record {
@@ -118,7 +119,7 @@ pub(super) fn parse(text: &[u8]) -> Result<ReleaseRecord, String> {
             Some("ssa") => ApplyMethod::ServerSide,
             _ => ApplyMethod::ClientSide,
         },
-        manifest_sha256: sha256_hex(manifest.as_bytes()),
+        manifest_sha256: hex(&Sha256::digest(&manifest)),
         manifest,
         hooks: hooks.collect(),
     })
@@ -131,15 +132,4 @@ fn rolled_back_to(field: Option<u32>, description: &str) -> Option<Revision> {
         .or_else(|| digits(description.strip_prefix("Rollback to ")?).parse().ok())
         .filter(|n| *n > 0)
         .map(Revision)
-}
-
-/// SHA-256 in hex.
-pub(crate) fn sha256_hex(bytes: &[u8]) -> String {
-    use std::fmt::Write;
-    Sha256::digest(bytes)
-        .iter()
-        .fold(String::with_capacity(64), |mut hex, byte| {
-            let _ = write!(hex, "{byte:02x}");
-            hex
-        })
 }

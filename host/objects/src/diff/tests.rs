@@ -54,6 +54,21 @@ fn a_changed_secret_is_seen_without_its_value() {
 }
 
 #[test]
+fn keys_in_another_order_are_no_change() {
+    let config = |data: &str| {
+        manifest(&format!(
+            "apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: c}}\ndata: {{{data}}}\n"
+        ))
+    };
+    let (old, new) = (config("b: x, a: y, c: z"), config("c: z, a: y, b: w"));
+    let text = diff((&old, Revision(4)), (&new, Revision(2)), &[])
+        .remove(0)
+        .manifest_diff;
+    let changed = text.lines().filter(|line| line.starts_with(['-', '+'])).skip(2);
+    assert_eq!(changed.collect::<Vec<_>>(), ["-  b: x", "+  b: w"], "{text}");
+}
+
+#[test]
 fn an_object_that_moves_to_another_version_of_its_group_is_modified() {
     let at = |version: &str| {
         format!("apiVersion: autoscaling/{version}\nkind: HorizontalPodAutoscaler\nmetadata: {{name: h}}\n")

@@ -99,8 +99,10 @@ impl Loader {
         match event {
             Event::Scalar(text, style, anchor, tag) => {
                 let is_plain = style == ScalarStyle::Plain;
-                if is_plain && tag.is_none() && text == "<<" && self.awaits_key() {
-                    return self.begin_value(Key::Merge);
+                let is_merge = is_plain && tag.is_none() && text == "<<";
+                if is_merge && let Some(Node::Map(_, key @ Key::Missing)) = self.innermost() {
+                    *key = Key::Merge;
+                    return Some(());
                 }
                 let value = typed(&text, is_plain, tag.as_deref())?;
                 self.put(value, anchor, 1)
@@ -128,20 +130,8 @@ impl Loader {
         (self.open.len() <= DEPTH).then_some(())
     }
 
-    fn awaits_key(&self) -> bool {
-        let last = self.open.last().map(|open| &open.node);
-        matches!(last, Some(Node::Map(_, Key::Missing)))
-    }
-
-    fn begin_value(&mut self, next: Key) -> Option<()> {
-        match self.open.last_mut() {
-            Some(Open {
-                node: Node::Map(_, key),
-                ..
-            }) => *key = next,
-            _ => return None,
-        }
-        Some(())
+    fn innermost(&mut self) -> Option<&mut Node> {
+        self.open.last_mut().map(|open| &mut open.node)
     }
 
     fn put(&mut self, value: Value, anchor: usize, size: usize) -> Option<()> {
@@ -154,7 +144,7 @@ impl Loader {
             self.values += size;
             self.anchors.insert(anchor, (value.clone(), size));
         }
-        match self.open.last_mut().map(|open| &mut open.node) {
+        match self.innermost() {
             None => self.root = Some(value),
             Some(Node::List(items)) => items.push(value),
             Some(Node::Map(map, key)) => match std::mem::replace(key, Key::Missing) {

@@ -1,26 +1,10 @@
 //! Secrets that their form gives away, whatever they are called.
 
 /// Beginnings of keys of well-known issuers.
+#[rustfmt::skip]
 const PREFIXES: &[&str] = &[
-    "hf_",
-    "sk-",
-    "sk_live_",
-    "ghp_",
-    "gho_",
-    "ghs_",
-    "github_pat_",
-    "glpat-",
-    "xoxb-",
-    "xoxp-",
-    "AKIA",
-    "ASIA",
-    "AIza",
-    "nvapi-",
-    "gsk_",
-    "npm_",
-    "pypi-",
-    "dop_v1_",
-    "eyJ",
+    "hf_", "sk-", "sk_live_", "ghp_", "gho_", "ghs_", "github_pat_", "glpat-", "xoxb-", "xoxp-", "AKIA", "ASIA",
+    "AIza", "nvapi-", "gsk_", "npm_", "pypi-", "dop_v1_", "eyJ",
 ];
 /// Characters that such a key has behind its beginning, at least.
 const LENGTH: usize = 12;

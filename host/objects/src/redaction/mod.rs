@@ -9,11 +9,12 @@ mod names;
 mod object;
 mod text;
 
-use std::fmt::Write;
 use std::sync::OnceLock;
 
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
+
+use crate::hex::hex;
 
 pub use names::is_secret_name;
 pub use object::{object, part};
@@ -34,13 +35,7 @@ pub fn hidden(secret: &str) -> String {
         return format!("{BEGIN}>");
     };
     keyed.update(secret.as_bytes());
-    let hash = keyed.finalize().into_bytes();
-    let mut shown = format!("{BEGIN}:");
-    for byte in &hash[..4] {
-        // Writing to a String cannot fail.
-        let _ = write!(shown, "{byte:02x}");
-    }
-    shown + ">"
+    format!("{BEGIN}:{}>", hex(&keyed.finalize().into_bytes()[..4]))
 }
 
 #[cfg(test)]

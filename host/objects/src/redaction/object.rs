@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::text::shown;
 use super::{hidden, is_secret_name, text};
 use crate::fields::Fields;
 
@@ -41,11 +42,6 @@ fn hide(value: &mut Value) {
         Value::Number(number) => *value = hidden(&number.to_string()).into(),
         _ => {}
     }
-}
-
-fn shown(secret: &str) -> String {
-    let is_harmless = secret.is_empty() || text::is_reference(secret) || text::is_hidden(secret);
-    if is_harmless { secret.to_owned() } else { hidden(secret) }
 }
 
 fn redact(value: &mut Value) {

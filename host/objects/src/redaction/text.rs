@@ -25,7 +25,7 @@ pub fn text(text: &str) -> String {
 }
 
 /// A value that only names where the secret is: `$(HF_TOKEN)`, `${HF_TOKEN}`, `$HF_TOKEN`.
-pub(super) fn is_reference(value: &str) -> bool {
+fn is_reference(value: &str) -> bool {
     let is_name = |text: &str| !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
     value.strip_prefix('$').is_some_and(|rest| {
         let inner = rest
@@ -38,7 +38,7 @@ pub(super) fn is_reference(value: &str) -> bool {
 }
 
 /// The whole of it was hidden before.
-pub(super) fn is_hidden(value: &str) -> bool {
+fn is_hidden(value: &str) -> bool {
     let inner = value.strip_prefix(BEGIN).and_then(|rest| rest.strip_suffix('>'));
     inner.is_some_and(|hash| {
         hash.is_empty()
@@ -307,15 +307,19 @@ fn bare_end(text: &str) -> usize {
 
 /// Values that say nothing are no secrets.
 fn keep_hidden(value: &str) -> String {
-    let says_nothing = value.is_empty()
-        || matches!(
-            value,
-            "None" | "null" | "true" | "false" | "True" | "False" | "unset" | "***" | "not"
-        )
-        || value.chars().all(|c| c == '*');
-    if says_nothing || is_reference(value) || is_hidden(value) {
+    let says_nothing = matches!(
+        value,
+        "None" | "null" | "true" | "false" | "True" | "False" | "unset" | "not"
+    );
+    if says_nothing || value.chars().all(|c| c == '*') {
         value.to_owned()
     } else {
-        hidden(value)
+        shown(value)
     }
+}
+
+/// A secret value as it may be shown: as it is when it is empty, only names a place, or was hidden before.
+pub(super) fn shown(secret: &str) -> String {
+    let is_harmless = secret.is_empty() || is_reference(secret) || is_hidden(secret);
+    if is_harmless { secret.to_owned() } else { hidden(secret) }
 }

@@ -8,10 +8,11 @@ use super::Status;
 
 /// Lists what to type next, the command that helps most first. `command` puts a verb into the operator's words.
 pub fn next_steps(status: &Status, memory: &RunState, command: impl Fn(&str) -> String) -> Vec<String> {
+    let step = |verb: &str, what: &str| format!("{}    # {what}", command(verb));
     if status.unfinished.is_some() {
         return vec![
-            format!("{}    # finishes the run that was cut off", command("resume")),
-            format!("{}    # ends it in a safe state", command("abort")),
+            step("resume", "finishes the run that was cut off"),
+            step("abort", "ends it in a safe state"),
         ];
     }
     let traffic = status.traffic.as_ref().map(|traffic| &traffic.status);
@@ -20,10 +21,7 @@ pub fn next_steps(status: &Status, memory: &RunState, command: impl Fn(&str) -> 
     let mut next = Vec::new();
     // A rollback gives back what a run took away, and not what an operator's hand did.
     if is_out && held_by_a_run(memory).is_some() {
-        next.push(format!(
-            "{}    # brings the model back once it answers",
-            command("rollback")
-        ));
+        next.push(step("rollback", "brings the model back once it answers"));
     }
     if !status.warnings.is_empty() && !is_out {
         next.push(format!(
@@ -32,15 +30,12 @@ pub fn next_steps(status: &Status, memory: &RunState, command: impl Fn(&str) -> 
         ));
     }
     if is_out {
-        next.push(format!("{}    # does it answer now?", command("validate")));
-        next.push(format!(
-            "{}    # lets clients reach it as it is",
-            command("registry enable")
-        ));
+        next.push(step("validate", "does it answer now?"));
+        next.push(step("registry enable", "lets clients reach it as it is"));
     } else if !all_ready && status.last_good.is_some() {
-        next.push(format!("{}    # what a rollback would do", command("plan")));
+        next.push(step("plan", "what a rollback would do"));
     } else {
-        next.push(format!("{}    # does it answer?", command("validate")));
+        next.push(step("validate", "does it answer?"));
     }
     next
 }

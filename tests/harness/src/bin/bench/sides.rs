@@ -3,6 +3,7 @@
 use std::process::Command;
 use std::time::Instant;
 
+use vllm_rollback_engine::report::{RunReport, StateName};
 use vllm_rollback_harness::databases::Postgres;
 use vllm_rollback_harness::helm::Major;
 use vllm_rollback_harness::namespace::Namespace;
@@ -54,7 +55,7 @@ impl Bench {
             .start(&["rollback", RELEASE, "1", "--yes", "-o", "json"]);
         let (peak, output) = rss::peak_until_end(&mut running, HANG);
         let seconds = start.elapsed().as_secs_f64();
-        let report: vllm_rollback_engine::report::RunReport = serde_json::from_slice(&output)
+        let report: RunReport = serde_json::from_slice(&output)
             .unwrap_or_else(|e| panic!("not a report ({e}): {}", String::from_utf8_lossy(&output)));
         assert_eq!(
             report.exit_code.number(),
@@ -65,7 +66,7 @@ impl Bench {
         let fenced = report
             .states
             .iter()
-            .find(|state| state.name.as_str() == "fenced")
+            .find(|state| state.name == StateName::Fenced)
             .expect("a run is fenced");
         OurRun {
             seconds,

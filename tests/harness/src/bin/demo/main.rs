@@ -64,7 +64,10 @@ fn main() -> ExitCode {
         namespace.name, scenario.reason
     ));
     let (report, fenced) = roll_back(&namespace, &scenario);
-    let document = RunDocument::new(ReportKind::Rollback, &report);
+    let document = RunDocument {
+        kind: ReportKind::Rollback,
+        report: &report,
+    };
     anstream::print!("\n{}", render::table(&document, Glyphs::Unicode));
 
     let after = namespace.ask(SERVICE, MODEL);
