@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use vllm_rollback_engine::failure::Failure;
 use vllm_rollback_engine::workload::GitOpsOwner;
 
-use crate::api::{ApiError, Patch, Resource};
+use crate::api::{ApiError, Resource};
 use crate::connect::Cluster;
 
 /// The run that suspended the object.
@@ -223,7 +223,7 @@ pub(crate) async fn suspend(cluster: &Cluster, owner: &GitOpsOwner, run_id: &str
             "resourceVersion": object["metadata"]["resourceVersion"],
             "annotations": { SUSPENDED_BY: run_id, RESTORE: owner.restore.to_string() },
         });
-        match api.patch(&owner.path, Patch::Merge, &patch).await {
+        match api.patch(&owner.path, &patch).await {
             Err(error) if error.is_conflict() => {}
             Err(error) if error.is_transient() => {
                 // It may have happened although the answer did not arrive: look.

@@ -15,7 +15,7 @@ use vllm_rollback_objects::service::Gate;
 
 pub use endpoints::Endpoint;
 
-use crate::api::{Patch, Resource};
+use crate::api::Resource;
 use crate::connect::Cluster;
 use crate::managed_fields::{TemporaryOwnership, helm_owner, managers, release_ownership_patch};
 
@@ -62,7 +62,7 @@ impl Cluster {
             return Ok(());
         }
         let patch = json!({ "spec": { "selector": { GATE_KEY: value } } });
-        let closed = self.api().patch(&path, Patch::Merge, &patch).await;
+        let closed = self.api().patch(&path, &patch).await;
         closed.map(drop).map_err(|e| e.into_write_error(what()))
     }
 
@@ -83,7 +83,7 @@ impl Cluster {
                 return Ok(());
             };
             // The write itself may add an entry of ours anew, so the next turn looks again. A failed test is 422.
-            match self.api().patch(&path, Patch::Json, &patch).await {
+            match self.api().patch(&path, &patch).await {
                 Ok(_) => {}
                 Err(error) if error.is_conflict() || error.code == Some(422) => {
                     tracing::debug!("Service/{service} changed meanwhile: {}", error.text());

@@ -7,7 +7,7 @@ use vllm_rollback_engine::workload::ServingPod;
 use vllm_rollback_objects::pod::RETAINED_LABEL;
 
 use super::GATE_KEY;
-use crate::api::{Patch, Resource};
+use crate::api::Resource;
 use crate::connect::Cluster;
 use crate::pods;
 use crate::view;
@@ -63,7 +63,7 @@ impl Cluster {
         let path = Resource::core("pods").object(self.namespace(), name);
         // Another pod of this name has another UID, which the API server refuses to write.
         let patch = json!({ "metadata": { "uid": uid, "labels": { GATE_KEY: value } } });
-        let written = self.api().patch(&path, Patch::Merge, &patch).await;
+        let written = self.api().patch(&path, &patch).await;
         written
             .map(drop)
             .map_err(|e| e.into_failure(format!("cannot label Pod/{name}")))

@@ -17,7 +17,7 @@ use vllm_rollback_engine::release::ReleaseRecord;
 use vllm_rollback_engine::{CurrentRecord, WriteError};
 use vllm_rollback_objects::route::{Observed, Route, RouteId, RouteKind, Weight};
 
-use crate::api::{Patch, Resource};
+use crate::api::Resource;
 use crate::connect::Cluster;
 use crate::managed_fields::{TemporaryOwnership, guarded, helm_owner, managers, release_ownership_patch};
 use backends::Resolver;
@@ -113,7 +113,7 @@ impl Cluster {
     async fn patch_route(&self, route: &RouteId, patch: &Value) -> Result<Written, WriteError> {
         let what = format!("cannot change {route}");
         let path = self.route_path(route).await.map_err(WriteError::Rejected)?;
-        match self.api().patch(&path, Patch::Json, patch).await {
+        match self.api().patch(&path, patch).await {
             Ok(_) => Ok(Written::Done),
             // A failed test in a patch is 422.
             Err(error) if error.is_conflict() || error.code == Some(422) => Ok(Written::Overtaken(
