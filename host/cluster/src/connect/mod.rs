@@ -30,7 +30,6 @@ pub struct Cluster {
     api: ApiClient,
     namespace: String,
     server: String,
-    context: Option<String>,
     uid: String,
     kinds: Arc<Mutex<BTreeMap<(String, String), Resource>>>,
 }
@@ -61,7 +60,6 @@ impl Cluster {
             api,
             namespace,
             server,
-            context,
             uid,
             kinds: Arc::default(),
         })
@@ -79,16 +77,6 @@ impl Cluster {
     /// The namespace of the release.
     pub fn namespace(&self) -> &str {
         &self.namespace
-    }
-
-    /// URL of the API server.
-    pub fn server(&self) -> &str {
-        &self.server
-    }
-
-    /// Name of the kubeconfig's context, when there is one.
-    pub fn context(&self) -> Option<&str> {
-        self.context.as_deref()
     }
 
     /// Identity of the cluster: the UID of `kube-system`, or the server's address when that cannot be read.
