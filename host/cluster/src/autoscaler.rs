@@ -52,13 +52,10 @@ impl Scaled {
 
 /// All autoscalers of the namespace.
 pub(crate) async fn scaled(cluster: &Cluster) -> Result<Vec<Scaled>, Failure> {
-    let path = Resource::new("autoscaling", "v2", "horizontalpodautoscalers").collection(Some(cluster.namespace()));
-    let listed = cluster
-        .api()
-        .list(&path, &[])
-        .await
-        .map_err(|e| e.into_failure("cannot list HorizontalPodAutoscalers"))?;
-    Ok(listed.items.iter().filter_map(read).collect())
+    let autoscalers = Resource::new("autoscaling", "v2", "horizontalpodautoscalers");
+    let listed = cluster.list(&autoscalers).await;
+    let listed = listed.map_err(|e| e.into_failure("cannot list HorizontalPodAutoscalers"))?;
+    Ok(listed.iter().filter_map(read).collect())
 }
 
 fn read(autoscaler: &Value) -> Option<Scaled> {

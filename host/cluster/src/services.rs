@@ -23,11 +23,9 @@ impl Cluster {
     /// # Errors
     /// `Forbidden`, `Unreachable`.
     pub async fn services(&self) -> Result<Services, Failure> {
-        let path = Resource::core("services").collection(Some(self.namespace()));
-        let listed = self.api().list(&path, &[]).await;
-        listed
-            .map(|listed| Services(listed.items))
-            .map_err(|e| e.into_failure(format!("cannot list the Services of namespace {}", self.namespace())))
+        let listed = self.list(&Resource::core("services")).await;
+        let cannot = || format!("cannot list the Services of namespace {}", self.namespace());
+        listed.map(Services).map_err(|e| e.into_failure(cannot()))
     }
 }
 

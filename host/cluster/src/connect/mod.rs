@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use http::header::{HeaderValue, USER_AGENT};
 use kube::{Client, Config};
+use serde_json::Value;
 use vllm_rollback_engine::failure::Failure;
 
 pub use identity::Identity;
@@ -97,6 +98,12 @@ impl Cluster {
 
     pub(crate) fn api(&self) -> &ApiClient {
         &self.api
+    }
+
+    /// Lists the objects of a resource in this namespace.
+    pub(crate) async fn list(&self, resource: &Resource) -> Result<Vec<Value>, ApiError> {
+        let path = resource.collection(Some(&self.namespace));
+        Ok(self.api.list(&path, &[]).await?.items)
     }
 
     /// A kind in the version of its group that the API server prefers; none when it serves no such group. One that was found is

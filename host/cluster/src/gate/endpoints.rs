@@ -32,7 +32,7 @@ impl Cluster {
     pub async fn ready_endpoints(&self, service: &str) -> Result<Vec<Endpoint>, Failure> {
         let selector = selector(service);
         self.api()
-            .list(&self.slices(), &[("labelSelector", &selector)])
+            .list(&self.path_of_slices(), &[("labelSelector", &selector)])
             .await
             .map(|listed| serving(listed.items.iter()))
             .map_err(|e| e.into_failure(format!("cannot read the endpoints of Service/{service}")))
@@ -50,13 +50,17 @@ impl Cluster {
     ) -> Result<Vec<Endpoint>, Failure> {
         let query = vec![("labelSelector", selector(service))];
         let (out, changes) = mpsc::channel(64);
-        watch(self.api().clone(), self.slices(), query, (), out);
+        watch(self.api().clone(), self.path_of_slices(), query, (), out);
         settle(service, changes, Instant::now() + deadline, wanted).await
     }
 
-    fn slices(&self) -> String {
-        Resource::new("discovery.k8s.io", "v1", "endpointslices").collection(Some(self.namespace()))
+    fn path_of_slices(&self) -> String {
+        endpoint_slices().collection(Some(self.namespace()))
     }
+}
+
+pub(crate) fn endpoint_slices() -> Resource {
+    Resource::new("discovery.k8s.io", "v1", "endpointslices")
 }
 
 fn selector(service: &str) -> String {

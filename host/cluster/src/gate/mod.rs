@@ -14,6 +14,7 @@ use vllm_rollback_engine::failure::Failure;
 use vllm_rollback_objects::service::Gate;
 
 pub use endpoints::Endpoint;
+pub(crate) use endpoints::endpoint_slices;
 
 use crate::api::Resource;
 use crate::connect::Cluster;

@@ -5,8 +5,8 @@ use vllm_rollback_engine::workload::Finding;
 use vllm_rollback_objects::identity::Object;
 use vllm_rollback_objects::manifest::Manifest;
 
-use crate::api::Resource;
 use crate::connect::Cluster;
+use crate::gate::endpoint_slices;
 use crate::mapping::Mapper;
 use crate::pods;
 use crate::view::LiveWorkload;
@@ -35,20 +35,17 @@ async fn services(mapper: &Mapper, target: &Manifest) -> Vec<Finding> {
 
 /// EndpointSlices that somebody else than the control plane's own controller keeps, or that mirror Endpoints, follow no selector.
 async fn by_hand(cluster: &Cluster, live: &[LiveWorkload]) -> Vec<Finding> {
-    let path = Resource::new("discovery.k8s.io", "v1", "endpointslices").collection(Some(cluster.namespace()));
-    match cluster.api().list(&path, &[]).await {
-        Ok(listed) => {
+    match cluster.list(&endpoint_slices()).await {
+        Ok(slices) => {
             let addresses: Vec<&str> = live.iter().flat_map(|live| &live.pods).filter_map(pods::ip).collect();
-            let slices = listed.items.iter();
-            slices.filter_map(|slice| judge_slice(slice, &addresses)).collect()
+            let judged = slices.iter().filter_map(|slice| judge_slice(slice, &addresses));
+            judged.collect()
         }
-        Err(error) => vec![Finding::unknown(
-            "traffic",
-            format!(
-                "whether something leads to the pods by hand cannot be read: {}",
-                error.text()
-            ),
-        )],
+        Err(error) => {
+            let why = error.text();
+            let text = format!("whether something leads to the pods by hand cannot be read: {why}");
+            vec![Finding::unknown("traffic", text)]
+        }
     }
 }
 

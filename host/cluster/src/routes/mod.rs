@@ -88,16 +88,9 @@ impl Cluster {
             let Some(resource) = self.route_resource(kind).await? else {
                 continue;
             };
-            let path = resource.collection(Some(self.namespace()));
-            let listed = self.api().list(&path, &[]).await;
-            let listed = listed.map_err(|e| {
-                e.into_failure(format!(
-                    "cannot list the {}s of namespace {}",
-                    kind.as_str(),
-                    self.namespace()
-                ))
-            })?;
-            for object in listed.items {
+            let listed = self.list(&resource).await;
+            let cannot = || format!("cannot list the {}s of namespace {}", kind.as_str(), self.namespace());
+            for object in listed.map_err(|e| e.into_failure(cannot()))? {
                 found.push(self.route_state(kind, &object, &resolver).await?);
             }
         }
