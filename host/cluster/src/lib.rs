@@ -11,7 +11,6 @@
 //! | [`journal_mirror`] | what later runs must know, in a ConfigMap |
 //! | [`routes`] | Gateway API routes: backends, weights, and what gateways say of them |
 //! | [`traffic_discovery`] | what seems to send the release traffic, by what is seen |
-//! | [`services`] | the Services that lead to a release's pods |
 //! | [`workloads`] | the engine's port: preflight, drain, evidence, readiness with named causes, drift |
 //! | [`snapshot`] | what checks may see: pods, events, log tails |
 
@@ -23,7 +22,6 @@ pub mod lease;
 pub mod pod_http;
 pub mod records;
 pub mod routes;
-pub mod services;
 pub mod snapshot;
 pub mod traffic_discovery;
 pub mod workloads;
@@ -45,6 +43,7 @@ mod pods;
 mod preflight;
 mod readiness;
 mod request_counters;
+mod services;
 mod serving;
 mod view;
 

@@ -2,19 +2,20 @@
 
 use serde_json::Value;
 use vllm_rollback_engine::failure::Failure;
-use vllm_rollback_engine::release::ReleaseRecord;
 use vllm_rollback_objects::manifest::Manifest;
 use vllm_rollback_objects::service::Service;
 use vllm_rollback_objects::workload::{Workload, selects};
 
 use crate::api::Resource;
 use crate::connect::Cluster;
-use crate::gate::GATE_KEY;
 use crate::pods::list;
+
+/// The selector key that closes a gate; drift detection leaves it alone.
+pub(crate) const GATE_KEY: &str = "rollback.vllm/gate";
 
 /// All Services of a namespace.
 #[derive(Debug)]
-pub struct Services(pub(crate) Vec<Value>);
+pub(crate) struct Services(pub(crate) Vec<Value>);
 
 impl Cluster {
     /// Lists the Services of this namespace. A list right after a write takes up to 0.1 s (the API server first makes sure
@@ -22,7 +23,7 @@ impl Cluster {
     ///
     /// # Errors
     /// `Forbidden`, `Unreachable`.
-    pub async fn services(&self) -> Result<Services, Failure> {
+    pub(crate) async fn services(&self) -> Result<Services, Failure> {
         let listed = self.list(&Resource::core("services")).await;
         let cannot = || format!("cannot list the Services of namespace {}", self.namespace());
         listed.map(Services).map_err(|e| e.into_failure(cannot()))
@@ -30,16 +31,8 @@ impl Cluster {
 }
 
 impl Services {
-    /// Those whose selectors, gate apart, select the pods of the record's serving workloads. Services that belong to
+    /// Those whose selectors, gate apart, select the pods of the manifest's serving workloads. Services that belong to
     /// somebody else are among them.
-    ///
-    /// # Errors
-    /// `Invalid` when the manifest cannot be read.
-    pub fn of_release(&self, record: &ReleaseRecord) -> Result<Vec<Service>, Failure> {
-        Ok(self.leading_to(&record.objects()?))
-    }
-
-    /// As [`Self::of_release`].
     pub(crate) fn leading_to(&self, manifest: &Manifest) -> Vec<Service> {
         let workloads = manifest.serving_workloads();
         let leads = |service: &&Value| workloads.iter().any(|workload| leads_to(service, workload));

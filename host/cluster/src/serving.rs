@@ -2,42 +2,15 @@
 
 use serde_json::Value;
 use vllm_rollback_engine::failure::Failure;
-use vllm_rollback_engine::release::ReleaseRecord;
 use vllm_rollback_engine::workload::ServingPod;
 use vllm_rollback_objects::manifest::Manifest;
-use vllm_rollback_objects::pod::{PodEndpoint, RETAINED_LABEL};
 
 use crate::api::Resource;
 use crate::connect::Cluster;
-use crate::gate::GATE_KEY;
 use crate::pods::{self, list};
 use crate::view;
 
 impl Cluster {
-    /// The pods of the record's serving workloads that have an address now.
-    ///
-    /// # Errors
-    /// `Invalid` when the manifest cannot be read; `Forbidden`, `Unreachable`.
-    pub(crate) async fn pod_endpoints(&self, record: &ReleaseRecord) -> Result<Vec<PodEndpoint>, Failure> {
-        let manifest = record.objects()?;
-        let live = view::read_all(self, &manifest.serving_workloads()).await?;
-        let mut found = Vec::new();
-        for live in &live {
-            let target = live.target_hash();
-            let with_address = live.pods.iter().filter(|pod| !pods::is_finished(pod));
-            found.extend(with_address.filter_map(|pod| {
-                let ready = pods::is_ready(pod) && !pods::is_terminating(pod);
-                Some(PodEndpoint {
-                    ip: pods::ip(pod)?.to_owned(),
-                    ready,
-                    serving: ready && Some(pods::revision_hash(pod)) == target,
-                    retained: pod["metadata"]["labels"][GATE_KEY] == RETAINED_LABEL,
-                })
-            }));
-        }
-        Ok(found)
-    }
-
     /// Command and arguments of a pod's containers, one after the other.
     ///
     /// # Errors

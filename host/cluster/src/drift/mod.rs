@@ -12,8 +12,8 @@ use vllm_rollback_objects::workload::Workload;
 
 use crate::autoscaler;
 use crate::connect::Cluster;
-use crate::gate::GATE_KEY;
 use crate::mapping::Mapper;
+use crate::services::GATE_KEY;
 
 /// Fields of a live object that are not the manifest's business.
 const IGNORED: &[&str] = &["spec.template.metadata.creationTimestamp"];

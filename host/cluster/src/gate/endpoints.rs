@@ -30,33 +30,29 @@ impl Cluster {
     /// # Errors
     /// `Forbidden`, `Unreachable`.
     pub async fn ready_endpoints(&self, service: &str) -> Result<Vec<Endpoint>, Failure> {
-        let selector = selector(service);
-        self.api()
-            .list(&self.path_of_slices(), &[("labelSelector", &selector)])
-            .await
+        let path = endpoint_slices().collection(Some(self.namespace()));
+        let listed = self.api().list(&path, &[("labelSelector", &selector(service))]).await;
+        listed
             .map(|listed| serving(listed.items.iter()))
             .map_err(|e| e.into_failure(format!("cannot read the endpoints of Service/{service}")))
     }
+}
 
-    /// Waits until the Service's endpoints are as `wanted` says, and returns them. Watched, not polled.
-    ///
-    /// # Errors
-    /// `Timeout` with the endpoints last seen; `Forbidden`, `Unreachable` when they cannot be watched.
-    pub async fn wait_endpoints(
-        &self,
-        service: &str,
-        deadline: Duration,
-        wanted: impl Fn(&[Endpoint]) -> bool + Send,
-    ) -> Result<Vec<Endpoint>, Failure> {
-        let query = vec![("labelSelector", selector(service))];
-        let (out, changes) = mpsc::channel(64);
-        watch(self.api().clone(), self.path_of_slices(), query, (), out);
-        settle(service, changes, Instant::now() + deadline, wanted).await
-    }
-
-    fn path_of_slices(&self) -> String {
-        endpoint_slices().collection(Some(self.namespace()))
-    }
+/// Waits until the Service's endpoints are as `wanted` says, and returns them. Watched, not polled.
+///
+/// # Errors
+/// `Timeout` with the endpoints last seen; `Forbidden`, `Unreachable` when they cannot be watched.
+pub(super) async fn wait(
+    cluster: &Cluster,
+    service: &str,
+    deadline: Duration,
+    wanted: impl Fn(&[Endpoint]) -> bool + Send,
+) -> Result<Vec<Endpoint>, Failure> {
+    let query = vec![("labelSelector", selector(service))];
+    let (out, changes) = mpsc::channel(64);
+    let path = endpoint_slices().collection(Some(cluster.namespace()));
+    watch(cluster.api().clone(), path, query, (), out);
+    settle(service, changes, Instant::now() + deadline, wanted).await
 }
 
 pub(crate) fn endpoint_slices() -> Resource {
