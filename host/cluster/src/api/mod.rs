@@ -160,12 +160,13 @@ impl ApiClient {
         self.write(Method::PATCH, &path, content_type, patch).await
     }
 
-    /// Deletes an object if it is still this one.
-    pub(crate) async fn delete(&self, path: &str, uid: &str, resource_version: &str) -> Result<(), ApiError> {
+    /// Deletes an object if it is still as it was read.
+    pub(crate) async fn delete(&self, path: &str, read: &Value) -> Result<(), ApiError> {
+        let (uid, version) = (&read["metadata"]["uid"], &read["metadata"]["resourceVersion"]);
         let options = serde_json::json!({
             "apiVersion": "v1",
             "kind": "DeleteOptions",
-            "preconditions": { "uid": uid, "resourceVersion": resource_version },
+            "preconditions": { "uid": uid, "resourceVersion": version },
         });
         self.write(Method::DELETE, path, "application/json", &options)
             .await
