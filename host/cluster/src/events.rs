@@ -39,7 +39,7 @@ pub(crate) fn last_seen(event: &Value) -> &str {
 
 /// The UID of the object it is about.
 pub(crate) fn about_uid(event: &Value) -> &str {
-    event["involvedObject"]["uid"].as_str().unwrap_or_default()
+    pods::text(&event["involvedObject"]["uid"])
 }
 
 /// Events about these workloads, their revisions and their pods, oldest first.

@@ -9,7 +9,7 @@ use vllm_rollback_engine::workload::GitOpsOwner;
 
 use crate::api::{ApiError, Resource};
 use crate::connect::Cluster;
-use crate::pods;
+use crate::pods::{self, text};
 
 /// The run that suspended the object.
 const SUSPENDED_BY: &str = "rollback.vllm/suspended-by";
@@ -97,7 +97,7 @@ impl ControllerMark {
             .unwrap_or_default();
         let found = all.items.into_iter().find(|object| pods::name(object) == application);
         Ok(found.map(|object| {
-            let namespace = object["metadata"]["namespace"].as_str().unwrap_or_default();
+            let namespace = text(&object["metadata"]["namespace"]);
             (applications().object(namespace, application), object)
         }))
     }
@@ -131,7 +131,7 @@ impl ControllerMark {
                 (Some(_), Some(restore)) => format!(
                     "kubectl patch applications.argoproj.io {} -n {} --type=merge -p '{restore}'",
                     pods::name(object),
-                    metadata["namespace"].as_str().unwrap_or_default()
+                    text(&metadata["namespace"])
                 ),
                 _ => self.go_on.clone(),
             },

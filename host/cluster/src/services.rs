@@ -8,7 +8,7 @@ use vllm_rollback_objects::workload::{Workload, selects};
 
 use crate::api::Resource;
 use crate::connect::Cluster;
-use crate::pods::list;
+use crate::pods::{self, list};
 
 /// The selector key that closes a gate; drift detection leaves it alone.
 pub(crate) const GATE_KEY: &str = "rollback.vllm/gate";
@@ -41,11 +41,9 @@ impl Services {
 
     /// Names of those that select pods with these labels.
     pub(crate) fn selecting(&self, labels: &Value) -> Vec<String> {
-        let selecting = self
-            .0
-            .iter()
-            .filter(|service| selects(&service["spec"]["selector"], labels));
-        selecting.map(|service| read(service).name).collect()
+        let services = self.0.iter();
+        let selecting = services.filter(|service| selects(&service["spec"]["selector"], labels));
+        selecting.map(|service| pods::name(service).to_owned()).collect()
     }
 }
 
@@ -59,7 +57,6 @@ fn leads_to(service: &Value, workload: &Workload<'_>) -> bool {
 
 fn read(service: &Value) -> Service {
     let number = |port: &Value| port["port"].as_u64().and_then(|number| u16::try_from(number).ok());
-    let text = |key: &str| service["metadata"][key].as_str().unwrap_or_default().to_owned();
     let kind = match (service["spec"]["clusterIP"].as_str(), service["spec"]["type"].as_str()) {
         (Some("None"), _) => "headless",
         (_, kind) => kind.unwrap_or("ClusterIP"),
@@ -67,8 +64,8 @@ fn read(service: &Value) -> Service {
     Service {
         kind: kind.to_owned(),
         gate: service["spec"]["selector"][GATE_KEY].as_str().map(str::to_owned),
-        name: text("name"),
-        namespace: text("namespace"),
+        name: pods::name(service).to_owned(),
+        namespace: pods::text(&service["metadata"]["namespace"]).to_owned(),
         ports: list(&service["spec"]["ports"]).iter().filter_map(number).collect(),
     }
 }

@@ -89,15 +89,14 @@ fn container(status: &Value) -> Container {
     let current = &status["state"][state];
     let last = &status["lastState"]["terminated"];
     let ended = if state == "terminated" { current } else { last };
-    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let text = |value: &Value| pods::text(value).to_owned();
     Container {
         name: text(&status["name"]),
         image: text(&status["image"]),
         ready: status["ready"] == true,
         restarts: status["restartCount"]
             .as_u64()
-            .and_then(|n| u32::try_from(n).ok())
-            .unwrap_or(0),
+            .map_or(0, |n| u32::try_from(n).unwrap_or(0)),
         state: state.to_owned(),
         reason: text(&current["reason"]),
         exit_code: ended["exitCode"].as_i64().and_then(|code| i32::try_from(code).ok()),
@@ -105,7 +104,7 @@ fn container(status: &Value) -> Container {
 }
 
 fn event(event: &Value) -> Event {
-    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let text = |value: &Value| pods::text(value).to_owned();
     Event {
         object: events::object(event),
         reason: text(&event["reason"]),

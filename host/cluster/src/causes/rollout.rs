@@ -36,7 +36,7 @@ pub(crate) fn of_workload(live: &LiveWorkload, events: &[&Value]) -> Vec<Detecte
 }
 
 fn deadline_exceeded(live: &LiveWorkload) -> Option<DetectedCause> {
-    let condition = pods::condition(&live.object, "Progressing")?;
+    let condition = pods::condition(&live.object["status"], "Progressing")?;
     if condition["status"] != "False" || condition["reason"] != "ProgressDeadlineExceeded" || !is_observed(live) {
         return None;
     }
@@ -60,7 +60,7 @@ fn create_refused<'a>(
     about: &impl Fn(&'a Value) -> Vec<&'a Value>,
     capacity_pending: bool,
 ) -> Option<DetectedCause> {
-    let condition = pods::condition(&live.object, "ReplicaFailure")
+    let condition = pods::condition(&live.object["status"], "ReplicaFailure")
         .filter(|c| c["status"] == "True")
         .and_then(|c| c["message"].as_str());
     let hash = live.target_hash();

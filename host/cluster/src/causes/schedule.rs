@@ -16,7 +16,7 @@ const ROOM: Option<Duration> = Some(Duration::from_secs(10));
 const NODE_COMES: &[&str] = &["TriggeredScaleUp", "Nominated"];
 
 pub(super) fn unschedulable(pod: &Value, events: &[&Value], capacity_pending: bool) -> Option<DetectedCause> {
-    let condition = pods::condition(pod, "PodScheduled")?;
+    let condition = pods::condition(&pod["status"], "PodScheduled")?;
     if condition["status"] != "False" {
         return None;
     }

@@ -9,6 +9,7 @@ use vllm_rollback_objects::manifest::Manifest;
 use vllm_rollback_objects::quantity::Quantity;
 
 use crate::mapping::Mapper;
+use crate::pods::text;
 use crate::view::LiveWorkload;
 
 pub(super) async fn inspect(
@@ -48,9 +49,7 @@ fn has_fixed(object: &Object, current: &Manifest) -> bool {
         | "PersistentVolumeClaim"
         | "RoleBinding"
         | "ClusterRoleBinding" => true,
-        "Service" => object.json["spec"]["clusterIP"]
-            .as_str()
-            .is_some_and(|ip| !ip.is_empty()),
+        "Service" => !text(at(&object.json, "spec.clusterIP")).is_empty(),
         "ConfigMap" | "Secret" => current
             .objects
             .iter()

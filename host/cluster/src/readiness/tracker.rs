@@ -82,7 +82,7 @@ impl RolloutTracker {
         let key = |object: &Value| pods::name(object).to_owned();
         // Of the namespace's events only those about these workloads, their pods and ReplicaSets.
         let is_own = |object: &Value| {
-            let about = object["involvedObject"]["name"].as_str().unwrap_or_default();
+            let about = pods::text(&object["involvedObject"]["name"]);
             let mut workloads = self.workloads.iter();
             source != Source::Events || workloads.any(|workload| about.starts_with(&name_prefix(&workload.name)))
         };

@@ -20,6 +20,7 @@ use vllm_rollback_objects::route::{Observed, Route, RouteId, RouteKind, Weight};
 use crate::api::Resource;
 use crate::connect::Cluster;
 use crate::managed_fields::{TemporaryOwnership, guarded, helm_owner, managers, release_ownership_patch};
+use crate::pods::{self, text};
 use backends::Resolver;
 
 /// Whoever makes a route writes both in one object.
@@ -130,9 +131,8 @@ impl Cluster {
     }
 
     async fn route_state(&self, kind: RouteKind, object: &Value, resolver: &Resolver<'_>) -> Result<Route, Failure> {
-        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         let metadata = &object["metadata"];
-        let (namespace, name) = (text(&metadata["namespace"]), text(&metadata["name"]));
+        let [namespace, name] = ["namespace", "name"].map(|key| text(&metadata[key]).to_owned());
         let observed = match kind {
             RouteKind::Http => status::of_http_route(object),
             RouteKind::AiGateway => match status::of_ai_gateway_route(object) {
@@ -144,7 +144,7 @@ impl Cluster {
             },
         };
         Ok(Route {
-            resource_version: text(&metadata["resourceVersion"]),
+            resource_version: text(&metadata["resourceVersion"]).to_owned(),
             backends: resolver.backends(kind, &namespace, object).await?,
             requests: requests::from_route(kind, object),
             mirrors: resolver.mirrors(&namespace, object).await?,
@@ -181,8 +181,7 @@ fn group(kind: RouteKind) -> &'static str {
 
 /// `InferenceService/llama`, from the owner reference that controls it.
 fn controller(object: &Value) -> Option<String> {
-    let owners = object["metadata"]["ownerReferences"].as_array()?;
-    let owner = owners.iter().find(|owner| owner["controller"] == true)?;
+    let owner = pods::controller(object)?;
     Some(format!("{}/{}", owner["kind"].as_str()?, owner["name"].as_str()?))
 }
 
