@@ -17,6 +17,11 @@ pub(crate) fn name(object: &Value) -> &str {
     text(&object["metadata"]["name"])
 }
 
+/// Every pod that the API server gives has one.
+pub(crate) fn namespace(pod: &Value) -> &str {
+    pod["metadata"]["namespace"].as_str().unwrap_or("default")
+}
+
 pub(crate) fn uid(object: &Value) -> &str {
     text(&object["metadata"]["uid"])
 }
@@ -53,6 +58,11 @@ pub(crate) fn phase(pod: &Value) -> &str {
 /// Tells whether it ended and stays so: its address may be another pod's by now.
 pub(crate) fn is_finished(pod: &Value) -> bool {
     matches!(phase(pod), "Succeeded" | "Failed")
+}
+
+/// Tells whether it neither ended nor is about to.
+pub(crate) fn is_standing(pod: &Value) -> bool {
+    !is_terminating(pod) && !is_finished(pod)
 }
 
 /// A condition in a status.

@@ -37,17 +37,12 @@ pub(crate) async fn answering(cluster: &Cluster, manifest: &Manifest) -> Result<
 }
 
 async fn collect(cluster: &Cluster, manifest: &Manifest, of_target: bool) -> Result<Vec<ServingPod>, Failure> {
-    let workloads = manifest.serving_workloads();
-    let reads = workloads.iter().map(|w| view::read(cluster, w));
-    let live = futures::future::try_join_all(reads).await?;
+    let live = view::read_all(cluster, &manifest.serving_workloads()).await?;
     let mut found = Vec::new();
-    for (workload, live) in workloads.iter().zip(live) {
-        let Some(live) = live else { continue };
+    for (workload, live) in view::among(&live, &manifest.serving_workloads()) {
         let port = manifest.serving_port(workload);
         if of_target {
-            let standing = live
-                .target_pods()
-                .filter(|p| !pods::is_terminating(p) && !pods::is_finished(p));
+            let standing = live.target_pods().filter(|pod| pods::is_standing(pod));
             found.extend(standing.map(|pod| serving(pod, port)));
         } else {
             let running = live.pods.iter().filter(|p| pods::phase(p) == "Running");

@@ -56,9 +56,7 @@ impl ClusterView for ReleaseView {
         let Some(found) = live.iter().flat_map(|w| &w.pods).find(|p| pods::name(p) == pod) else {
             return Err(Failure::refused(format!("the pod {pod} is not one of the release's")));
         };
-        let namespace = found["metadata"]["namespace"]
-            .as_str()
-            .unwrap_or(self.cluster.namespace());
+        let namespace = pods::namespace(found);
         let previous = which == LogOf::Previous;
         logs::tail(&self.cluster, namespace, pod, container, previous, lines)
             .await

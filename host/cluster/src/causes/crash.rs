@@ -4,7 +4,7 @@ use serde_json::Value;
 use vllm_rollback_engine::workload::CauseReason;
 
 use super::detected::{DetectedCause, MAY_HEAL, NEVER_HEALS};
-use super::pod_text::{container_label, namespace, one_line, spec_of};
+use super::pod_text::{container_label, one_line, spec_of};
 use crate::pods;
 
 /// The last end of a container, and whether it is the previous run's.
@@ -27,7 +27,7 @@ fn logs_command(pod: &Value, status: &Value, previous: bool) -> String {
         "kubectl logs {} -c {} -n {}{}",
         pods::name(pod),
         status["name"].as_str().unwrap_or("?"),
-        namespace(pod),
+        pods::namespace(pod),
         if previous { " --previous" } else { "" }
     )
 }

@@ -8,7 +8,7 @@ use vllm_rollback_objects::workload::WorkloadKind;
 
 use super::detected::{DetectedCause, MAY_HEAL, NEVER_HEALS, SOON};
 use super::pod::of_pod;
-use super::pod_text::{namespace, one_line, pod_label};
+use super::pod_text::{one_line, pod_label};
 use crate::events;
 use crate::pods;
 use crate::view::LiveWorkload;
@@ -100,7 +100,7 @@ fn stuck_pod<'a>(live: &'a LiveWorkload, about: &impl Fn(&'a Value) -> Vec<&'a V
     let why = of_pod(stuck, &about(stuck), false).into_iter().next()?;
     let Cause { reason, message, .. } = why.cause;
     let message = format!("the StatefulSet does not replace this broken pod of another revision: {message}");
-    let delete = format!("kubectl delete pod {} -n {}", pods::name(stuck), namespace(stuck));
+    let delete = format!("kubectl delete pod {} -n {}", pods::name(stuck), pods::namespace(stuck));
     Some(DetectedCause {
         log_of: why.log_of,
         ..DetectedCause::new(reason, pod_label(stuck), message, STUCK).next(delete)

@@ -15,7 +15,7 @@ use vllm_rollback_objects::workload::{Workload, WorkloadKind};
 use crate::api::{ApiError, Listed};
 use crate::connect::Cluster;
 use crate::pods::{self, list};
-use crate::view::LiveWorkload;
+use crate::view::{self, LiveWorkload};
 
 /// Extended resources, in whole units.
 type Units = BTreeMap<String, i128>;
@@ -56,10 +56,7 @@ pub(super) async fn inspect(
     let nodes = free_nodes(nodes, running);
     asking
         .into_iter()
-        .map(|w| {
-            let label = w.object.label();
-            evaluate(w, live.iter().find(|l| l.label == label), &nodes)
-        })
+        .map(|w| evaluate(w, view::of(live, w.object), &nodes))
         .collect()
 }
 

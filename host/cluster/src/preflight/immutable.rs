@@ -10,7 +10,7 @@ use vllm_rollback_objects::quantity::Quantity;
 
 use crate::mapping::Mapper;
 use crate::pods::text;
-use crate::view::LiveWorkload;
+use crate::view::{self, LiveWorkload};
 
 pub(super) async fn inspect(
     mapper: &Mapper,
@@ -24,7 +24,7 @@ pub(super) async fn inspect(
         .filter(|o| has_fixed(o, current))
         .map(|object| async move {
             let label = object.label();
-            if let Some(live) = workloads.iter().find(|live| live.label == label) {
+            if let Some(live) = view::of(workloads, object) {
                 return evaluate(object, &live.object);
             }
             match mapper.live(object).await {

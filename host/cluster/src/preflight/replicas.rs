@@ -7,7 +7,7 @@ use vllm_rollback_objects::workload::Workload;
 
 use crate::autoscaler::{self, Scaled};
 use crate::connect::Cluster;
-use crate::view::LiveWorkload;
+use crate::view::{self, LiveWorkload};
 
 pub(super) async fn inspect(
     cluster: &Cluster,
@@ -26,8 +26,7 @@ pub(super) async fn inspect(
     let mut found = Vec::new();
     for workload in target.workloads() {
         let label = workload.object.label();
-        let live = live.iter().find(|l| l.label == label);
-        let running = live.and_then(|l| l.object["spec"]["replicas"].as_u64());
+        let running = view::of(live, workload.object).and_then(|l| l.object["spec"]["replicas"].as_u64());
         let before = current.workloads().into_iter().find(|w| w.object.label() == label);
         let wanted = wanted(&workload, before.as_ref());
         let by = scaled.iter().find(|s| s.is(workload.object));

@@ -48,11 +48,7 @@ pub(crate) fn rollout(live: &LiveWorkload) -> Rollout {
     };
     let [updated, ready, available] = counts;
     let hash = live.target_hash();
-    let standing = || {
-        live.pods
-            .iter()
-            .filter(|p| !pods::is_terminating(p) && !pods::is_finished(p))
-    };
+    let standing = || live.pods.iter().filter(|pod| pods::is_standing(pod));
     let others = standing().filter(|p| hash != Some(pods::revision_hash(p))).count();
     let ready_pods = standing()
         .filter(|p| hash == Some(pods::revision_hash(p)) && pods::is_ready(p))
