@@ -27,15 +27,11 @@ impl Scaled {
 
     /// The command that makes it keep so many replicas, whatever the load.
     pub(crate) fn keep(&self, replicas: u64) -> String {
-        match &self.keda {
-            None => format!(
-                "keep them: kubectl patch hpa {} -p '{{\"spec\":{{\"minReplicas\":{replicas}}}}}'",
-                self.by
-            ),
-            Some(scaled_object) => format!(
-                "keep them: kubectl patch scaledobject {scaled_object} --type=merge -p '{{\"spec\":{{\"minReplicaCount\":{replicas}}}}}'"
-            ),
-        }
+        let (object, field) = match &self.keda {
+            None => (format!("hpa {}", self.by), "minReplicas"),
+            Some(name) => (format!("scaledobject {name} --type=merge"), "minReplicaCount"),
+        };
+        format!("keep them: kubectl patch {object} -p '{{\"spec\":{{\"{field}\":{replicas}}}}}'")
     }
 
     #[cfg(test)]
@@ -60,11 +56,8 @@ pub(crate) async fn scaled(cluster: &Cluster) -> Result<Vec<Scaled>, Failure> {
 
 fn read(autoscaler: &Value) -> Option<Scaled> {
     let target = &autoscaler["spec"]["scaleTargetRef"];
-    let owners = autoscaler["metadata"]["ownerReferences"].as_array();
-    let keda = owners
-        .into_iter()
-        .flatten()
-        .find(|owner| owner["kind"] == "ScaledObject");
+    let mut owners = pods::list(&autoscaler["metadata"]["ownerReferences"]).iter();
+    let keda = owners.find(|owner| owner["kind"] == "ScaledObject");
     Some(Scaled {
         keda: keda.and_then(|owner| owner["name"].as_str()).map(str::to_owned),
         by: pods::name(autoscaler).to_owned(),
