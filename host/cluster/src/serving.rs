@@ -8,7 +8,7 @@ use vllm_rollback_objects::manifest::Manifest;
 use crate::api::Resource;
 use crate::connect::Cluster;
 use crate::pods::{self, list};
-use crate::view;
+use crate::view::{self, LiveWorkload};
 
 impl Cluster {
     /// Command and arguments of a pod's containers, one after the other.
@@ -28,26 +28,33 @@ impl Cluster {
 
 /// Pods of the revision that each serving workload works towards, without those that are terminating.
 pub(crate) async fn pods(cluster: &Cluster, manifest: &Manifest) -> Result<Vec<ServingPod>, Failure> {
-    collect(cluster, manifest, true).await
+    collect(cluster, manifest, |live| {
+        let pods = live.target_pods();
+        pods.filter(|pod| pods::is_standing(pod)).collect()
+    })
+    .await
 }
 
 /// All pods of the serving workloads that may answer requests now, whatever revision: also those that are terminating.
 pub(crate) async fn answering(cluster: &Cluster, manifest: &Manifest) -> Result<Vec<ServingPod>, Failure> {
-    collect(cluster, manifest, false).await
+    collect(cluster, manifest, |live| {
+        let pods = live.pods.iter();
+        pods.filter(|pod| pods::phase(pod) == "Running").collect()
+    })
+    .await
 }
 
-async fn collect(cluster: &Cluster, manifest: &Manifest, of_target: bool) -> Result<Vec<ServingPod>, Failure> {
-    let live = view::read_all(cluster, &manifest.serving_workloads()).await?;
+async fn collect(
+    cluster: &Cluster,
+    manifest: &Manifest,
+    choose: fn(&LiveWorkload) -> Vec<&Value>,
+) -> Result<Vec<ServingPod>, Failure> {
+    let workloads = manifest.serving_workloads();
+    let live = view::read_all(cluster, &workloads).await?;
     let mut found = Vec::new();
-    for (workload, live) in view::among(&live, &manifest.serving_workloads()) {
+    for (workload, live) in view::among(&live, &workloads) {
         let port = manifest.serving_port(workload);
-        if of_target {
-            let standing = live.target_pods().filter(|pod| pods::is_standing(pod));
-            found.extend(standing.map(|pod| serving(pod, port)));
-        } else {
-            let running = live.pods.iter().filter(|p| pods::phase(p) == "Running");
-            found.extend(running.map(|pod| serving(pod, port)));
-        }
+        found.extend(choose(live).into_iter().map(|pod| serving(pod, port)));
     }
     Ok(found)
 }
