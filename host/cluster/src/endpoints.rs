@@ -1,32 +1,17 @@
 //! What of the cluster leads to a release: its Services and its pods. Their gates and labels are in [`crate::gate`].
 
 use async_trait::async_trait;
-use vllm_rollback_engine::CurrentRecord;
 use vllm_rollback_engine::failure::Failure;
 use vllm_rollback_engine::ports::drivers::ReleaseEndpoints;
 use vllm_rollback_objects::pod::{PodEndpoint, RETAINED_LABEL};
 use vllm_rollback_objects::service::Service;
 
-use crate::connect::Cluster;
+use crate::release::CurrentRelease;
 use crate::services::GATE_KEY;
 use crate::{pods, view};
 
-/// Services and pods of a release, as registry drivers need them.
-#[derive(Clone)]
-pub struct ReleaseServices {
-    pub(crate) cluster: Cluster,
-    pub(crate) current: CurrentRecord,
-}
-
-impl ReleaseServices {
-    /// Of the release whose newest revision this is.
-    pub fn new(cluster: Cluster, current: CurrentRecord) -> Self {
-        Self { cluster, current }
-    }
-}
-
 #[async_trait]
-impl ReleaseEndpoints for ReleaseServices {
+impl ReleaseEndpoints for CurrentRelease {
     async fn services(&self) -> Result<Vec<Service>, Failure> {
         let (record, services) = tokio::try_join!(self.current.record(), self.cluster.services())?;
         Ok(services.leading_to(&record.objects()?))

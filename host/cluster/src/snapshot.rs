@@ -3,41 +3,21 @@
 use async_trait::async_trait;
 use jiff::Timestamp;
 use serde_json::Value;
-use vllm_rollback_engine::CurrentRecord;
 use vllm_rollback_engine::failure::Failure;
 use vllm_rollback_engine::ports::checks::ClusterView;
 use vllm_rollback_objects::event::Event;
 use vllm_rollback_objects::pod::{Container, LogOf, Pod};
 
-use crate::connect::Cluster;
 use crate::events;
 use crate::logs;
 use crate::pods;
+use crate::release::CurrentRelease;
 use crate::view::{self, LiveWorkload};
 
-/// The release's part of the cluster. Its workloads are those of the newest revision.
-#[derive(Clone)]
-pub struct ReleaseView {
-    cluster: Cluster,
-    record: CurrentRecord,
-}
-
-impl ReleaseView {
-    /// View of the release whose newest record this is.
-    pub fn new(cluster: Cluster, record: CurrentRecord) -> Self {
-        Self { cluster, record }
-    }
-
-    async fn live(&self) -> Result<Vec<LiveWorkload>, Failure> {
-        let manifest = self.record.record().await?.objects()?;
-        view::read_all(&self.cluster, &manifest.workloads()).await
-    }
-}
-
 #[async_trait]
-impl ClusterView for ReleaseView {
+impl ClusterView for CurrentRelease {
     async fn pods(&self) -> Result<Vec<Pod>, Failure> {
-        let live = self.live().await?;
+        let live = live(self).await?;
         let now = Timestamp::now();
         Ok(live
             .iter()
@@ -46,13 +26,13 @@ impl ClusterView for ReleaseView {
     }
 
     async fn events(&self) -> Result<Vec<Event>, Failure> {
-        let live = self.live().await?;
+        let live = live(self).await?;
         let found = events::about(&self.cluster, &live).await?;
         Ok(found.iter().map(event).collect())
     }
 
     async fn log_tail(&self, pod: &str, container: &str, which: LogOf, lines: u32) -> Result<String, Failure> {
-        let live = self.live().await?;
+        let live = live(self).await?;
         let Some(found) = live.iter().flat_map(|w| &w.pods).find(|p| pods::name(p) == pod) else {
             return Err(Failure::refused(format!("the pod {pod} is not one of the release's")));
         };
@@ -62,6 +42,12 @@ impl ClusterView for ReleaseView {
             .await
             .map_err(|e| e.into_failure(format!("cannot read the log of {pod} container {container}")))
     }
+}
+
+/// The workloads of the newest revision as they live.
+async fn live(release: &CurrentRelease) -> Result<Vec<LiveWorkload>, Failure> {
+    let manifest = release.current.record().await?.objects()?;
+    view::read_all(&release.cluster, &manifest.workloads()).await
 }
 
 pub(crate) fn snapshot(pod: &Value, target: Option<&str>, now: Timestamp) -> Pod {

@@ -6,7 +6,7 @@ use ulid::Ulid;
 use vllm_rollback_cluster::journal_mirror::SharedConfigMap;
 use vllm_rollback_cluster::pod_http::PodHttp;
 use vllm_rollback_cluster::records::ReleaseRecords;
-use vllm_rollback_cluster::{Cluster, ReleaseLock, ReleaseView, ReleaseWorkloads};
+use vllm_rollback_cluster::{Cluster, CurrentRelease, ReleaseLock, ReleaseWorkloads};
 use vllm_rollback_engine::CurrentRecord;
 use vllm_rollback_engine::failure::Failure;
 use vllm_rollback_engine::ports::{Interrupt, Releases};
@@ -93,7 +93,7 @@ impl Session {
         let checks = CheckRunner::new(
             host,
             Arc::new(PodHttp::new(cluster.clone())),
-            Arc::new(ReleaseView::new(cluster.clone(), current.clone())),
+            Arc::new(CurrentRelease::new(cluster.clone(), current.clone())),
             Arc::new(Arc::clone(&registry)),
             router::endpoint(&settings, &cluster)?,
         );

@@ -21,8 +21,8 @@ pub(crate) use endpoints::endpoint_slices;
 
 use crate::api::Resource;
 use crate::connect::Cluster;
-use crate::endpoints::ReleaseServices;
 use crate::managed_fields::{TemporaryOwnership, helm_owner, managers, release_ownership_patch};
+use crate::release::CurrentRelease;
 use crate::services::GATE_KEY;
 
 /// Whoever makes a Service writes both in one object.
@@ -35,7 +35,7 @@ const SELECTOR: TemporaryOwnership = TemporaryOwnership {
 const TRIES: usize = 10;
 
 #[async_trait]
-impl ServiceSelectors for ReleaseServices {
+impl ServiceSelectors for CurrentRelease {
     async fn names(&self) -> Result<Vec<String>, Failure> {
         let found = self.services().await?;
         Ok(found.into_iter().map(|service| service.name).collect())

@@ -10,13 +10,13 @@ use vllm_rollback_objects::pod::RETAINED_LABEL;
 
 use crate::api::Resource;
 use crate::connect::Cluster;
-use crate::endpoints::ReleaseServices;
 use crate::pods;
+use crate::release::CurrentRelease;
 use crate::services::GATE_KEY;
 use crate::view;
 
 #[async_trait]
-impl PodLabels for ReleaseServices {
+impl PodLabels for CurrentRelease {
     /// Gives these pods the label, and takes it from all other pods of the newest revision's serving workloads. Each is
     /// written only while it is still the same pod.
     async fn retain(&self, retained: &[ServingPod]) -> Result<(), Failure> {

@@ -11,16 +11,17 @@ use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use serde_json::{Value, json};
+use vllm_rollback_engine::WriteError;
 use vllm_rollback_engine::failure::Failure;
 use vllm_rollback_engine::ports::drivers::{Routes, Written};
 use vllm_rollback_engine::release::ReleaseRecord;
-use vllm_rollback_engine::{CurrentRecord, WriteError};
 use vllm_rollback_objects::route::{Observed, Route, RouteId, RouteKind, Weight};
 
 use crate::api::Resource;
 use crate::connect::Cluster;
 use crate::managed_fields::{TemporaryOwnership, guarded, helm_owner, managers, release_ownership_patch};
 use crate::pods::{self, text};
+use crate::release::CurrentRelease;
 use backends::Resolver;
 
 /// Whoever makes a route writes both in one object.
@@ -29,22 +30,8 @@ const RULES: TemporaryOwnership = TemporaryOwnership {
     beside: "parentRefs",
 };
 
-/// Routes that may lead to a release.
-#[derive(Clone)]
-pub struct ReleaseRoutes {
-    cluster: Cluster,
-    current: CurrentRecord,
-}
-
-impl ReleaseRoutes {
-    /// Of the release whose newest revision this is.
-    pub fn new(cluster: Cluster, current: CurrentRecord) -> Self {
-        Self { cluster, current }
-    }
-}
-
 #[async_trait]
-impl Routes for ReleaseRoutes {
+impl Routes for CurrentRelease {
     async fn list(&self, named: &[RouteId]) -> Result<Vec<Route>, Failure> {
         let record = self.current.record().await?;
         self.cluster.routes(&record, named).await
