@@ -10,7 +10,7 @@ use vllm_rollback_objects::fields::Fields;
 use vllm_rollback_objects::identity::Object;
 use vllm_rollback_objects::workload::{Workload, WorkloadKind};
 
-use crate::api::{ApiError, Resource};
+use crate::api::Resource;
 use crate::connect::Cluster;
 use crate::mapping;
 use crate::pods;
@@ -106,9 +106,22 @@ pub(crate) fn revisions_resource(kind: WorkloadKind) -> Option<Resource> {
 
 /// Reads a workload with its pods; none when it does not exist.
 pub(crate) async fn read(cluster: &Cluster, workload: &Workload<'_>) -> Result<Option<LiveWorkload>, Failure> {
-    let cannot = || format!("cannot read {} and its pods", workload.object.label());
-    let read = fetch(cluster, workload).await;
-    read.map_err(|e| e.into_failure(cannot()))
+    let api = cluster.api();
+    let label = workload.object.label();
+    let namespace = Some(workload.object.namespace.as_str());
+    let selector = workload.selector();
+    let query = [("labelSelector", selector.as_str())];
+    let object = async { api.find(&mapping::path(workload)).await };
+    let pods = async { api.list(&Resource::core("pods").collection(namespace), &query).await };
+    let revisions = async {
+        match revisions_resource(workload.kind) {
+            None => Ok(Vec::new()),
+            Some(resource) => api.list(&resource.collection(namespace), &query).await.map(|l| l.items),
+        }
+    };
+    let (object, pods, revisions) = futures::try_join!(object, pods, revisions)
+        .map_err(|error| error.into_failure(format!("cannot read {label} and its pods")))?;
+    Ok(object.map(|object| LiveWorkload::assemble(workload.kind, label, object, revisions, pods.items)))
 }
 
 /// Reads those of these workloads that exist.
@@ -133,24 +146,6 @@ pub(crate) fn of<'l>(live: &'l [LiveWorkload], object: &Object) -> Option<&'l Li
     let label = object.label();
     let mut live = live.iter();
     live.find(|live| live.label == label && pods::namespace(&live.object) == object.namespace)
-}
-
-async fn fetch(cluster: &Cluster, workload: &Workload<'_>) -> Result<Option<LiveWorkload>, ApiError> {
-    let api = cluster.api();
-    let namespace = Some(workload.object.namespace.as_str());
-    let selector = workload.selector();
-    let query = [("labelSelector", selector.as_str())];
-    let object = async { api.find(&mapping::path(workload)).await };
-    let pods = async { api.list(&Resource::core("pods").collection(namespace), &query).await };
-    let revisions = async {
-        match revisions_resource(workload.kind) {
-            None => Ok(Vec::new()),
-            Some(resource) => api.list(&resource.collection(namespace), &query).await.map(|l| l.items),
-        }
-    };
-    let (object, pods, revisions) = futures::try_join!(object, pods, revisions)?;
-    let label = workload.object.label();
-    Ok(object.map(|object| LiveWorkload::assemble(workload.kind, label, object, revisions, pods.items)))
 }
 
 #[cfg(test)]
