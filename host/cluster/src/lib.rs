@@ -49,7 +49,7 @@ mod snapshot;
 mod view;
 
 pub use api::RetryListener;
-pub use connect::{Cluster, ConnectOptions, Identity};
+pub use connect::{Cluster, ConnectOptions};
 pub use lease::ReleaseLock;
 pub use release::CurrentRelease;
 pub use workloads::ReleaseWorkloads;

@@ -14,7 +14,6 @@ use kube::{Client, Config};
 use serde_json::Value;
 use vllm_rollback_engine::failure::Failure;
 
-pub use identity::Identity;
 pub use options::ConnectOptions;
 
 use crate::api::{ApiClient, ApiError, Credentials, Resource, escape};
@@ -83,11 +82,11 @@ impl Cluster {
         &self.uid
     }
 
-    /// Returns the user that the API server takes us for.
+    /// Returns the name of the user that the API server takes us for.
     ///
     /// # Errors
     /// `Unreachable` or `Forbidden`.
-    pub async fn who_am_i(&self) -> Result<Identity, Failure> {
+    pub async fn who_am_i(&self) -> Result<String, Failure> {
         identity::who_am_i(&self.api)
             .await
             .map_err(|e| e.into_failure(format!("cannot ask {} who this user is", self.server)))
