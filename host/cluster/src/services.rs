@@ -48,11 +48,16 @@ impl Services {
 }
 
 fn leads_to(service: &Value, workload: &Workload<'_>) -> bool {
+    selects(&ungated_selector(service), workload.pod_labels())
+}
+
+/// A Service's selector without the key of its gate.
+pub(crate) fn ungated_selector(service: &Value) -> Value {
     let mut selector = service["spec"]["selector"].clone();
     if let Some(keys) = selector.as_object_mut() {
         keys.remove(GATE_KEY);
     }
-    selects(&selector, workload.pod_labels())
+    selector
 }
 
 fn read(service: &Value) -> Service {
