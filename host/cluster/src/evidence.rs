@@ -141,14 +141,11 @@ async fn all_metrics(cluster: &Cluster, manifest: &Manifest, live: &[LiveWorkloa
         let running = live.pods.iter().filter(|p| pods::phase(p) == "Running");
         wanted.extend(running.take(PODS).map(|p| (p, port)));
     }
-    let reads = wanted.into_iter().map(|(pod, port)| {
-        let http = &http;
-        async move {
-            let name = pods::name(pod);
-            let answer = http.get(name, port, "/metrics", READ).await.ok()?;
-            let text = String::from_utf8_lossy(&answer.body).into_owned();
-            Some(item(format!("metrics/{name}.txt"), text))
-        }
+    let reads = wanted.into_iter().map(async |(pod, port)| {
+        let name = pods::name(pod);
+        let answer = http.get(name, port, "/metrics", READ).await.ok()?;
+        let text = String::from_utf8_lossy(&answer.body).into_owned();
+        Some(item(format!("metrics/{name}.txt"), text))
     });
     futures::future::join_all(reads).await.into_iter().flatten().collect()
 }

@@ -120,12 +120,9 @@ async fn look_at_kinds(mapper: &Mapper, current: &Manifest, target: &Manifest) -
 /// The live objects of a manifest; absent ones are left out.
 pub(crate) async fn live_objects(cluster: &Cluster, manifest: &Manifest) -> Result<Vec<Object>, Failure> {
     let mapper = Mapper::new(cluster.api().clone());
-    let reads = manifest.objects.iter().map(|object| {
-        let mapper = &mapper;
-        async move {
-            let live = mapper.live(object).await;
-            live.map_err(|e| e.into_failure(format!("cannot read {}", object.label())))
-        }
+    let reads = manifest.objects.iter().map(async |object| {
+        let live = mapper.live(object).await;
+        live.map_err(|e| e.into_failure(format!("cannot read {}", object.label())))
     });
     let found = futures::future::try_join_all(reads).await?;
     let found = found.into_iter().flatten().map(without_managers);
