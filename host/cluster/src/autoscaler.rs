@@ -27,15 +27,11 @@ impl Scaled {
 
     /// The command that makes it keep so many replicas, whatever the load.
     pub(crate) fn keep(&self, replicas: u64) -> String {
-        match &self.keda {
-            None => format!(
-                "keep them: kubectl patch hpa {} -p '{{\"spec\":{{\"minReplicas\":{replicas}}}}}'",
-                self.by
-            ),
-            Some(scaled_object) => format!(
-                "keep them: kubectl patch scaledobject {scaled_object} --type=merge -p '{{\"spec\":{{\"minReplicaCount\":{replicas}}}}}'"
-            ),
-        }
+        let (object, field) = match &self.keda {
+            None => (format!("hpa {}", self.by), "minReplicas"),
+            Some(name) => (format!("scaledobject {name} --type=merge"), "minReplicaCount"),
+        };
+        format!("keep them: kubectl patch {object} -p '{{\"spec\":{{\"{field}\":{replicas}}}}}'")
     }
 
     #[cfg(test)]
@@ -52,22 +48,16 @@ impl Scaled {
 
 /// All autoscalers of the namespace.
 pub(crate) async fn scaled(cluster: &Cluster) -> Result<Vec<Scaled>, Failure> {
-    let path = Resource::new("autoscaling", "v2", "horizontalpodautoscalers").collection(Some(cluster.namespace()));
-    let listed = cluster
-        .api()
-        .list(&path, &[])
-        .await
-        .map_err(|e| e.into_failure("cannot list HorizontalPodAutoscalers"))?;
-    Ok(listed.items.iter().filter_map(read).collect())
+    let autoscalers = Resource::new("autoscaling", "v2", "horizontalpodautoscalers");
+    let listed = cluster.list(&autoscalers).await;
+    let listed = listed.map_err(|e| e.into_failure("cannot list HorizontalPodAutoscalers"))?;
+    Ok(listed.iter().filter_map(read).collect())
 }
 
 fn read(autoscaler: &Value) -> Option<Scaled> {
     let target = &autoscaler["spec"]["scaleTargetRef"];
-    let owners = autoscaler["metadata"]["ownerReferences"].as_array();
-    let keda = owners
-        .into_iter()
-        .flatten()
-        .find(|owner| owner["kind"] == "ScaledObject");
+    let mut owners = pods::list(&autoscaler["metadata"]["ownerReferences"]).iter();
+    let keda = owners.find(|owner| owner["kind"] == "ScaledObject");
     Some(Scaled {
         keda: keda.and_then(|owner| owner["name"].as_str()).map(str::to_owned),
         by: pods::name(autoscaler).to_owned(),

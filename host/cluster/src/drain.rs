@@ -18,15 +18,8 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// Readings of 0 in a row: a request that just arrived is in no gauge until the engine's next step.
 const ZEROS: u32 = 2;
 
-/// Answer of one pod.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Reading {
-    InFlight(u64),
-    /// Answers, but not with vLLM's gauges.
-    Silent(String),
-    /// Does not answer, so it serves nobody.
-    Gone(String),
-}
+/// Requests in flight in one pod, or why they are not told.
+type Reading = Result<u64, String>;
 
 pub(crate) async fn drain(
     cluster: &Cluster,
@@ -54,10 +47,8 @@ pub(crate) async fn drain(
             });
         }
         if told != in_flight {
-            let count = in_flight.unwrap_or(0);
-            observer.event(Event::Progress {
-                text: format!("{count} requests in flight"),
-            });
+            let text = format!("{} requests in flight", in_flight.unwrap_or(0));
+            observer.event(Event::Progress { text });
             told = in_flight;
         }
         tokio::time::sleep_until((Instant::now() + PAUSE).min(end)).await;
@@ -65,25 +56,18 @@ pub(crate) async fn drain(
 }
 
 async fn read(http: &PodHttp, pod: &ServingPod) -> Reading {
-    match metrics::read(http, pod).await {
-        Ok(metrics) => match metrics.in_flight() {
-            Some(count) => Reading::InFlight(count),
-            None => Reading::Silent("/metrics has no gauges of running and waiting requests".to_owned()),
-        },
-        Err(Unread::NoAnswer(error)) => Reading::Gone(error.to_string()),
-        Err(Unread::NotTold(why)) => Reading::Silent(why),
-    }
+    let no_gauges = || "/metrics has no gauges of running and waiting requests".to_owned();
+    let told = match metrics::read(http, pod).await {
+        Ok(metrics) => metrics.in_flight().ok_or_else(no_gauges),
+        Err(Unread::NotTold(why)) => Err(why),
+        Err(Unread::NoAnswer(error)) => return Err(format!("does not answer, so it serves nobody: {error}")),
+    };
+    told.map_err(|why| format!("requests in flight are not known: {why}"))
 }
 
 /// None when no pod told a number.
 fn sum(readings: &[Reading]) -> Option<u64> {
-    readings
-        .iter()
-        .filter_map(|reading| match reading {
-            Reading::InFlight(count) => Some(*count),
-            Reading::Silent(_) | Reading::Gone(_) => None,
-        })
-        .reduce(u64::saturating_add)
+    readings.iter().flatten().copied().reduce(u64::saturating_add)
 }
 
 fn evidence(pods: &[ServingPod], readings: &[Reading]) -> Vec<String> {
@@ -93,9 +77,8 @@ fn evidence(pods: &[ServingPod], readings: &[Reading]) -> Vec<String> {
     pods.iter()
         .zip(readings)
         .map(|(pod, reading)| match reading {
-            Reading::InFlight(count) => format!("Pod/{}: {count} requests running or waiting", pod.name),
-            Reading::Silent(why) => format!("Pod/{}: requests in flight are not known: {why}", pod.name),
-            Reading::Gone(why) => format!("Pod/{}: does not answer, so it serves nobody: {why}", pod.name),
+            Ok(count) => format!("Pod/{}: {count} requests running or waiting", pod.name),
+            Err(why) => format!("Pod/{}: {why}", pod.name),
         })
         .collect()
 }
@@ -106,10 +89,9 @@ mod tests {
 
     #[test]
     fn pods_that_tell_nothing_are_not_taken_for_idle_ones() {
-        let silent = Reading::Silent("x".into());
-        let gone = Reading::Gone("x".into());
-        assert_eq!(sum(&[silent.clone(), gone]), None);
-        assert_eq!(sum(&[silent, Reading::InFlight(2), Reading::InFlight(3)]), Some(5));
+        let silent = || Err("x".to_owned());
+        assert_eq!(sum(&[silent(), silent()]), None);
+        assert_eq!(sum(&[silent(), Ok(2), Ok(3)]), Some(5));
         assert_eq!(sum(&[]), None);
     }
 }

@@ -1,89 +1,39 @@
-//! What of the cluster leads to a release: its Services with their gates, and its pods with their labels.
-
-use std::time::Duration;
+//! What of the cluster leads to a release: its Services and its pods. Their gates and labels are in [`crate::gate`].
 
 use async_trait::async_trait;
 use vllm_rollback_engine::failure::Failure;
-use vllm_rollback_engine::ports::drivers::{PodLabels, ReleaseEndpoints, ServiceSelectors, Wanted};
-use vllm_rollback_engine::workload::ServingPod;
-use vllm_rollback_engine::{CurrentRecord, WriteError};
-use vllm_rollback_objects::pod::PodEndpoint;
-use vllm_rollback_objects::service::{Gate, Service};
+use vllm_rollback_engine::ports::drivers::ReleaseEndpoints;
+use vllm_rollback_objects::pod::{PodEndpoint, RETAINED_LABEL};
+use vllm_rollback_objects::service::Service;
 
-use crate::connect::Cluster;
-use crate::gate::Endpoint;
-
-/// Services and pods of a release, as registry drivers need them.
-#[derive(Clone)]
-pub struct ReleaseServices {
-    cluster: Cluster,
-    current: CurrentRecord,
-}
-
-impl ReleaseServices {
-    /// Of the release whose newest revision this is.
-    pub fn new(cluster: Cluster, current: CurrentRecord) -> Self {
-        Self { cluster, current }
-    }
-}
+use crate::release::CurrentRelease;
+use crate::services::GATE_KEY;
+use crate::{pods, view};
 
 #[async_trait]
-impl ReleaseEndpoints for ReleaseServices {
+impl ReleaseEndpoints for CurrentRelease {
     async fn services(&self) -> Result<Vec<Service>, Failure> {
         let (record, services) = tokio::try_join!(self.current.record(), self.cluster.services())?;
-        services.of_release(&record)
+        Ok(services.leading_to(&record.objects()?))
     }
 
     async fn pods(&self) -> Result<Vec<PodEndpoint>, Failure> {
-        let record = self.current.record().await?;
-        self.cluster.pod_endpoints(&record).await
-    }
-}
-
-#[async_trait]
-impl PodLabels for ReleaseServices {
-    async fn retain(&self, pods: &[ServingPod]) -> Result<(), Failure> {
-        let record = self.current.record().await?;
-        self.cluster.retain_pods(&record, pods).await
-    }
-
-    async fn retained(&self) -> Result<Vec<(String, String)>, Failure> {
-        let record = self.current.record().await?;
-        self.cluster.retained_pods(&record).await
-    }
-}
-
-#[async_trait]
-impl ServiceSelectors for ReleaseServices {
-    async fn names(&self) -> Result<Vec<String>, Failure> {
-        let found = self.services().await?;
-        Ok(found.into_iter().map(|service| service.name).collect())
-    }
-
-    async fn read(&self, service: &str) -> Result<Option<Gate>, Failure> {
-        self.cluster.read_gate(service).await
-    }
-
-    async fn close(&self, service: &str, value: &str) -> Result<(), WriteError> {
-        self.cluster.close_gate(service, value).await
-    }
-
-    async fn open(&self, service: &str) -> Result<(), WriteError> {
-        self.cluster.open_gate(service).await
-    }
-
-    async fn wait(&self, service: &str, deadline: Duration, wanted: Wanted) -> Result<Vec<String>, Failure> {
-        let is_wanted = |endpoints: &[Endpoint]| match &wanted {
-            Wanted::NoneBut(uids) => endpoints
-                .iter()
-                .all(|endpoint| endpoint.pod_uid.as_ref().is_some_and(|uid| uids.contains(uid))),
-            Wanted::Some => !endpoints.is_empty(),
-        };
-        let endpoints = self.cluster.wait_endpoints(service, deadline, is_wanted).await?;
-        Ok(endpoints.into_iter().map(|endpoint| endpoint.address).collect())
-    }
-
-    async fn turned_client_side(&self) -> Result<bool, Failure> {
-        self.current.turned_client_side().await
+        let manifest = self.current.record().await?.objects()?;
+        let live = view::read_all(&self.cluster, &manifest.serving_workloads()).await?;
+        let mut found = Vec::new();
+        for live in &live {
+            let target = live.target_hash();
+            let with_address = live.pods.iter().filter(|pod| !pods::is_finished(pod));
+            found.extend(with_address.filter_map(|pod| {
+                let ready = pods::is_ready(pod) && !pods::is_terminating(pod);
+                Some(PodEndpoint {
+                    ip: pods::ip(pod)?.to_owned(),
+                    ready,
+                    serving: ready && Some(pods::revision_hash(pod)) == target,
+                    retained: pod["metadata"]["labels"][GATE_KEY] == RETAINED_LABEL,
+                })
+            }));
+        }
+        Ok(found)
     }
 }

@@ -39,7 +39,7 @@ pub(crate) fn last_seen(event: &Value) -> &str {
 
 /// The UID of the object it is about.
 pub(crate) fn about_uid(event: &Value) -> &str {
-    event["involvedObject"]["uid"].as_str().unwrap_or_default()
+    pods::text(&event["involvedObject"]["uid"])
 }
 
 /// Events about these workloads, their revisions and their pods, oldest first.
@@ -49,17 +49,9 @@ pub(crate) async fn about(cluster: &Cluster, live: &[LiveWorkload]) -> Result<Ve
         .flat_map(|w| [&w.object].into_iter().chain(&w.revisions).chain(&w.pods))
         .map(pods::uid)
         .collect();
-    let path = Resource::core("events").collection(Some(cluster.namespace()));
-    let listed = cluster
-        .api()
-        .list(&path, &[])
-        .await
-        .map_err(|e| e.into_failure("cannot read events"))?;
-    let mut found: Vec<Value> = listed
-        .items
-        .into_iter()
-        .filter(|event| uids.contains(&about_uid(event)))
-        .collect();
+    let listed = cluster.list(&Resource::core("events")).await;
+    let mut found = listed.map_err(|e| e.into_failure("cannot read events"))?;
+    found.retain(|event| uids.contains(&about_uid(event)));
     found.sort_by(|a, b| last_seen(a).cmp(last_seen(b)));
     Ok(found)
 }

@@ -113,7 +113,7 @@ async fn all_logs(cluster: &Cluster, live: &[LiveWorkload]) -> Vec<EvidenceItem>
     let mut wanted = Vec::new();
     for pod in live.iter().flat_map(|w| &w.pods).take(PODS) {
         for status in pods::container_statuses(pod) {
-            let container = status["name"].as_str().unwrap_or_default();
+            let container = pods::text(&status["name"]);
             if !status["state"]["running"].is_null() || !status["state"]["terminated"].is_null() {
                 wanted.push((pod, container, false));
             }
@@ -123,16 +123,12 @@ async fn all_logs(cluster: &Cluster, live: &[LiveWorkload]) -> Vec<EvidenceItem>
         }
     }
     let reads = wanted.into_iter().map(|(pod, container, previous)| async move {
-        let namespace = pod["metadata"]["namespace"].as_str().unwrap_or(cluster.namespace());
+        let namespace = pods::namespace(pod);
         let name = pods::name(pod);
-        let log = logs::tail(cluster, namespace, name, container, previous, LINES)
-            .await
-            .ok()?;
+        let log = logs::tail(cluster, namespace, name, container, previous, LINES).await;
         let suffix = if previous { ".previous" } else { "" };
-        Some(item(
-            format!("logs/{name}.{container}{suffix}.log"),
-            redaction::text(&log),
-        ))
+        let path = format!("logs/{name}.{container}{suffix}.log");
+        Some(item(path, redaction::text(&log.ok()?)))
     });
     futures::future::join_all(reads).await.into_iter().flatten().collect()
 }
@@ -140,24 +136,16 @@ async fn all_logs(cluster: &Cluster, live: &[LiveWorkload]) -> Vec<EvidenceItem>
 async fn all_metrics(cluster: &Cluster, manifest: &Manifest, live: &[LiveWorkload]) -> Vec<EvidenceItem> {
     let http = PodHttp::new(cluster.clone());
     let mut wanted = Vec::new();
-    for workload in manifest.serving_workloads() {
-        let label = workload.object.label();
-        let port = manifest.serving_port(&workload);
-        let pods = live.iter().filter(|w| w.label == label).flat_map(|w| &w.pods);
-        wanted.extend(
-            pods.filter(|p| pods::phase(p) == "Running")
-                .take(PODS)
-                .map(|p| (p, port)),
-        );
+    for (workload, live) in view::among(live, &manifest.serving_workloads()) {
+        let port = manifest.serving_port(workload);
+        let running = live.pods.iter().filter(|p| pods::phase(p) == "Running");
+        wanted.extend(running.take(PODS).map(|p| (p, port)));
     }
-    let reads = wanted.into_iter().map(|(pod, port)| {
-        let http = &http;
-        async move {
-            let name = pods::name(pod);
-            let answer = http.get(name, port, "/metrics", READ).await.ok()?;
-            let text = String::from_utf8_lossy(&answer.body).into_owned();
-            Some(item(format!("metrics/{name}.txt"), text))
-        }
+    let reads = wanted.into_iter().map(async |(pod, port)| {
+        let name = pods::name(pod);
+        let answer = http.get(name, port, "/metrics", READ).await.ok()?;
+        let text = String::from_utf8_lossy(&answer.body).into_owned();
+        Some(item(format!("metrics/{name}.txt"), text))
     });
     futures::future::join_all(reads).await.into_iter().flatten().collect()
 }

@@ -7,8 +7,9 @@ use serde_json::{Value, json};
 use vllm_rollback_engine::failure::Failure;
 use vllm_rollback_engine::workload::GitOpsOwner;
 
-use crate::api::{ApiError, Patch, Resource};
+use crate::api::{ApiError, Resource};
 use crate::connect::Cluster;
+use crate::pods::{self, text};
 
 /// The run that suspended the object.
 const SUSPENDED_BY: &str = "rollback.vllm/suspended-by";
@@ -19,168 +20,137 @@ const ARGO_NAMESPACE: &str = "argocd";
 
 /// Controller of an object, by the marks on it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum ControllerMark {
-    Flux { name: String, namespace: String },
-    FluxKustomize { name: String, namespace: String },
-    ArgoCd { application: String },
+pub(crate) struct ControllerMark {
+    /// `Flux's HelmRelease flux-system/llama`.
+    what: String,
+    /// Path at which the API serves the controller's object.
+    path: String,
+    /// Command that suspends it.
+    pub(crate) suspend_command: String,
+    /// Command that lets it go on.
+    go_on: String,
+    /// Argo CD's Application; none for Flux.
+    application: Option<String>,
 }
+
+/// Kinds of objects by which Flux owns others: the kind, its group, which is the domain of the labels too, its version.
+const FLUX_KINDS: [(&str, &str, &str); 2] = [
+    ("HelmRelease", "helm.toolkit.fluxcd.io", "v2"),
+    ("Kustomization", "kustomize.toolkit.fluxcd.io", "v1"),
+];
 
 /// The marks on an object.
 pub(crate) fn mark(object: &Value) -> Option<ControllerMark> {
     let metadata = &object["metadata"];
-    let label = |key: &str| metadata["labels"][key].as_str().map(str::to_owned);
-    let annotation = |key: &str| metadata["annotations"][key].as_str().map(str::to_owned);
-    if let Some(name) = label("helm.toolkit.fluxcd.io/name") {
-        let namespace = label("helm.toolkit.fluxcd.io/namespace").unwrap_or_default();
-        return Some(ControllerMark::Flux { name, namespace });
-    }
-    if let Some(name) = label("kustomize.toolkit.fluxcd.io/name") {
-        let namespace = label("kustomize.toolkit.fluxcd.io/namespace").unwrap_or_default();
-        return Some(ControllerMark::FluxKustomize { name, namespace });
+    let label = |key: &str| metadata["labels"][key].as_str();
+    for (kind, group, version) in FLUX_KINDS {
+        if let Some(name) = label(&format!("{group}/name")) {
+            let namespace = label(&format!("{group}/namespace")).unwrap_or_default();
+            let word = kind.to_lowercase();
+            return Some(ControllerMark {
+                what: format!("Flux's {kind} {namespace}/{name}"),
+                path: Resource::new(group, version, &format!("{word}s")).object(namespace, name),
+                suspend_command: format!("flux suspend {word} {name} -n {namespace}"),
+                go_on: format!("flux resume {word} {name} -n {namespace}"),
+                application: None,
+            });
+        }
     }
     // "app:group/Kind:namespace/name"; app.kubernetes.io/instance alone is set by plain charts too.
-    let application = annotation("argocd.argoproj.io/tracking-id")
-        .and_then(|id| id.split(':').next().map(str::to_owned))
+    let application = metadata["annotations"]["argocd.argoproj.io/tracking-id"]
+        .as_str()
+        .and_then(|id| id.split(':').next())
         .or_else(|| label("argocd.argoproj.io/instance"))?;
-    Some(ControllerMark::ArgoCd { application })
+    // "NAMESPACE_NAME" for Applications outside of Argo CD's own namespace; neither may have a "_" itself.
+    let (namespace, name) = application.split_once('_').unwrap_or((ARGO_NAMESPACE, application));
+    Some(ControllerMark {
+        what: format!("Argo CD's Application {application}"),
+        path: applications().object(namespace, name),
+        suspend_command: format!("argocd app set {application} --sync-policy none"),
+        go_on: format!("argocd app sync {application}"),
+        application: Some(application.to_owned()),
+    })
 }
 
 impl ControllerMark {
     /// The controller's object as it is now.
     pub(crate) async fn owner(&self, cluster: &Cluster) -> GitOpsOwner {
-        let (resource, namespace, name) = self.place();
-        let path = resource.object(&namespace, &name);
-        match self.read(cluster, &path).await {
-            Ok(Some((path, object))) => self.owner_of(&path, &object),
-            Ok(None) => self.unread(path, "it does not exist there".to_owned()),
-            Err(error) => self.unread(path, format!("it cannot be read: {}", error.text())),
+        match self.read(cluster).await {
+            Ok(Some((path, object))) => self.owner_of(path, &object),
+            Ok(None) => self.unread("it does not exist there".to_owned()),
+            Err(error) => self.unread(format!("it cannot be read: {}", error.text())),
         }
     }
 
-    fn place(&self) -> (Resource, String, String) {
-        match self {
-            Self::Flux { name, namespace } => {
-                let resource = Resource::new("helm.toolkit.fluxcd.io", "v2", "helmreleases");
-                (resource, namespace.clone(), name.clone())
-            }
-            Self::FluxKustomize { name, namespace } => {
-                let resource = Resource::new("kustomize.toolkit.fluxcd.io", "v1", "kustomizations");
-                (resource, namespace.clone(), name.clone())
-            }
-            // "NAMESPACE_NAME" for Applications outside of Argo CD's own namespace; neither may have a "_" itself.
-            Self::ArgoCd { application } => {
-                let (namespace, name) = application.split_once('_').unwrap_or((ARGO_NAMESPACE, application));
-                (applications(), namespace.to_owned(), name.to_owned())
-            }
-        }
-    }
-
-    async fn read(&self, cluster: &Cluster, path: &str) -> Result<Option<(String, Value)>, ApiError> {
+    async fn read(&self, cluster: &Cluster) -> Result<Option<(String, Value)>, ApiError> {
         let api = cluster.api();
-        let found = api.find(path).await?.map(|object| (path.to_owned(), object));
-        let Self::ArgoCd { application } = self else {
-            return Ok(found);
-        };
-        if found.is_some() {
-            return Ok(found);
+        if let Some(object) = api.find(&self.path).await? {
+            return Ok(Some((self.path.clone(), object)));
         }
-        // An Argo CD that lives in another namespace: whoever may not list them all is told that it was not found.
-        let Ok(all) = api.list(&applications().collection(None), &[]).await else {
+        let Some(application) = &self.application else {
             return Ok(None);
         };
-        let text = |object: &Value, key: &str| object["metadata"][key].as_str().unwrap_or_default().to_owned();
-        let found = all
-            .items
-            .into_iter()
-            .find(|object| text(object, "name") == *application);
+        // An Argo CD that lives in another namespace: whoever may not list them all is told that it was not found.
+        let all = api
+            .list(&applications().collection(None), &[])
+            .await
+            .unwrap_or_default();
+        let found = all.items.into_iter().find(|object| pods::name(object) == application);
         Ok(found.map(|object| {
-            let path = applications().object(&text(&object, "namespace"), application);
-            (path, object)
+            let namespace = text(&object["metadata"]["namespace"]);
+            (applications().object(namespace, application), object)
         }))
     }
 
-    fn owner_of(&self, path: &str, object: &Value) -> GitOpsOwner {
-        let spec = &object["spec"];
-        let (stop, restore, is_suspended) = match self {
-            Self::Flux { .. } | Self::FluxKustomize { .. } => (
+    fn owner_of(&self, path: String, object: &Value) -> GitOpsOwner {
+        let (metadata, spec) = (&object["metadata"], &object["spec"]);
+        let (stop, restore, is_suspended) = if self.application.is_none() {
+            (
                 json!({"spec": {"suspend": true}}),
                 json!({"spec": {"suspend": spec["suspend"]}}),
                 spec["suspend"] == true,
-            ),
-            Self::ArgoCd { .. } => {
-                let automated = &spec["syncPolicy"]["automated"];
-                (
-                    json!({"spec": {"syncPolicy": {"automated": null}}}),
-                    json!({"spec": {"syncPolicy": {"automated": automated}}}),
-                    automated.is_null() || automated["enabled"] == false,
-                )
-            }
+            )
+        } else {
+            let automated = &spec["syncPolicy"]["automated"];
+            (
+                json!({"spec": {"syncPolicy": {"automated": null}}}),
+                json!({"spec": {"syncPolicy": {"automated": automated}}}),
+                automated.is_null() || automated["enabled"] == false,
+            )
         };
-        let hindrance = match self {
-            Self::Flux { .. } | Self::FluxKustomize { .. } => asserted_by(object)
-                .map(|manager| format!("{manager} applies spec.suspend from Git and would undo it: suspend it in Git")),
-            Self::ArgoCd { .. } => None,
-        };
+        let asserted_by = self.application.is_none().then(|| asserted_by(object)).flatten();
         // Whoever suspended it by this tool is told what was there.
-        let kept = object["metadata"]["annotations"][RESTORE].as_str();
-        let back = match (is_suspended, kept) {
-            (false, _) => Some(restore.to_string()),
-            (true, kept) => kept.map(str::to_owned),
-        };
+        let kept = metadata["annotations"][RESTORE].as_str().map(str::to_owned);
+        let back = if is_suspended { kept } else { Some(restore.to_string()) };
         GitOpsOwner {
-            what: self.what(),
-            path: path.to_owned(),
+            what: self.what.clone(),
+            path,
             is_suspended: Some(is_suspended),
-            go_on: self.go_on(object, back.as_deref()),
+            go_on: match (&self.application, back) {
+                // Argo CD's own command does not know what the policy was.
+                (Some(_), Some(restore)) => format!(
+                    "kubectl patch applications.argoproj.io {} -n {} --type=merge -p '{restore}'",
+                    pods::name(object),
+                    text(&metadata["namespace"])
+                ),
+                _ => self.go_on.clone(),
+            },
             stop,
             restore,
-            hindrance,
+            hindrance: asserted_by
+                .map(|manager| format!("{manager} applies spec.suspend from Git and would undo it: suspend it in Git")),
         }
     }
 
-    fn unread(&self, path: String, why: String) -> GitOpsOwner {
+    fn unread(&self, why: String) -> GitOpsOwner {
         GitOpsOwner {
-            what: self.what(),
-            path,
+            what: self.what.clone(),
+            path: self.path.clone(),
             is_suspended: None,
-            go_on: self.go_on(&Value::Null, None),
+            go_on: self.go_on.clone(),
             stop: Value::Null,
             restore: Value::Null,
             hindrance: Some(why),
-        }
-    }
-
-    fn what(&self) -> String {
-        match self {
-            Self::Flux { name, namespace } => format!("Flux's HelmRelease {namespace}/{name}"),
-            Self::FluxKustomize { name, namespace } => format!("Flux's Kustomization {namespace}/{name}"),
-            Self::ArgoCd { application } => format!("Argo CD's Application {application}"),
-        }
-    }
-
-    /// Command that suspends it.
-    pub(crate) fn suspend_command(&self) -> String {
-        match self {
-            Self::Flux { name, namespace } => format!("flux suspend helmrelease {name} -n {namespace}"),
-            Self::FluxKustomize { name, namespace } => format!("flux suspend kustomization {name} -n {namespace}"),
-            Self::ArgoCd { application } => format!("argocd app set {application} --sync-policy none"),
-        }
-    }
-
-    /// Command that lets it go on. Argo CD's own command does not know what the policy was.
-    fn go_on(&self, object: &Value, restore: Option<&str>) -> String {
-        match (self, restore) {
-            (Self::Flux { name, namespace }, _) => format!("flux resume helmrelease {name} -n {namespace}"),
-            (Self::FluxKustomize { name, namespace }, _) => format!("flux resume kustomization {name} -n {namespace}"),
-            (Self::ArgoCd { .. }, Some(restore)) => {
-                let text = |key: &str| object["metadata"][key].as_str().unwrap_or_default();
-                format!(
-                    "kubectl patch applications.argoproj.io {} -n {} --type=merge -p '{restore}'",
-                    text("name"),
-                    text("namespace")
-                )
-            }
-            (Self::ArgoCd { application }, None) => format!("argocd app sync {application}"),
         }
     }
 }
@@ -204,8 +174,8 @@ fn asserted_by(object: &Value) -> Option<&str> {
 pub(crate) async fn suspend(cluster: &Cluster, owner: &GitOpsOwner, run_id: &str) -> Result<Vec<String>, Failure> {
     let cannot = |error: ApiError| error.into_failure(format!("cannot suspend {}", owner.what));
     let seen = |object: &Value| {
-        let says = says(object, &owner.stop);
-        says.then(|| vec![format!("{} is suspended: {}", owner.what, owner.stop["spec"])])
+        let evidence = || vec![format!("{} is suspended: {}", owner.what, owner.stop["spec"])];
+        says(object, &owner.stop).then(evidence)
     };
     let api = cluster.api();
     // Several times, since the controller writes its status at any time.
@@ -223,27 +193,20 @@ pub(crate) async fn suspend(cluster: &Cluster, owner: &GitOpsOwner, run_id: &str
             "resourceVersion": object["metadata"]["resourceVersion"],
             "annotations": { SUSPENDED_BY: run_id, RESTORE: owner.restore.to_string() },
         });
-        match api.patch(&owner.path, Patch::Merge, &patch).await {
-            Err(error) if error.is_conflict() => {}
-            Err(error) if error.is_transient() => {
-                // It may have happened although the answer did not arrive: look.
-                let object = api.get(&owner.path).await.map_err(cannot)?;
-                return seen(&object).ok_or_else(|| cannot(error));
-            }
-            Err(error) => return Err(cannot(error)),
-            Ok(_) => {
-                let object = api.get(&owner.path).await.map_err(cannot)?;
-                if let Some(evidence) = seen(&object) {
-                    return Ok(evidence);
-                }
-            }
+        let written = api.patch(&owner.path, &patch).await;
+        match &written {
+            Err(error) if error.is_conflict() => continue,
+            Err(error) if !error.is_transient() => return Err(cannot(error.clone())),
+            // It may have happened although the answer did not arrive: look.
+            _ => {}
         }
+        if let Some(evidence) = seen(&api.get(&owner.path).await.map_err(cannot)?) {
+            return Ok(evidence);
+        }
+        written.map_err(cannot)?;
     }
-    let what = format!(
-        "{} was suspended, but somebody lets it go on again and again",
-        owner.what
-    );
-    Err(Failure::conflict(what))
+    let again = "was suspended, but somebody lets it go on again and again";
+    Err(Failure::conflict(format!("{} {again}", owner.what)))
 }
 
 /// Tells whether an object says already what a merge patch would make it say.
@@ -266,12 +229,10 @@ mod tests {
 
     #[test]
     fn an_argo_policy_can_be_brought_back_as_it_was() {
-        let mark = ControllerMark::ArgoCd {
-            application: "llama".into(),
-        };
+        let mark = mark(&json!({"metadata": {"labels": {"argocd.argoproj.io/instance": "llama"}}})).unwrap();
         let mut object = json!({"metadata": {"name": "llama", "namespace": "argocd"},
             "spec": {"syncPolicy": {"automated": {"selfHeal": true}, "retry": {"limit": 2}}}});
-        let owner = mark.owner_of("/p", &object);
+        let owner = mark.owner_of("/p".into(), &object);
         assert_eq!(owner.is_suspended, Some(false));
         assert!(
             owner.go_on.contains(r#"{"automated":{"selfHeal":true}}"#),
@@ -280,19 +241,17 @@ mod tests {
         );
         object["spec"]["syncPolicy"]["automated"] = Value::Null;
         object["metadata"]["annotations"] = json!({ RESTORE: owner.restore.to_string() });
-        let after = mark.owner_of("/p", &object);
+        let after = mark.owner_of("/p".into(), &object);
         assert_eq!((after.is_suspended, after.go_on), (Some(true), owner.go_on));
     }
 
     #[test]
     fn a_suspension_that_git_itself_would_undo_is_named() {
-        let mark = ControllerMark::Flux {
-            name: "llama".into(),
-            namespace: "ml".into(),
-        };
+        let labels = json!({"helm.toolkit.fluxcd.io/name": "llama", "helm.toolkit.fluxcd.io/namespace": "ml"});
+        let mark = mark(&json!({"metadata": {"labels": labels}})).unwrap();
         let object = json!({"spec": {"suspend": false}, "metadata": {"managedFields": [
             {"manager": "kustomize-controller", "operation": "Apply", "fieldsV1": {"f:spec": {"f:suspend": {}}}}]}});
-        let hindrance = mark.owner_of("/p", &object).hindrance.unwrap();
+        let hindrance = mark.owner_of("/p".into(), &object).hindrance.unwrap();
         assert!(hindrance.contains("kustomize-controller"), "{hindrance}");
     }
 

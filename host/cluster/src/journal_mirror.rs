@@ -9,13 +9,25 @@ use crate::api::Resource;
 use crate::connect::Cluster;
 
 /// Largest text that is kept, in bytes; etcd's limit for an object is 1.5 MB.
-pub const MIRROR_LIMIT: usize = 200 * 1024;
+const MIRROR_LIMIT: usize = 200 * 1024;
 
 const KEY: &str = "memory.json";
 
 /// Name of the ConfigMap, and of the Lease, of a release.
-pub fn object_name(release: &str) -> String {
+pub(crate) fn object_name(release: &str) -> String {
     format!("vllm-rollback.{release}")
+}
+
+/// Metadata of the ConfigMap, and of the Lease, of a release.
+pub(crate) fn metadata(release: &str, namespace: &str) -> Value {
+    json!({
+        "name": object_name(release),
+        "namespace": namespace,
+        "labels": {
+            "app.kubernetes.io/managed-by": "vllm-rollback",
+            "rollback.vllm/release": release,
+        },
+    })
 }
 
 /// The ConfigMap of a release.
@@ -52,10 +64,8 @@ impl SharedStore for SharedConfigMap {
         let name = object_name(&self.release);
         let what = format!("cannot write ConfigMap/{name}");
         if text.len() > MIRROR_LIMIT {
-            return Err(Failure::invalid(what).because(format!(
-                "{} bytes are more than the {MIRROR_LIMIT} that are kept",
-                text.len()
-            )));
+            let why = format!("{} bytes are more than the {MIRROR_LIMIT} that are kept", text.len());
+            return Err(Failure::invalid(what).because(why));
         }
         let (api, namespace) = (self.cluster.api(), self.cluster.namespace());
         let object = config_map(&self.release, namespace, text, over);
@@ -87,14 +97,7 @@ fn config_map(release: &str, namespace: &str, text: &str, resource_version: Opti
     let mut object = json!({
         "apiVersion": "v1",
         "kind": "ConfigMap",
-        "metadata": {
-            "name": object_name(release),
-            "namespace": namespace,
-            "labels": {
-                "app.kubernetes.io/managed-by": "vllm-rollback",
-                "rollback.vllm/release": release,
-            },
-        },
+        "metadata": metadata(release, namespace),
         "data": { KEY: text },
     });
     if let Some(version) = resource_version {

@@ -26,14 +26,7 @@ pub(crate) fn release_ownership_patch(
     borrowed: TemporaryOwnership,
     mut steps: Vec<Value>,
 ) -> Option<Value> {
-    let entries = object["metadata"]["managedFields"].as_array();
-    let ours = entries
-        .into_iter()
-        .flatten()
-        .enumerate()
-        .filter(|(_, entry)| entry["manager"] == FIELD_MANAGER)
-        .map(|(index, _)| index);
-    let ours: Vec<usize> = ours.collect();
+    let ours: Vec<usize> = entries(object, true).map(|(index, _)| index).collect();
     // Only once the field is as it was: the write that makes it so makes the field ours again.
     if steps.is_empty() && !ours.is_empty() {
         steps.extend(release_fields(object, borrowed));
@@ -44,6 +37,12 @@ pub(crate) fn release_ownership_patch(
         steps.push(json!({ "op": "remove", "path": path }));
     }
     (!steps.is_empty()).then(|| guarded(object, steps))
+}
+
+/// The entries of managedFields with their places, ours or those of others.
+fn entries(object: &Value, ours: bool) -> impl Iterator<Item = (usize, &Value)> {
+    let entries = list(&object["metadata"]["managedFields"]).iter().enumerate();
+    entries.filter(move |(_, entry)| (entry["manager"] == FIELD_MANAGER) == ours)
 }
 
 /// A JSON patch of these steps that fails when the object changed meanwhile.
@@ -58,13 +57,7 @@ pub(crate) fn guarded(object: &Value, mut steps: Vec<Value>) -> Value {
 
 /// Makes the writer of the field beside it the owner, when nobody but us owns the field.
 fn release_fields(object: &Value, borrowed: TemporaryOwnership) -> Option<Value> {
-    let entries = object["metadata"]["managedFields"].as_array()?;
-    let others = || {
-        entries
-            .iter()
-            .enumerate()
-            .filter(|(_, entry)| entry["manager"] != FIELD_MANAGER)
-    };
+    let others = || entries(object, false);
     let owns = |entry: &Value, field: &str| entry["fieldsV1"]["f:spec"].get(format!("f:{field}")).is_some();
     if others().any(|(_, entry)| owns(entry, borrowed.field)) {
         return None;
@@ -91,10 +84,7 @@ pub(crate) fn managers(object: &Value) -> Vec<String> {
 
 /// `meta.helm.sh/release-name` and `-namespace`: the release that an object belongs to.
 pub(crate) fn helm_owner(object: &Value) -> Option<ReleaseRef> {
-    let annotation = |name: &str| {
-        let text = object["metadata"]["annotations"][name].as_str()?;
-        Some(text.to_owned())
-    };
+    let annotation = |name: &str| object["metadata"]["annotations"][name].as_str().map(str::to_owned);
     Some(ReleaseRef {
         name: annotation("meta.helm.sh/release-name")?,
         namespace: annotation("meta.helm.sh/release-namespace")?,

@@ -21,19 +21,15 @@ pub(crate) async fn split_pods(cluster: &Cluster, target: &Manifest) -> Result<P
 /// As [`split_pods`], among workloads that were read already.
 pub(crate) fn among(target: &Manifest, live: &[LiveWorkload]) -> PodSplit {
     let mut found = PodSplit::default();
-    for workload in target.serving_workloads() {
-        let label = workload.object.label();
-        for live in live.iter().filter(|live| live.label == label) {
-            sort(&mut found, &workload, live, target.serving_port(&workload));
-        }
+    for (workload, live) in view::among(live, &target.serving_workloads()) {
+        sort(&mut found, workload, live, target.serving_port(workload));
     }
     found
 }
 
 fn sort(found: &mut PodSplit, workload: &Workload<'_>, live: &LiveWorkload, port: u16) {
     let set = revision_that_runs(&workload.object.json["spec"]["template"], live);
-    let there = live.pods.iter();
-    for pod in there.filter(|pod| !pods::is_finished(pod) && !pods::is_terminating(pod)) {
+    for pod in live.pods.iter().filter(|pod| pods::is_standing(pod)) {
         let runs_it = set.is_some() && pods::controller_uid(pod) == set;
         let list = if runs_it && pods::is_ready(pod) {
             &mut found.good

@@ -8,21 +8,34 @@ pub(crate) fn list(value: &Value) -> &[Value] {
     value.as_array().map_or(&[], Vec::as_slice)
 }
 
+/// The text that a value is; empty where it is none.
+pub(crate) fn text(value: &Value) -> &str {
+    value.as_str().unwrap_or_default()
+}
+
 pub(crate) fn name(object: &Value) -> &str {
-    object["metadata"]["name"].as_str().unwrap_or_default()
+    text(&object["metadata"]["name"])
+}
+
+/// Every pod that the API server gives has one.
+pub(crate) fn namespace(pod: &Value) -> &str {
+    pod["metadata"]["namespace"].as_str().unwrap_or("default")
 }
 
 pub(crate) fn uid(object: &Value) -> &str {
-    object["metadata"]["uid"].as_str().unwrap_or_default()
+    text(&object["metadata"]["uid"])
 }
 
 /// UID of the object that controls this one.
 pub(crate) fn controller_uid(object: &Value) -> Option<&str> {
-    object["metadata"]["ownerReferences"]
-        .as_array()?
+    controller(object)?["uid"].as_str()
+}
+
+/// Reference to the object that controls this one.
+pub(crate) fn controller(object: &Value) -> Option<&Value> {
+    list(&object["metadata"]["ownerReferences"])
         .iter()
         .find(|owner| owner["controller"] == true)
-        .and_then(|owner| owner["uid"].as_str())
 }
 
 /// `pod-template-hash` or `controller-revision-hash`.
@@ -47,15 +60,20 @@ pub(crate) fn is_finished(pod: &Value) -> bool {
     matches!(phase(pod), "Succeeded" | "Failed")
 }
 
-pub(crate) fn condition<'a>(object: &'a Value, kind: &str) -> Option<&'a Value> {
-    object["status"]["conditions"]
-        .as_array()?
+/// Tells whether it neither ended nor is about to.
+pub(crate) fn is_standing(pod: &Value) -> bool {
+    !is_terminating(pod) && !is_finished(pod)
+}
+
+/// A condition in a status.
+pub(crate) fn condition<'a>(status: &'a Value, kind: &str) -> Option<&'a Value> {
+    list(&status["conditions"])
         .iter()
         .find(|condition| condition["type"] == kind)
 }
 
 pub(crate) fn is_ready(pod: &Value) -> bool {
-    condition(pod, "Ready").is_some_and(|c| c["status"] == "True")
+    condition(&pod["status"], "Ready").is_some_and(|c| c["status"] == "True")
 }
 
 /// Statuses of init containers, then of containers.
@@ -65,6 +83,7 @@ pub(crate) fn container_statuses(pod: &Value) -> impl Iterator<Item = &Value> {
         .flat_map(|key| list(&pod["status"][key]).iter())
 }
 
+/// Restarts of all containers of a pod.
 pub(crate) fn restarts(pod: &Value) -> u32 {
     let sum: u64 = container_statuses(pod).filter_map(|s| s["restartCount"].as_u64()).sum();
     u32::try_from(sum).unwrap_or(u32::MAX)

@@ -22,16 +22,13 @@ impl Cluster {
         let manifest = record.objects()?;
         let pods = serving::answering(self, &manifest).await?;
         let http = PodHttp::new(self.clone());
-        let reading = pods.iter().map(|pod| {
-            let http = &http;
-            async move {
-                let told = match metrics::read(http, pod).await {
-                    Ok(metrics) => metrics.answered(),
-                    Err(Unread::NoAnswer(HttpError::Unreachable(_))) if !pod.ready => return None,
-                    Err(_) => None,
-                };
-                Some((pod.name.clone(), told))
-            }
+        let reading = pods.iter().map(async |pod| {
+            let told = match metrics::read(&http, pod).await {
+                Ok(metrics) => metrics.answered(),
+                Err(Unread::NoAnswer(HttpError::Unreachable(_))) if !pod.ready => return None,
+                Err(_) => None,
+            };
+            Some((pod.name.clone(), told))
         });
         Ok(futures::future::join_all(reading).await.into_iter().flatten().collect())
     }

@@ -2,19 +2,20 @@
 
 use serde_json::Value;
 use vllm_rollback_engine::failure::Failure;
-use vllm_rollback_engine::release::ReleaseRecord;
 use vllm_rollback_objects::manifest::Manifest;
 use vllm_rollback_objects::service::Service;
 use vllm_rollback_objects::workload::{Workload, selects};
 
 use crate::api::Resource;
 use crate::connect::Cluster;
-use crate::gate::GATE_KEY;
-use crate::pods::list;
+use crate::pods::{self, list};
+
+/// The selector key that closes a gate; drift detection leaves it alone.
+pub(crate) const GATE_KEY: &str = "rollback.vllm/gate";
 
 /// All Services of a namespace.
 #[derive(Debug)]
-pub struct Services(pub(crate) Vec<Value>);
+pub(crate) struct Services(pub(crate) Vec<Value>);
 
 impl Cluster {
     /// Lists the Services of this namespace. A list right after a write takes up to 0.1 s (the API server first makes sure
@@ -22,26 +23,16 @@ impl Cluster {
     ///
     /// # Errors
     /// `Forbidden`, `Unreachable`.
-    pub async fn services(&self) -> Result<Services, Failure> {
-        let path = Resource::core("services").collection(Some(self.namespace()));
-        let listed = self.api().list(&path, &[]).await;
-        listed
-            .map(|listed| Services(listed.items))
-            .map_err(|e| e.into_failure(format!("cannot list the Services of namespace {}", self.namespace())))
+    pub(crate) async fn services(&self) -> Result<Services, Failure> {
+        let listed = self.list(&Resource::core("services")).await;
+        let cannot = || format!("cannot list the Services of namespace {}", self.namespace());
+        listed.map(Services).map_err(|e| e.into_failure(cannot()))
     }
 }
 
 impl Services {
-    /// Those whose selectors, gate apart, select the pods of the record's serving workloads. Services that belong to
+    /// Those whose selectors, gate apart, select the pods of the manifest's serving workloads. Services that belong to
     /// somebody else are among them.
-    ///
-    /// # Errors
-    /// `Invalid` when the manifest cannot be read.
-    pub fn of_release(&self, record: &ReleaseRecord) -> Result<Vec<Service>, Failure> {
-        Ok(self.leading_to(&record.objects()?))
-    }
-
-    /// As [`Self::of_release`].
     pub(crate) fn leading_to(&self, manifest: &Manifest) -> Vec<Service> {
         let workloads = manifest.serving_workloads();
         let leads = |service: &&Value| workloads.iter().any(|workload| leads_to(service, workload));
@@ -50,25 +41,27 @@ impl Services {
 
     /// Names of those that select pods with these labels.
     pub(crate) fn selecting(&self, labels: &Value) -> Vec<String> {
-        let selecting = self
-            .0
-            .iter()
-            .filter(|service| selects(&service["spec"]["selector"], labels));
-        selecting.map(|service| read(service).name).collect()
+        let services = self.0.iter();
+        let selecting = services.filter(|service| selects(&service["spec"]["selector"], labels));
+        selecting.map(|service| pods::name(service).to_owned()).collect()
     }
 }
 
 fn leads_to(service: &Value, workload: &Workload<'_>) -> bool {
+    selects(&ungated_selector(service), workload.pod_labels())
+}
+
+/// A Service's selector without the key of its gate.
+pub(crate) fn ungated_selector(service: &Value) -> Value {
     let mut selector = service["spec"]["selector"].clone();
     if let Some(keys) = selector.as_object_mut() {
         keys.remove(GATE_KEY);
     }
-    selects(&selector, workload.pod_labels())
+    selector
 }
 
 fn read(service: &Value) -> Service {
     let number = |port: &Value| port["port"].as_u64().and_then(|number| u16::try_from(number).ok());
-    let text = |key: &str| service["metadata"][key].as_str().unwrap_or_default().to_owned();
     let kind = match (service["spec"]["clusterIP"].as_str(), service["spec"]["type"].as_str()) {
         (Some("None"), _) => "headless",
         (_, kind) => kind.unwrap_or("ClusterIP"),
@@ -76,8 +69,8 @@ fn read(service: &Value) -> Service {
     Service {
         kind: kind.to_owned(),
         gate: service["spec"]["selector"][GATE_KEY].as_str().map(str::to_owned),
-        name: text("name"),
-        namespace: text("namespace"),
+        name: pods::name(service).to_owned(),
+        namespace: pods::text(&service["metadata"]["namespace"]).to_owned(),
         ports: list(&service["spec"]["ports"]).iter().filter_map(number).collect(),
     }
 }

@@ -2,42 +2,15 @@
 
 use serde_json::Value;
 use vllm_rollback_engine::failure::Failure;
-use vllm_rollback_engine::release::ReleaseRecord;
 use vllm_rollback_engine::workload::ServingPod;
 use vllm_rollback_objects::manifest::Manifest;
-use vllm_rollback_objects::pod::{PodEndpoint, RETAINED_LABEL};
 
 use crate::api::Resource;
 use crate::connect::Cluster;
-use crate::gate::GATE_KEY;
 use crate::pods::{self, list};
-use crate::view;
+use crate::view::{self, LiveWorkload};
 
 impl Cluster {
-    /// The pods of the record's serving workloads that have an address now.
-    ///
-    /// # Errors
-    /// `Invalid` when the manifest cannot be read; `Forbidden`, `Unreachable`.
-    pub(crate) async fn pod_endpoints(&self, record: &ReleaseRecord) -> Result<Vec<PodEndpoint>, Failure> {
-        let manifest = record.objects()?;
-        let live = view::read_all(self, &manifest.serving_workloads()).await?;
-        let mut found = Vec::new();
-        for live in &live {
-            let target = live.target_hash();
-            let with_address = live.pods.iter().filter(|pod| !pods::is_finished(pod));
-            found.extend(with_address.filter_map(|pod| {
-                let ready = pods::is_ready(pod) && !pods::is_terminating(pod);
-                Some(PodEndpoint {
-                    ip: pods::ip(pod)?.to_owned(),
-                    ready,
-                    serving: ready && Some(pods::revision_hash(pod)) == target,
-                    retained: pod["metadata"]["labels"][GATE_KEY] == RETAINED_LABEL,
-                })
-            }));
-        }
-        Ok(found)
-    }
-
     /// Command and arguments of a pod's containers, one after the other.
     ///
     /// # Errors
@@ -55,31 +28,33 @@ impl Cluster {
 
 /// Pods of the revision that each serving workload works towards, without those that are terminating.
 pub(crate) async fn pods(cluster: &Cluster, manifest: &Manifest) -> Result<Vec<ServingPod>, Failure> {
-    collect(cluster, manifest, true).await
+    collect(cluster, manifest, |live| {
+        let pods = live.target_pods();
+        pods.filter(|pod| pods::is_standing(pod)).collect()
+    })
+    .await
 }
 
 /// All pods of the serving workloads that may answer requests now, whatever revision: also those that are terminating.
 pub(crate) async fn answering(cluster: &Cluster, manifest: &Manifest) -> Result<Vec<ServingPod>, Failure> {
-    collect(cluster, manifest, false).await
+    collect(cluster, manifest, |live| {
+        let pods = live.pods.iter();
+        pods.filter(|pod| pods::phase(pod) == "Running").collect()
+    })
+    .await
 }
 
-async fn collect(cluster: &Cluster, manifest: &Manifest, of_target: bool) -> Result<Vec<ServingPod>, Failure> {
+async fn collect(
+    cluster: &Cluster,
+    manifest: &Manifest,
+    choose: fn(&LiveWorkload) -> Vec<&Value>,
+) -> Result<Vec<ServingPod>, Failure> {
     let workloads = manifest.serving_workloads();
-    let reads = workloads.iter().map(|w| view::read(cluster, w));
-    let live = futures::future::try_join_all(reads).await?;
+    let live = view::read_all(cluster, &workloads).await?;
     let mut found = Vec::new();
-    for (workload, live) in workloads.iter().zip(live) {
-        let Some(live) = live else { continue };
+    for (workload, live) in view::among(&live, &workloads) {
         let port = manifest.serving_port(workload);
-        if of_target {
-            let standing = live
-                .target_pods()
-                .filter(|p| !pods::is_terminating(p) && !pods::is_finished(p));
-            found.extend(standing.map(|pod| serving(pod, port)));
-        } else {
-            let running = live.pods.iter().filter(|p| pods::phase(p) == "Running");
-            found.extend(running.map(|pod| serving(pod, port)));
-        }
+        found.extend(choose(live).into_iter().map(|pod| serving(pod, port)));
     }
     Ok(found)
 }

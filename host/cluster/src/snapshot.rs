@@ -3,41 +3,21 @@
 use async_trait::async_trait;
 use jiff::Timestamp;
 use serde_json::Value;
-use vllm_rollback_engine::CurrentRecord;
 use vllm_rollback_engine::failure::Failure;
 use vllm_rollback_engine::ports::checks::ClusterView;
 use vllm_rollback_objects::event::Event;
 use vllm_rollback_objects::pod::{Container, LogOf, Pod};
 
-use crate::connect::Cluster;
 use crate::events;
 use crate::logs;
 use crate::pods;
+use crate::release::CurrentRelease;
 use crate::view::{self, LiveWorkload};
 
-/// The release's part of the cluster. Its workloads are those of the newest revision.
-#[derive(Clone)]
-pub struct ReleaseView {
-    cluster: Cluster,
-    record: CurrentRecord,
-}
-
-impl ReleaseView {
-    /// View of the release whose newest record this is.
-    pub fn new(cluster: Cluster, record: CurrentRecord) -> Self {
-        Self { cluster, record }
-    }
-
-    async fn live(&self) -> Result<Vec<LiveWorkload>, Failure> {
-        let manifest = self.record.record().await?.objects()?;
-        view::read_all(&self.cluster, &manifest.workloads()).await
-    }
-}
-
 #[async_trait]
-impl ClusterView for ReleaseView {
+impl ClusterView for CurrentRelease {
     async fn pods(&self) -> Result<Vec<Pod>, Failure> {
-        let live = self.live().await?;
+        let live = live(self).await?;
         let now = Timestamp::now();
         Ok(live
             .iter()
@@ -46,24 +26,28 @@ impl ClusterView for ReleaseView {
     }
 
     async fn events(&self) -> Result<Vec<Event>, Failure> {
-        let live = self.live().await?;
+        let live = live(self).await?;
         let found = events::about(&self.cluster, &live).await?;
         Ok(found.iter().map(event).collect())
     }
 
     async fn log_tail(&self, pod: &str, container: &str, which: LogOf, lines: u32) -> Result<String, Failure> {
-        let live = self.live().await?;
+        let live = live(self).await?;
         let Some(found) = live.iter().flat_map(|w| &w.pods).find(|p| pods::name(p) == pod) else {
             return Err(Failure::refused(format!("the pod {pod} is not one of the release's")));
         };
-        let namespace = found["metadata"]["namespace"]
-            .as_str()
-            .unwrap_or(self.cluster.namespace());
+        let namespace = pods::namespace(found);
         let previous = which == LogOf::Previous;
         logs::tail(&self.cluster, namespace, pod, container, previous, lines)
             .await
             .map_err(|e| e.into_failure(format!("cannot read the log of {pod} container {container}")))
     }
+}
+
+/// The workloads of the newest revision as they live.
+async fn live(release: &CurrentRelease) -> Result<Vec<LiveWorkload>, Failure> {
+    let manifest = release.current.record().await?.objects()?;
+    view::read_all(&release.cluster, &manifest.workloads()).await
 }
 
 pub(crate) fn snapshot(pod: &Value, target: Option<&str>, now: Timestamp) -> Pod {
@@ -89,15 +73,14 @@ fn container(status: &Value) -> Container {
     let current = &status["state"][state];
     let last = &status["lastState"]["terminated"];
     let ended = if state == "terminated" { current } else { last };
-    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let text = |value: &Value| pods::text(value).to_owned();
     Container {
         name: text(&status["name"]),
         image: text(&status["image"]),
         ready: status["ready"] == true,
         restarts: status["restartCount"]
             .as_u64()
-            .and_then(|n| u32::try_from(n).ok())
-            .unwrap_or(0),
+            .map_or(0, |n| u32::try_from(n).unwrap_or(0)),
         state: state.to_owned(),
         reason: text(&current["reason"]),
         exit_code: ended["exitCode"].as_i64().and_then(|code| i32::try_from(code).ok()),
@@ -105,7 +88,7 @@ fn container(status: &Value) -> Container {
 }
 
 fn event(event: &Value) -> Event {
-    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let text = |value: &Value| pods::text(value).to_owned();
     Event {
         object: events::object(event),
         reason: text(&event["reason"]),

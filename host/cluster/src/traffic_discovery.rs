@@ -26,22 +26,18 @@ impl Cluster {
     /// `Invalid` when the manifest cannot be read; `Forbidden`, `Unreachable` when the Services cannot be listed.
     pub async fn routing(&self, record: &ReleaseRecord) -> Result<Vec<Finding>, Failure> {
         let manifest = record.objects()?;
-        let path = Resource::apps("deployments").collection(Some(self.namespace()));
-        let query: [(&str, &str); 0] = [];
-        let deployments = self.api().list(&path, &query);
-        let (services, routes, deployments) = tokio::join!(self.services(), self.routes(record, &[]), deployments);
+        let deployments = Resource::apps("deployments");
+        let (services, routes, deployments) =
+            tokio::join!(self.services(), self.routes(record, &[]), self.list(&deployments));
         let services = services?;
         let own = services.leading_to(&manifest);
         let mut found = vec![by_services(&own)];
         for route in routes.unwrap_or_default() {
             found.extend(by_route(&route, &own, self.namespace()));
         }
-        let deployments = deployments.map(|listed| listed.items).unwrap_or_default();
-        found.extend(
-            deployments
-                .iter()
-                .filter_map(|deployment| by_router(deployment, &services)),
-        );
+        let deployments = deployments.unwrap_or_default();
+        let routers = deployments.iter().filter_map(|one| by_router(one, &services));
+        found.extend(routers);
         Ok(found)
     }
 }

@@ -7,9 +7,10 @@ use serde_json::Value;
 use vllm_rollback_engine::failure::Failure;
 use vllm_rollback_objects::comparison::is_live;
 use vllm_rollback_objects::fields::Fields;
+use vllm_rollback_objects::identity::Object;
 use vllm_rollback_objects::workload::{Workload, WorkloadKind};
 
-use crate::api::{ApiError, Resource};
+use crate::api::Resource;
 use crate::connect::Cluster;
 use crate::mapping;
 use crate::pods;
@@ -65,10 +66,7 @@ impl LiveWorkload {
                 let newest = self.revisions.iter().find(|r| revision_number(r) == Some(number))?;
                 newest["metadata"]["labels"]["pod-template-hash"].as_str()
             }
-            WorkloadKind::StatefulSet => {
-                let name = self.object["status"]["updateRevision"].as_str()?;
-                Some(name)
-            }
+            WorkloadKind::StatefulSet => self.object["status"]["updateRevision"].as_str(),
             WorkloadKind::DaemonSet => {
                 let newest = self.revisions.iter().max_by_key(|r| r["revision"].as_i64())?;
                 newest["metadata"]["labels"]["controller-revision-hash"].as_str()
@@ -108,21 +106,8 @@ pub(crate) fn revisions_resource(kind: WorkloadKind) -> Option<Resource> {
 
 /// Reads a workload with its pods; none when it does not exist.
 pub(crate) async fn read(cluster: &Cluster, workload: &Workload<'_>) -> Result<Option<LiveWorkload>, Failure> {
-    let label = workload.object.label();
-    fetch(cluster, workload, label.clone())
-        .await
-        .map_err(|e| e.into_failure(format!("cannot read {label} and its pods")))
-}
-
-/// Reads those of these workloads that exist.
-pub(crate) async fn read_all(cluster: &Cluster, workloads: &[Workload<'_>]) -> Result<Vec<LiveWorkload>, Failure> {
-    let reads = workloads.iter().map(|workload| read(cluster, workload));
-    let found = futures::future::try_join_all(reads).await?;
-    Ok(found.into_iter().flatten().collect())
-}
-
-async fn fetch(cluster: &Cluster, workload: &Workload<'_>, label: String) -> Result<Option<LiveWorkload>, ApiError> {
     let api = cluster.api();
+    let label = workload.object.label();
     let namespace = Some(workload.object.namespace.as_str());
     let selector = workload.selector();
     let query = [("labelSelector", selector.as_str())];
@@ -134,8 +119,33 @@ async fn fetch(cluster: &Cluster, workload: &Workload<'_>, label: String) -> Res
             Some(resource) => api.list(&resource.collection(namespace), &query).await.map(|l| l.items),
         }
     };
-    let (object, pods, revisions) = futures::try_join!(object, pods, revisions)?;
+    let (object, pods, revisions) = futures::try_join!(object, pods, revisions)
+        .map_err(|error| error.into_failure(format!("cannot read {label} and its pods")))?;
     Ok(object.map(|object| LiveWorkload::assemble(workload.kind, label, object, revisions, pods.items)))
+}
+
+/// Reads those of these workloads that exist.
+pub(crate) async fn read_all(cluster: &Cluster, workloads: &[Workload<'_>]) -> Result<Vec<LiveWorkload>, Failure> {
+    let reads = workloads.iter().map(|workload| read(cluster, workload));
+    let found = futures::future::try_join_all(reads).await?;
+    Ok(found.into_iter().flatten().collect())
+}
+
+/// Pairs workloads with what was read of them; absent ones are left out.
+pub(crate) fn among<'l, 'w, 'm>(
+    live: &'l [LiveWorkload],
+    workloads: &'w [Workload<'m>],
+) -> impl Iterator<Item = (&'w Workload<'m>, &'l LiveWorkload)> {
+    workloads
+        .iter()
+        .filter_map(|workload| Some((workload, of(live, workload.object)?)))
+}
+
+/// Finds what was read of an object.
+pub(crate) fn of<'l>(live: &'l [LiveWorkload], object: &Object) -> Option<&'l LiveWorkload> {
+    let label = object.label();
+    let mut live = live.iter();
+    live.find(|live| live.label == label && pods::namespace(&live.object) == object.namespace)
 }
 
 #[cfg(test)]

@@ -18,27 +18,10 @@ use crate::{drain, drift, evidence, gitops, pod_split, preflight, readiness, ser
 /// The workloads of a release in the cluster's namespace.
 #[derive(Clone)]
 pub struct ReleaseWorkloads {
-    cluster: Cluster,
-    service_gate: bool,
-}
-
-impl ReleaseWorkloads {
-    /// Workloads of this cluster.
-    pub fn new(cluster: Cluster) -> Self {
-        Self {
-            cluster,
-            service_gate: false,
-        }
-    }
-
+    /// The cluster, in the release's namespace.
+    pub cluster: Cluster,
     /// The run will close Services, so the preflight asks for the permissions that this needs.
-    #[must_use]
-    pub fn with_service_gate(self) -> Self {
-        Self {
-            service_gate: true,
-            ..self
-        }
-    }
+    pub service_gate: bool,
 }
 
 #[async_trait]

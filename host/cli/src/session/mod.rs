@@ -9,9 +9,8 @@ mod plan;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use vllm_rollback_cluster::endpoints::ReleaseServices;
 use vllm_rollback_cluster::journal_mirror::SharedConfigMap;
-use vllm_rollback_cluster::{Cluster, ReleaseLock};
+use vllm_rollback_cluster::{Cluster, CurrentRelease, ReleaseLock};
 use vllm_rollback_engine::CurrentRecord;
 use vllm_rollback_engine::failure::Failure;
 use vllm_rollback_engine::ports::drivers::ReleaseEndpoints as _;
@@ -120,7 +119,7 @@ impl Session {
     /// # Errors
     /// Forbidden, Unreachable; as reading release records.
     pub(crate) async fn closed_gates(&self) -> Result<Vec<(String, String)>, Failure> {
-        let own = ReleaseServices::new(self.cluster.clone(), self.current.clone());
+        let own = CurrentRelease::new(self.cluster.clone(), self.current.clone());
         let own = own.services().await?.into_iter();
         Ok(own.filter_map(|service| Some((service.name, service.gate?))).collect())
     }

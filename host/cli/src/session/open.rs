@@ -6,7 +6,7 @@ use ulid::Ulid;
 use vllm_rollback_cluster::journal_mirror::SharedConfigMap;
 use vllm_rollback_cluster::pod_http::PodHttp;
 use vllm_rollback_cluster::records::ReleaseRecords;
-use vllm_rollback_cluster::{Cluster, ReleaseLock, ReleaseView, ReleaseWorkloads};
+use vllm_rollback_cluster::{Cluster, CurrentRelease, ReleaseLock, ReleaseWorkloads};
 use vllm_rollback_engine::CurrentRecord;
 use vllm_rollback_engine::failure::Failure;
 use vllm_rollback_engine::ports::{Interrupt, Releases};
@@ -93,14 +93,18 @@ impl Session {
         let checks = CheckRunner::new(
             host,
             Arc::new(PodHttp::new(cluster.clone())),
-            Arc::new(ReleaseView::new(cluster.clone(), current.clone())),
+            Arc::new(CurrentRelease::new(cluster.clone(), current.clone())),
             Arc::new(Arc::clone(&registry)),
             router::endpoint(&settings, &cluster)?,
         );
+        let workloads = ReleaseWorkloads {
+            cluster: cluster.clone(),
+            service_gate: settings.drivers.names().any(|name| name == DriverName::Service),
+        };
         let local = LocalJournal::new(JournalDir::find(&ui.env, cluster.uid(), &release));
         let mirror = SharedConfigMap::new(cluster.clone(), &release.name);
         Ok(Self {
-            workloads: Arc::new(workloads(&settings, &cluster)),
+            workloads: Arc::new(workloads),
             lock: ReleaseLock::new(cluster.clone(), release.name.clone()),
             cluster,
             current,
@@ -129,20 +133,11 @@ fn read_settings(ui: &Ui, args: &SiteArgs) -> Result<Settings, Failure> {
     Settings::merge(&args.traffic, &args.checks, file, &ui.env)
 }
 
-fn workloads(settings: &Settings, cluster: &Cluster) -> ReleaseWorkloads {
-    let workloads = ReleaseWorkloads::new(cluster.clone());
-    if settings.drivers.names().any(|name| name == DriverName::Service) {
-        workloads.with_service_gate()
-    } else {
-        workloads
-    }
-}
-
 /// `user@host`: who the cluster takes us for, and from which machine. A cluster that does not say is no reason to stop.
 async fn operator(cluster: &Cluster) -> String {
     let machine = rustix::system::uname().nodename().to_string_lossy().into_owned();
     match cluster.who_am_i().await {
-        Ok(identity) if !identity.user.is_empty() => format!("{}@{machine}", identity.user),
+        Ok(user) if !user.is_empty() => format!("{user}@{machine}"),
         _ => format!("unknown@{machine}"),
     }
 }

@@ -2,9 +2,7 @@
 
 use std::sync::Arc;
 
-use vllm_rollback_cluster::Cluster;
-use vllm_rollback_cluster::endpoints::ReleaseServices;
-use vllm_rollback_cluster::routes::ReleaseRoutes;
+use vllm_rollback_cluster::{Cluster, CurrentRelease};
 use vllm_rollback_engine::CurrentRecord;
 use vllm_rollback_engine::failure::Failure;
 use vllm_rollback_engine::ports::Registry;
@@ -24,13 +22,13 @@ pub(crate) async fn driver(
     release: &ReleaseRef,
     current: &CurrentRecord,
 ) -> Result<Arc<dyn Registry>, Failure> {
-    let services = Arc::new(ReleaseServices::new(cluster.clone(), current.clone()));
+    let in_cluster = Arc::new(CurrentRelease::new(cluster.clone(), current.clone()));
     let session = DriverContext {
         release: release.clone(),
         current: current.clone(),
-        endpoints: services.clone(),
-        selectors: services,
-        routes: Arc::new(ReleaseRoutes::new(cluster.clone(), current.clone())),
+        endpoints: in_cluster.clone(),
+        selectors: in_cluster.clone(),
+        routes: in_cluster,
         router: router::link(settings, cluster)?,
         model: settings.model.clone(),
         environment: settings.environment.clone(),

@@ -35,6 +35,15 @@ impl ApiError {
         Self::plain(FailureKind::Invalid, text.into())
     }
 
+    /// kube's outer texts hide the cause ("client error (Connect)").
+    fn unreachable(error: &(dyn std::error::Error + 'static)) -> Self {
+        let failure = Failure::new(FailureKind::Unreachable, "").caused_by(error);
+        Self {
+            texts: failure.why,
+            ..Self::plain(failure.kind, String::new())
+        }
+    }
+
     fn plain(kind: FailureKind, text: String) -> Self {
         Self {
             code: None,
@@ -98,9 +107,7 @@ impl ApiError {
             _ => failure,
         }
     }
-}
 
-impl ApiError {
     /// The outcome of a write: only an answer that says no is a rejection.
     pub(crate) fn into_write_error(self, what: impl Into<String>) -> WriteError {
         let was_never_sent = self.code.is_none() && self.kind == FailureKind::Forbidden;
@@ -136,15 +143,9 @@ impl From<Error> for ApiError {
             Error::SerdeError(error) => Self::invalid(format!("the API server's answer cannot be read: {error}")),
             Error::Service(error) => match error.downcast::<AuthError>() {
                 Ok(error) => Self::plain(FailureKind::Forbidden, auth_text(&error)),
-                Err(error) => Self {
-                    texts: chain(error.as_ref()),
-                    ..Self::plain(FailureKind::Unreachable, String::new())
-                },
+                Err(error) => Self::unreachable(error.as_ref()),
             },
-            other => Self {
-                texts: chain(&other),
-                ..Self::plain(FailureKind::Unreachable, String::new())
-            },
+            other => Self::unreachable(&other),
         }
     }
 }
@@ -155,7 +156,6 @@ fn kind_of(code: u16) -> FailureKind {
         404 => FailureKind::NotFound,
         409 => FailureKind::Conflict,
         408 | 504 => FailureKind::Timeout,
-        400 | 422 => FailureKind::Invalid,
         429 | 500.. => FailureKind::Unreachable,
         _ => FailureKind::Invalid,
     }
@@ -180,20 +180,6 @@ fn auth_text(error: &AuthError) -> String {
         AuthError::AuthExecParse(_) => "the credential plugin's answer cannot be read".to_owned(),
         other => other.to_string(),
     }
-}
-
-/// An error and its sources; kube's outer texts hide the cause ("client error (Connect)").
-pub(crate) fn chain(error: &(dyn std::error::Error + 'static)) -> Vec<String> {
-    let mut texts: Vec<String> = Vec::new();
-    let mut at = Some(error);
-    while let Some(e) = at {
-        let text = e.to_string();
-        if !texts.iter().any(|seen| seen.contains(&text)) {
-            texts.push(text);
-        }
-        at = e.source();
-    }
-    texts
 }
 
 #[cfg(test)]

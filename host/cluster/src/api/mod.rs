@@ -37,15 +37,6 @@ const READ_BUDGET: Duration = Duration::from_secs(60);
 /// Calls at a time, so that a run is a polite client.
 const CONCURRENT: usize = 8;
 
-/// Format of a patch.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Patch {
-    /// RFC 7386.
-    Merge,
-    /// RFC 6902.
-    Json,
-}
-
 /// Objects of a list, and where a watch goes on from.
 #[derive(Debug, Default)]
 pub(crate) struct Listed {
@@ -158,22 +149,24 @@ impl ApiClient {
         self.write(Method::PUT, &path, "application/json", object).await
     }
 
-    /// Patches an object. Sent once.
-    pub(crate) async fn patch(&self, path: &str, how: Patch, patch: &Value) -> Result<Value, ApiError> {
-        let content_type = match how {
-            Patch::Merge => "application/merge-patch+json",
-            Patch::Json => "application/json-patch+json",
+    /// Patches an object: by a list of steps (RFC 6902), or by an object that is merged into it (RFC 7386). Sent once.
+    pub(crate) async fn patch(&self, path: &str, patch: &Value) -> Result<Value, ApiError> {
+        let content_type = if patch.is_array() {
+            "application/json-patch+json"
+        } else {
+            "application/merge-patch+json"
         };
         let path = with_query(path, &[("fieldManager", FIELD_MANAGER)]);
         self.write(Method::PATCH, &path, content_type, patch).await
     }
 
-    /// Deletes an object if it is still this one.
-    pub(crate) async fn delete(&self, path: &str, uid: &str, resource_version: &str) -> Result<(), ApiError> {
+    /// Deletes an object if it is still as it was read.
+    pub(crate) async fn delete(&self, path: &str, read: &Value) -> Result<(), ApiError> {
+        let (uid, version) = (&read["metadata"]["uid"], &read["metadata"]["resourceVersion"]);
         let options = serde_json::json!({
             "apiVersion": "v1",
             "kind": "DeleteOptions",
-            "preconditions": { "uid": uid, "resourceVersion": resource_version },
+            "preconditions": { "uid": uid, "resourceVersion": version },
         });
         self.write(Method::DELETE, path, "application/json", &options)
             .await

@@ -47,34 +47,31 @@ pub(crate) fn watch<T: Clone + Send + Sync + 'static>(
         // Dropped with the receiver, also in the middle of a silent watch.
         tokio::select! {
             () = out.closed() => {}
-            () = run(&api, &path, &query, &tag, &out) => {}
+            error = run(&api, &path, &query, &tag, &out) => {
+                let _ = out.send((tag, WatchUpdate::Failed(error))).await;
+            }
         }
     });
 }
 
+/// Ends when the collection cannot be watched.
 async fn run<T: Clone>(
     api: &ApiClient,
     path: &str,
     query: &[(&'static str, String)],
     tag: &T,
     out: &mpsc::Sender<(T, WatchUpdate)>,
-) {
+) -> ApiError {
     let query: Vec<(&str, &str)> = query.iter().map(|(k, v)| (*k, v.as_str())).collect();
     loop {
-        let listed = match api.list(path, &query).await {
-            Ok(listed) => listed,
-            Err(error) => {
-                let _ = out.send((tag.clone(), WatchUpdate::Failed(error))).await;
-                return;
-            }
-        };
         let Listed {
             items,
             mut resource_version,
-        } = listed;
-        if out.send((tag.clone(), WatchUpdate::Listed(items))).await.is_err() {
-            return;
-        }
+        } = match api.list(path, &query).await {
+            Ok(listed) => listed,
+            Err(error) => return error,
+        };
+        let _ = out.send((tag.clone(), WatchUpdate::Listed(items))).await;
         let mut has_asked = false;
         loop {
             let (client_number, _) = api.credentials.client();
@@ -82,10 +79,7 @@ async fn run<T: Clone>(
                 // A server that ends each watch at once must not be asked in a tight loop.
                 Ok(()) => tokio::time::sleep(PAUSE).await,
                 Err(error) if !has_asked && api.has_new_credentials(&error, client_number).await => has_asked = true,
-                Err(error) if error.is_forbidden() || error.is_not_found() => {
-                    let _ = out.send((tag.clone(), WatchUpdate::Failed(error))).await;
-                    return;
-                }
+                Err(error) if error.is_forbidden() || error.is_not_found() => return error,
                 Err(error) => {
                     if !error.is_gone() {
                         tracing::warn!("watch of {path} ended: {}", error.text());
@@ -138,9 +132,7 @@ async fn follow<T: Clone>(
                 }
                 WatchEvent::Error(status) => return Err(kube::Error::Api(status).into()),
             };
-            if out.send((tag.clone(), change)).await.is_err() {
-                return Ok(());
-            }
+            let _ = out.send((tag.clone(), change)).await;
         }
         Ok(())
     };

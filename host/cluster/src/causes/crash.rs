@@ -3,8 +3,8 @@
 use serde_json::Value;
 use vllm_rollback_engine::workload::CauseReason;
 
-use super::detected::{DetectedCause, LogOf, MAY_HEAL, NEVER_HEALS};
-use super::pod_text::{container_label, namespace, one_line, spec_of};
+use super::detected::{DetectedCause, MAY_HEAL, NEVER_HEALS};
+use super::pod_text::{container_label, one_line, spec_of};
 use crate::pods;
 
 /// The last end of a container, and whether it is the previous run's.
@@ -17,14 +17,6 @@ fn ended(status: &Value) -> Option<(&Value, bool)> {
     (!last.is_null()).then_some((last, true))
 }
 
-fn log_of(pod: &Value, status: &Value, previous: bool) -> Option<LogOf> {
-    Some(LogOf {
-        pod: pods::name(pod).to_owned(),
-        container: status["name"].as_str()?.to_owned(),
-        previous,
-    })
-}
-
 fn is_init(pod: &Value, status: &Value) -> bool {
     let specs = pod["spec"]["initContainers"].as_array();
     specs.is_some_and(|all| all.iter().any(|spec| spec["name"] == status["name"]))
@@ -35,7 +27,7 @@ fn logs_command(pod: &Value, status: &Value, previous: bool) -> String {
         "kubectl logs {} -c {} -n {}{}",
         pods::name(pod),
         status["name"].as_str().unwrap_or("?"),
-        namespace(pod),
+        pods::namespace(pod),
         if previous { " --previous" } else { "" }
     )
 }
@@ -54,15 +46,11 @@ pub(super) fn out_of_memory(pod: &Value, status: &Value) -> Option<DetectedCause
             None => "it has no memory limit of its own".to_owned(),
         }
     );
-    let mut seen = DetectedCause::new(
-        CauseReason::OutOfMemory,
-        container_label(pod, status),
-        message,
-        NEVER_HEALS,
-    )
-    .next("raise resources.limits.memory, or lower what the server needs (--max-model-len, --swap-space)")
-    .next(logs_command(pod, status, previous));
-    seen.log_of = log_of(pod, status, previous);
+    let container = container_label(pod, status);
+    let seen = DetectedCause::new(CauseReason::OutOfMemory, container, message, NEVER_HEALS)
+        .next("raise resources.limits.memory, or lower what the server needs (--max-model-len, --swap-space)")
+        .next(logs_command(pod, status, previous))
+        .logged(pod, status, previous);
     Some(seen)
 }
 
@@ -75,29 +63,26 @@ pub(super) fn crash(pod: &Value, status: &Value) -> Option<DetectedCause> {
     if is_init(pod, status) && code == 0 && !backing_off {
         return None;
     }
-    let reason = end["reason"].as_str().unwrap_or("Error");
-    let grace = if backing_off || restarts >= 2 {
-        NEVER_HEALS
-    } else {
-        MAY_HEAL
+    let (ends, grace) = match (backing_off, restarts) {
+        (true, _) => ("ends again and again", NEVER_HEALS),
+        (false, 2..) => ("ended", NEVER_HEALS),
+        (false, _) => ("ended", MAY_HEAL),
+    };
+    let reason = match end["reason"].as_str() {
+        None | Some("Error" | "Completed") => String::new(),
+        Some(reason) => format!(" ({reason})"),
     };
     let mut message = format!(
-        "the container {} with exit code {code}{}{}, restarts {restarts}",
-        if backing_off { "ends again and again" } else { "ended" },
-        meaning(code),
-        if matches!(reason, "Error" | "Completed") {
-            String::new()
-        } else {
-            format!(" ({reason})")
-        },
+        "the container {ends} with exit code {code}{}{reason}, restarts {restarts}",
+        meaning(code)
     );
     if let Some(text) = end["message"].as_str().filter(|t| !t.trim().is_empty()) {
         message.push_str(": ");
         message.push_str(&one_line(text));
     }
-    let mut seen = DetectedCause::new(CauseReason::CrashLoop, container_label(pod, status), message, grace)
-        .next(logs_command(pod, status, previous));
-    seen.log_of = log_of(pod, status, previous);
+    let seen = DetectedCause::new(CauseReason::CrashLoop, container_label(pod, status), message, grace)
+        .next(logs_command(pod, status, previous))
+        .logged(pod, status, previous);
     Some(seen)
 }
 

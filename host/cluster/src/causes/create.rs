@@ -24,33 +24,26 @@ pub(super) fn container(pod: &Value, status: &Value) -> Option<DetectedCause> {
         return None;
     }
     let text = one_line(waiting["message"].as_str().unwrap_or("the kubelet gave no reason"));
-    let (cause, message, step) = match missing(&text) {
+    let (cause, what, step) = match missing(&text) {
         Some((cause, what)) => (
             cause,
-            format!("{what}: {text}"),
-            "create what is missing, or choose a revision that does not need it".to_owned(),
+            what,
+            "create what is missing, or choose a revision that does not need it",
         ),
         None => (
             CauseReason::ContainerCreate,
-            format!("the container cannot be created ({reason}): {text}"),
-            "check the container's command, mounts and security settings".to_owned(),
+            format!("the container cannot be created ({reason})"),
+            "check the container's command, mounts and security settings",
         ),
     };
-    Some(
-        DetectedCause::new(cause, container_label(pod, status), message, SOON)
-            .next(step)
-            .next(describe(pod)),
-    )
+    let message = format!("{what}: {text}");
+    let seen = DetectedCause::new(cause, container_label(pod, status), message, SOON);
+    Some(seen.next(step).next(describe(pod)))
 }
 
 pub(super) fn mount(pod: &Value, events: &[&Value]) -> Option<DetectedCause> {
-    let creating = pods::container_statuses(pod).any(|s| {
-        matches!(
-            s["state"]["waiting"]["reason"].as_str(),
-            Some("ContainerCreating" | "PodInitializing")
-        )
-    });
-    if !creating {
+    let mut reasons = pods::container_statuses(pod).filter_map(|s| s["state"]["waiting"]["reason"].as_str());
+    if !reasons.any(|reason| matches!(reason, "ContainerCreating" | "PodInitializing")) {
         return None;
     }
     let failure = events
@@ -58,14 +51,14 @@ pub(super) fn mount(pod: &Value, events: &[&Value]) -> Option<DetectedCause> {
         .filter(|e| matches!(e["reason"].as_str(), Some("FailedMount" | "FailedAttachVolume")))
         .max_by_key(|e| events::last_seen(e))?;
     let text = one_line(failure["message"].as_str()?);
-    let (cause, message, grace) = match missing(&text) {
-        Some((cause, what)) => (cause, format!("{what}: {text}"), SOON),
-        None => (
-            CauseReason::MissingVolumeClaim,
-            format!("a volume cannot be mounted: {text}"),
-            MAY_HEAL,
-        ),
+    let (cause, what, grace) = match missing(&text) {
+        Some((cause, what)) => (cause, what, SOON),
+        None => {
+            let what = "a volume cannot be mounted".to_owned();
+            (CauseReason::MissingVolumeClaim, what, MAY_HEAL)
+        }
     };
+    let message = format!("{what}: {text}");
     Some(DetectedCause::new(cause, pod_label(pod), message, grace).next(describe(pod)))
 }
 
@@ -90,18 +83,16 @@ pub(super) fn evicted(pod: &Value) -> Option<DetectedCause> {
 
 /// Names the object that the kubelet misses.
 fn missing(text: &str) -> Option<(CauseReason, String)> {
-    let absent = text.contains("not found");
-    for (word, kind, reason) in [
-        ("configmap ", "ConfigMap", CauseReason::MissingConfigMap),
-        ("secret ", "Secret", CauseReason::MissingSecret),
-        (
-            "persistentvolumeclaim ",
-            "PersistentVolumeClaim",
-            CauseReason::MissingVolumeClaim,
-        ),
-    ] {
-        if let (true, Some(name)) = (absent, quoted_after(text, word)) {
-            return Some((reason, format!("the {kind} {name} does not exist")));
+    let kinds = [
+        ("ConfigMap", CauseReason::MissingConfigMap),
+        ("Secret", CauseReason::MissingSecret),
+        ("PersistentVolumeClaim", CauseReason::MissingVolumeClaim),
+    ];
+    if text.contains("not found") {
+        for (kind, reason) in kinds {
+            if let Some(name) = quoted_after(text, &format!("{} ", kind.to_lowercase())) {
+                return Some((reason, format!("the {kind} {name} does not exist")));
+            }
         }
     }
     // "couldn't find key X in Secret ml/name"
@@ -109,11 +100,7 @@ fn missing(text: &str) -> Option<(CauseReason, String)> {
     let mut words = rest.split_whitespace();
     let key = words.next()?;
     let (kind, name) = (words.nth(1)?, words.next()?);
-    let reason = match kind {
-        "Secret" => CauseReason::MissingSecret,
-        "ConfigMap" => CauseReason::MissingConfigMap,
-        _ => return None,
-    };
+    let (_, reason) = kinds.into_iter().find(|(known, _)| *known == kind)?;
     Some((reason, format!("the {kind} {name} has no key {key}")))
 }
 

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
+use serde_json::Value;
 use vllm_rollback_engine::workload::{Cause, CauseReason};
+
+use crate::pods;
 
 /// A cause as seen now.
 #[derive(Debug, Clone, PartialEq)]
@@ -47,6 +50,16 @@ impl DetectedCause {
 
     pub(super) fn next(mut self, step: impl Into<String>) -> Self {
         self.cause.next.push(step.into());
+        self
+    }
+
+    /// The log of a container's current or previous run tells more.
+    pub(super) fn logged(mut self, pod: &Value, status: &Value, previous: bool) -> Self {
+        self.log_of = status["name"].as_str().map(|container| LogOf {
+            pod: pods::name(pod).to_owned(),
+            container: container.to_owned(),
+            previous,
+        });
         self
     }
 

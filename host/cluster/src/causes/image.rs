@@ -29,8 +29,7 @@ pub(super) fn pull(pod: &Value, status: &Value, events: &[&Value]) -> Option<Det
         "ErrImagePull" | "ImagePullBackOff" | "RegistryUnavailable" | "ImageInspectError" => false,
         _ => return None,
     };
-    let spec = spec_of(pod, &status["name"]);
-    let image = spec
+    let image = spec_of(pod, &status["name"])
         .and_then(|s| s["image"].as_str())
         .or(status["image"].as_str())
         .unwrap_or("?");

@@ -14,12 +14,8 @@ pub(super) fn pod_label(pod: &Value) -> String {
     format!("Pod/{}", pods::name(pod))
 }
 
-pub(super) fn namespace(pod: &Value) -> &str {
-    pod["metadata"]["namespace"].as_str().unwrap_or("default")
-}
-
 pub(super) fn describe(pod: &Value) -> String {
-    format!("kubectl describe pod {} -n {}", pods::name(pod), namespace(pod))
+    format!("kubectl describe pod {} -n {}", pods::name(pod), pods::namespace(pod))
 }
 
 /// The container's part of the spec.

@@ -3,10 +3,9 @@
 use serde_json::Value;
 use vllm_rollback_engine::workload::CauseReason;
 
-use super::detected::{DetectedCause, LogOf, MAY_HEAL, NEVER_HEALS};
+use super::detected::{DetectedCause, MAY_HEAL, NEVER_HEALS};
 use super::pod_text::{container_label, describe, one_line, pod_label};
 use crate::events;
-use crate::pods;
 
 /// A probe's kind: the kubelet's word, and our reason.
 const KINDS: [(&str, CauseReason); 3] = [
@@ -25,10 +24,7 @@ pub(super) fn killed(pod: &Value, status: &Value, events: &[&Value]) -> Option<D
         .filter(|e| e["reason"] == "Killing")
         .filter_map(|e| {
             let rest = e["message"].as_str()?.strip_prefix(&prefix)?;
-            let (word, reason) = KINDS.iter().find(|(word, _)| {
-                let lower = word.to_lowercase();
-                rest.starts_with(&lower)
-            })?;
+            let (word, reason) = KINDS.iter().find(|(word, _)| rest.starts_with(&word.to_lowercase()))?;
             Some((*e, *reason, *word))
         })
         .max_by_key(|(e, _, _)| events::last_seen(e))?;
@@ -43,15 +39,13 @@ pub(super) fn killed(pod: &Value, status: &Value, events: &[&Value]) -> Option<D
         "the {} probe failed until the kubelet restarted the container ({kills}×): {answer}",
         word.to_lowercase()
     );
-    let mut seen = DetectedCause::new(reason, container_label(pod, status), message, grace).next(describe(pod));
+    let restarted = status["restartCount"].as_u64().unwrap_or(0) > 0;
+    let mut seen = DetectedCause::new(reason, container_label(pod, status), message, grace)
+        .next(describe(pod))
+        .logged(pod, status, restarted);
     if reason == CauseReason::StartupProbe {
         seen = seen.next("if the model needs longer to load, raise the startup probe's failureThreshold");
     }
-    seen.log_of = Some(LogOf {
-        pod: pods::name(pod).to_owned(),
-        container: container.to_owned(),
-        previous: status["restartCount"].as_u64().unwrap_or(0) > 0,
-    });
     Some(seen)
 }
 

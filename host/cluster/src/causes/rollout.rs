@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use serde_json::Value;
-use vllm_rollback_engine::workload::CauseReason;
+use vllm_rollback_engine::workload::{Cause, CauseReason};
 use vllm_rollback_objects::workload::WorkloadKind;
 
 use super::detected::{DetectedCause, MAY_HEAL, NEVER_HEALS, SOON};
 use super::pod::of_pod;
-use super::pod_text::one_line;
+use super::pod_text::{one_line, pod_label};
 use crate::events;
 use crate::pods;
 use crate::view::LiveWorkload;
@@ -36,7 +36,7 @@ pub(crate) fn of_workload(live: &LiveWorkload, events: &[&Value]) -> Vec<Detecte
 }
 
 fn deadline_exceeded(live: &LiveWorkload) -> Option<DetectedCause> {
-    let condition = pods::condition(&live.object, "Progressing")?;
+    let condition = pods::condition(&live.object["status"], "Progressing")?;
     if condition["status"] != "False" || condition["reason"] != "ProgressDeadlineExceeded" || !is_observed(live) {
         return None;
     }
@@ -45,9 +45,10 @@ fn deadline_exceeded(live: &LiveWorkload) -> Option<DetectedCause> {
         "the rollout made no progress for {} s: {text}",
         live.object["spec"]["progressDeadlineSeconds"].as_u64().unwrap_or(600)
     );
+    let workload = live.label.clone();
     Some(DetectedCause::new(
         CauseReason::ProgressDeadline,
-        live.label.clone(),
+        workload,
         message,
         NEVER_HEALS,
     ))
@@ -59,7 +60,7 @@ fn create_refused<'a>(
     about: &impl Fn(&'a Value) -> Vec<&'a Value>,
     capacity_pending: bool,
 ) -> Option<DetectedCause> {
-    let condition = pods::condition(&live.object, "ReplicaFailure")
+    let condition = pods::condition(&live.object["status"], "ReplicaFailure")
         .filter(|c| c["status"] == "True")
         .and_then(|c| c["message"].as_str());
     let hash = live.target_hash();
@@ -97,22 +98,13 @@ fn stuck_pod<'a>(live: &'a LiveWorkload, about: &impl Fn(&'a Value) -> Vec<&'a V
         .iter()
         .find(|p| pods::revision_hash(p) != hash && !pods::is_ready(p) && !pods::is_terminating(p))?;
     let why = of_pod(stuck, &about(stuck), false).into_iter().next()?;
-    let mut seen = DetectedCause::new(
-        why.cause.reason,
-        format!("Pod/{}", pods::name(stuck)),
-        format!(
-            "the StatefulSet does not replace this broken pod of another revision: {}",
-            why.cause.message
-        ),
-        STUCK,
-    )
-    .next(format!(
-        "kubectl delete pod {} -n {}",
-        pods::name(stuck),
-        stuck["metadata"]["namespace"].as_str().unwrap_or("default")
-    ));
-    seen.log_of = why.log_of;
-    Some(seen)
+    let Cause { reason, message, .. } = why.cause;
+    let message = format!("the StatefulSet does not replace this broken pod of another revision: {message}");
+    let delete = format!("kubectl delete pod {} -n {}", pods::name(stuck), pods::namespace(stuck));
+    Some(DetectedCause {
+        log_of: why.log_of,
+        ..DetectedCause::new(reason, pod_label(stuck), message, STUCK).next(delete)
+    })
 }
 
 fn is_observed(live: &LiveWorkload) -> bool {

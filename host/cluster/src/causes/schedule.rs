@@ -16,7 +16,7 @@ const ROOM: Option<Duration> = Some(Duration::from_secs(10));
 const NODE_COMES: &[&str] = &["TriggeredScaleUp", "Nominated"];
 
 pub(super) fn unschedulable(pod: &Value, events: &[&Value], capacity_pending: bool) -> Option<DetectedCause> {
-    let condition = pods::condition(pod, "PodScheduled")?;
+    let condition = pods::condition(&pod["status"], "PodScheduled")?;
     if condition["status"] != "False" {
         return None;
     }
@@ -24,42 +24,30 @@ pub(super) fn unschedulable(pod: &Value, events: &[&Value], capacity_pending: bo
     let node_comes = events
         .iter()
         .any(|e| e["reason"].as_str().is_some_and(|reason| NODE_COMES.contains(&reason)));
+    let cause = |reason, what: &str, grace, step: &str| {
+        let seen = DetectedCause::new(reason, pod_label(pod), format!("{what}: {text}"), grace);
+        Some(seen.next(step).next(describe(pod)))
+    };
     if let Some(claim) = quoted_after(&text, "persistentvolumeclaim ") {
-        let message = format!("the PersistentVolumeClaim {claim} does not exist: {text}");
-        return Some(
-            DetectedCause::new(CauseReason::MissingVolumeClaim, pod_label(pod), message, SOON)
-                .next(format!("create the PersistentVolumeClaim {claim}"))
-                .next(describe(pod)),
-        );
+        let what = format!("the PersistentVolumeClaim {claim} does not exist");
+        let create = format!("create the PersistentVolumeClaim {claim}");
+        return cause(CauseReason::MissingVolumeClaim, &what, SOON, &create);
     }
     if text.contains("unbound immediate PersistentVolumeClaims") {
-        let message = format!("a PersistentVolumeClaim of the pod is not bound: {text}");
-        return Some(
-            DetectedCause::new(CauseReason::MissingVolumeClaim, pod_label(pod), message, MAY_HEAL)
-                .next("kubectl get pvc")
-                .next(describe(pod)),
-        );
+        let what = "a PersistentVolumeClaim of the pod is not bound";
+        return cause(CauseReason::MissingVolumeClaim, what, MAY_HEAL, "kubectl get pvc");
     }
     let missing = insufficient(&text);
-    let grace = if missing.is_empty() || capacity_pending || node_comes {
-        MAY_HEAL
+    let (what, grace) = if missing.is_empty() {
+        ("no node can take the pod".to_owned(), MAY_HEAL)
     } else {
-        ROOM
+        let wants: Vec<String> = missing.iter().map(|name| wanted(pod, name)).collect();
+        let may_heal = capacity_pending || node_comes;
+        let grace = if may_heal { MAY_HEAL } else { ROOM };
+        (format!("no node has enough {}", wants.join(", ")), grace)
     };
-    let message = if missing.is_empty() {
-        format!("no node can take the pod: {text}")
-    } else {
-        let wants = missing
-            .iter()
-            .map(|name| wanted(pod, name))
-            .collect::<Vec<_>>()
-            .join(", ");
-        format!("no node has enough {wants}: {text}")
-    };
-    let seen = DetectedCause::new(CauseReason::Unschedulable, pod_label(pod), message, grace)
-        .next("kubectl get pods -A -o wide, then free what is missing or add a node")
-        .next(describe(pod));
-    Some(seen)
+    let step = "kubectl get pods -A -o wide, then free what is missing or add a node";
+    cause(CauseReason::Unschedulable, &what, grace, step)
 }
 
 /// Resources that the scheduler calls insufficient.

@@ -3,16 +3,7 @@
 use serde_json::json;
 
 use crate::api::{ApiClient, ApiError};
-use crate::pods::list;
-
-/// A user, as the API server sees it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Identity {
-    /// User name.
-    pub user: String,
-    /// Groups.
-    pub groups: Vec<String>,
-}
+use crate::pods::text;
 
 /// UID of the `kube-system` namespace, which lives as long as the cluster. Where it may not be read, the server's
 /// address stands in for it.
@@ -41,19 +32,13 @@ fn from_address(server: &str) -> String {
     format!("server-{clean}")
 }
 
-pub(super) async fn who_am_i(api: &ApiClient) -> Result<Identity, ApiError> {
+/// Name of the user that the API server takes us for.
+pub(super) async fn who_am_i(api: &ApiClient) -> Result<String, ApiError> {
     let question = json!({ "apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview" });
     let answer = api
         .create("/apis/authentication.k8s.io/v1/selfsubjectreviews", &question)
         .await?;
-    let user = &answer["status"]["userInfo"];
-    Ok(Identity {
-        user: user["username"].as_str().unwrap_or_default().to_owned(),
-        groups: list(&user["groups"])
-            .iter()
-            .filter_map(|g| g.as_str().map(str::to_owned))
-            .collect(),
-    })
+    Ok(text(&answer["status"]["userInfo"]["username"]).to_owned())
 }
 
 #[cfg(test)]

@@ -3,6 +3,8 @@
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 
+use http::Uri;
+use http::uri::InvalidUri;
 use kube::Config;
 use kube::config::{AuthInfo, ExecInteractiveMode, KubeConfigOptions, Kubeconfig, KubeconfigError};
 use vllm_rollback_engine::failure::Failure;
@@ -22,13 +24,11 @@ pub(crate) async fn load(options: &ConnectOptions) -> Result<Loaded, Failure> {
     let paths = candidates(options);
     let present: Vec<&PathBuf> = paths.iter().filter(|p| p.exists()).collect();
     if let (Some(named), true) = (&options.kubeconfig, present.is_empty()) {
-        return Err(
-            Failure::usage(format!("the kubeconfig {} does not exist", named.display()))
-                .next("give the path of a kubeconfig with --kubeconfig"),
-        );
+        let what = format!("the kubeconfig {} does not exist", named.display());
+        return Err(Failure::usage(what).next("give the path of a kubeconfig with --kubeconfig"));
     }
     let mut merged = Kubeconfig::default();
-    for path in &present {
+    for path in present {
         merged = Kubeconfig::read_from(path)
             .and_then(|next| merged.merge(next))
             .map_err(|error| unusable(path, &error))?;
@@ -49,7 +49,7 @@ pub(crate) async fn load(options: &ConnectOptions) -> Result<Loaded, Failure> {
         .map_err(|error| unselectable(&error, &known))?;
     settle_exec(&mut config.auth_info);
     if let Some(server) = &options.server {
-        config.cluster_url = server.parse().map_err(|e| bad_server(server, &e))?;
+        config.cluster_url = parse_server(server)?;
     }
     choose_proxy(&mut config, from_kubeconfig)?;
     Ok(Loaded { config, context })
@@ -60,19 +60,13 @@ fn candidates(options: &ConnectOptions) -> Vec<PathBuf> {
     if let Some(path) = &options.kubeconfig {
         return vec![path.clone()];
     }
-    let listed: Vec<PathBuf> = std::env::var_os("KUBECONFIG")
-        .map(|list| {
-            std::env::split_paths(&list)
-                .filter(|p| !p.as_os_str().is_empty())
-                .collect()
-        })
-        .unwrap_or_default();
-    if !listed.is_empty() {
-        return listed;
+    let listed = std::env::var_os("KUBECONFIG").unwrap_or_default();
+    let mut paths: Vec<PathBuf> = std::env::split_paths(&listed).collect();
+    paths.retain(|path| !path.as_os_str().is_empty());
+    if paths.is_empty() {
+        paths.extend(std::env::home_dir().map(|home| home.join(".kube/config")));
     }
-    std::env::home_dir()
-        .map(|home| vec![home.join(".kube/config")])
-        .unwrap_or_default()
+    paths
 }
 
 fn without_kubeconfig(options: &ConnectOptions, paths: &[PathBuf]) -> Result<Loaded, Failure> {
@@ -81,17 +75,13 @@ fn without_kubeconfig(options: &ConnectOptions, paths: &[PathBuf]) -> Result<Loa
             return Ok(Loaded { config, context: None });
         }
         if let Some(server) = &options.server {
-            let url = server.parse().map_err(|e| bad_server(server, &e))?;
-            let mut config = Config::new(url);
+            let mut config = Config::new(parse_server(server)?);
             choose_proxy(&mut config, None)?;
             return Ok(Loaded { config, context: None });
         }
     }
-    let searched = paths
-        .iter()
-        .map(|p| p.display().to_string())
-        .collect::<Vec<_>>()
-        .join(", ");
+    let searched: Vec<String> = paths.iter().map(|p| p.display().to_string()).collect();
+    let searched = searched.join(", ");
     Err(Failure::usage("no cluster is configured")
         .because(format!("no kubeconfig with a context was found; searched: {searched}"))
         .next("export KUBECONFIG=PATH, or give --kubeconfig PATH"))
@@ -111,13 +101,11 @@ fn choose_proxy(config: &mut Config, from_kubeconfig: Option<String>) -> Result<
     let settings = ProxySettings::from_env(from_kubeconfig);
     let host = config.cluster_url.host().unwrap_or_default();
     let port = config.cluster_url.port_u16().unwrap_or(443);
-    config.proxy_url = match settings.proxy_for(host, port) {
-        None => None,
-        Some(url) => Some(url.parse().map_err(|_| {
-            // The URL may hold a password, so it is not shown.
-            Failure::usage("the proxy's URL cannot be read").next("check HTTPS_PROXY and the kubeconfig's proxy-url")
-        })?),
-    };
+    let url = settings.proxy_for(host, port).map(str::parse).transpose();
+    config.proxy_url = url.map_err(|_| {
+        // The URL may hold a password, so it is not shown.
+        Failure::usage("the proxy's URL cannot be read").next("check HTTPS_PROXY and the kubeconfig's proxy-url")
+    })?;
     Ok(())
 }
 
@@ -154,8 +142,10 @@ fn unselectable(error: &KubeconfigError, contexts: &[String]) -> Failure {
         })
 }
 
-fn bad_server(server: &str, error: &dyn std::fmt::Display) -> Failure {
-    Failure::usage(format!("the server's URL {server:?} cannot be read"))
-        .because(error.to_string())
-        .next("give a URL such as https://10.0.0.1:6443 with --server")
+fn parse_server(server: &str) -> Result<Uri, Failure> {
+    server.parse().map_err(|error: InvalidUri| {
+        Failure::usage(format!("the server's URL {server:?} cannot be read"))
+            .because(error.to_string())
+            .next("give a URL such as https://10.0.0.1:6443 with --server")
+    })
 }

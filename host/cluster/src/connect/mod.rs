@@ -11,13 +11,14 @@ use std::time::Duration;
 
 use http::header::{HeaderValue, USER_AGENT};
 use kube::{Client, Config};
+use serde_json::Value;
 use vllm_rollback_engine::failure::Failure;
 
-pub use identity::Identity;
 pub use options::ConnectOptions;
 
 use crate::api::{ApiClient, ApiError, Credentials, Resource, escape};
 use crate::mapping::Mapper;
+use crate::pods;
 
 /// Time for a TCP and TLS connection to the API server.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -30,7 +31,6 @@ pub struct Cluster {
     api: ApiClient,
     namespace: String,
     server: String,
-    context: Option<String>,
     uid: String,
     kinds: Arc<Mutex<BTreeMap<(String, String), Resource>>>,
 }
@@ -48,11 +48,7 @@ impl Cluster {
         let namespace = config.default_namespace.clone();
         let client = Client::try_from(config.clone())
             .map_err(|error| refuse(ApiError::from(error), &server, context.as_deref()))?;
-        let timeout = match options.request_timeout {
-            None => Some(REQUEST_TIMEOUT),
-            Some(Duration::ZERO) => None,
-            Some(limit) => Some(limit),
-        };
+        let timeout = Some(options.request_timeout.unwrap_or(REQUEST_TIMEOUT)).filter(|limit| !limit.is_zero());
         let api = ApiClient::new(Credentials::new(client, config), timeout, options.on_retry);
         let uid = identity::cluster_uid(&api, &server)
             .await
@@ -61,7 +57,6 @@ impl Cluster {
             api,
             namespace,
             server,
-            context,
             uid,
             kinds: Arc::default(),
         })
@@ -81,27 +76,17 @@ impl Cluster {
         &self.namespace
     }
 
-    /// URL of the API server.
-    pub fn server(&self) -> &str {
-        &self.server
-    }
-
-    /// Name of the kubeconfig's context, when there is one.
-    pub fn context(&self) -> Option<&str> {
-        self.context.as_deref()
-    }
-
     /// Identity of the cluster: the UID of `kube-system`, or the server's address when that cannot be read.
     /// Fit for a directory name.
     pub fn uid(&self) -> &str {
         &self.uid
     }
 
-    /// Returns the user that the API server takes us for.
+    /// Returns the name of the user that the API server takes us for.
     ///
     /// # Errors
     /// `Unreachable` or `Forbidden`.
-    pub async fn who_am_i(&self) -> Result<Identity, Failure> {
+    pub async fn who_am_i(&self) -> Result<String, Failure> {
         identity::who_am_i(&self.api)
             .await
             .map_err(|e| e.into_failure(format!("cannot ask {} who this user is", self.server)))
@@ -109,6 +94,12 @@ impl Cluster {
 
     pub(crate) fn api(&self) -> &ApiClient {
         &self.api
+    }
+
+    /// Lists the objects of a resource in this namespace.
+    pub(crate) async fn list(&self, resource: &Resource) -> Result<Vec<Value>, ApiError> {
+        let path = resource.collection(Some(&self.namespace));
+        Ok(self.api.list(&path, &[]).await?.items)
     }
 
     /// A kind in the version of its group that the API server prefers; none when it serves no such group. One that was found is
@@ -122,9 +113,7 @@ impl Cluster {
         let Some(versions) = self.api.find(&format!("/apis/{}", escape(group))).await? else {
             return Ok(None);
         };
-        let version = versions["preferredVersion"]["groupVersion"]
-            .as_str()
-            .unwrap_or_default();
+        let version = pods::text(&versions["preferredVersion"]["groupVersion"]);
         let found = Mapper::new(self.api.clone()).resource(version, kind).await?;
         if let Some(found) = &found {
             known().insert(key, found.clone());
@@ -142,38 +131,37 @@ fn apply(options: &ConnectOptions, config: &mut Config) -> Result<(), Failure> {
         config.auth_info.token_file = None;
         config.auth_info.exec = None;
     }
-    if let Some(user) = &options.as_user {
-        config.auth_info.impersonate = Some(user.clone());
-    } else if options.as_uid.is_some() || !options.as_groups.is_empty() {
-        return Err(
-            Failure::usage("a group or UID can be impersonated only together with a user").next("add --as USER"),
-        );
-    }
-    if !options.as_groups.is_empty() {
-        config.auth_info.impersonate_groups = Some(options.as_groups.clone());
-    }
-    if let Some(uid) = &options.as_uid {
-        config.auth_info.impersonate_uid = Some(uid.clone());
+    let groups = Some(&options.as_groups).filter(|groups| !groups.is_empty());
+    if options.as_user.is_none() && (options.as_uid.is_some() || groups.is_some()) {
+        let what = "a group or UID can be impersonated only together with a user";
+        return Err(Failure::usage(what).next("add --as USER"));
     }
     if let Some(path) = &options.ca_file {
-        if let Err(error) = std::fs::metadata(path) {
-            return Err(
-                Failure::usage(format!("the certificate authority {} cannot be read", path.display()))
-                    .caused_by(&error)
-                    .next("give the path of a PEM file with --certificate-authority"),
-            );
-        }
-        config.root_cert_file = Some(path.clone());
+        std::fs::metadata(path).map_err(|error| {
+            Failure::usage(format!("the certificate authority {} cannot be read", path.display()))
+                .caused_by(&error)
+                .next("give the path of a PEM file with --certificate-authority")
+        })?;
     }
-    if let Some(name) = &options.tls_server_name {
-        config.tls_server_name = Some(name.clone());
-    }
+    let auth = &mut config.auth_info;
+    replace(&mut auth.impersonate, options.as_user.as_ref());
+    replace(&mut auth.impersonate_groups, groups);
+    replace(&mut auth.impersonate_uid, options.as_uid.as_ref());
+    replace(&mut config.root_cert_file, options.ca_file.as_ref());
+    replace(&mut config.tls_server_name, options.tls_server_name.as_ref());
     config.accept_invalid_certs |= options.insecure_skip_tls_verify;
     config.connect_timeout = Some(CONNECT_TIMEOUT);
     config.read_timeout = None;
     config.default_retry = false;
     config.headers.push((USER_AGENT, user_agent(options.run_id.as_deref())));
     Ok(())
+}
+
+/// Replaces what the kubeconfig says by what an option says, if it says anything.
+fn replace<T: Clone>(of_kubeconfig: &mut Option<T>, option: Option<&T>) {
+    if option.is_some() {
+        *of_kubeconfig = option.cloned();
+    }
 }
 
 fn user_agent(run_id: Option<&str>) -> HeaderValue {

@@ -10,17 +10,12 @@ use crate::mapping;
 /// server or an admission webhook does not do dry runs, or this user may not create it.
 pub(crate) async fn defaulted(api: &ApiClient, workload: &Workload<'_>) -> Result<Option<Value>, ApiError> {
     let path = mapping::workloads(workload.kind).collection(Some(&workload.object.namespace));
-    let answer = api
-        .create(&with_query(&path, &[("dryRun", "All")]), &copy(workload))
-        .await;
-    match answer {
+    let path = with_query(&path, &[("dryRun", "All")]);
+    match api.create(&path, &copy(workload)).await {
         Ok(object) => Ok(Some(object)),
         Err(error) if error.code.is_some() && !matches!(error.code, Some(401 | 429)) => {
-            tracing::debug!(
-                "{} cannot be created as a dry run: {}",
-                workload.object.label(),
-                error.text()
-            );
+            let label = workload.object.label();
+            tracing::debug!("{label} cannot be created as a dry run: {}", error.text());
             Ok(None)
         }
         Err(error) => Err(error),

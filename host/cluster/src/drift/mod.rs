@@ -12,8 +12,8 @@ use vllm_rollback_objects::workload::Workload;
 
 use crate::autoscaler;
 use crate::connect::Cluster;
-use crate::gate::GATE_KEY;
 use crate::mapping::Mapper;
+use crate::services::ungated_selector;
 
 /// Fields of a live object that are not the manifest's business.
 const IGNORED: &[&str] = &["spec.template.metadata.creationTimestamp"];
@@ -28,8 +28,7 @@ pub(crate) async fn drift(cluster: &Cluster, manifest: &Manifest) -> Result<Vec<
     let comparisons = manifest.objects.iter().map(|object| {
         let workload = workloads.iter().find(|w| std::ptr::eq(w.object, object));
         let is_scaled = scaled.iter().any(|s| s.is(object));
-        let mapper = &mapper;
-        async move { compare_object(cluster, mapper, object, workload, is_scaled).await }
+        compare_object(cluster, &mapper, object, workload, is_scaled)
     });
     let found = futures::future::try_join_all(comparisons).await?;
     Ok(found.into_iter().flatten().collect())
@@ -56,9 +55,8 @@ async fn compare_object(
     let Some(workload) = workload else {
         return Ok(compare_other(object, &live));
     };
-    let expected = expected::defaulted(cluster.api(), workload)
-        .await
-        .map_err(|e| e.into_failure(what()))?;
+    let expected = expected::defaulted(cluster.api(), workload).await;
+    let expected = expected.map_err(|e| e.into_failure(what()))?;
     Ok(compare_workload(object, expected.as_ref(), &live, is_scaled))
 }
 
@@ -93,12 +91,8 @@ fn compare_other(object: &Object, live: &Value) -> Vec<Drift> {
     let whole_maps: &[&str] = if is_data(object) { &["data", "binaryData"] } else { &[] };
     let mut found = Vec::new();
     for key in whole_maps {
-        found.extend(compare(
-            &object.fields(),
-            &[key],
-            &or_empty(&wanted[key]),
-            &or_empty(&live[key]),
-        ));
+        let [wanted, live] = [&wanted[key], &live[key]].map(or_empty);
+        found.extend(compare(&object.fields(), &[key], &wanted, &live));
     }
     for (key, value) in wanted.as_object().into_iter().flatten() {
         let is_compared_elsewhere = matches!(key.as_str(), "apiVersion" | "kind" | "metadata" | "status");
@@ -107,16 +101,8 @@ fn compare_other(object: &Object, live: &Value) -> Vec<Drift> {
         }
     }
     if object.kind == "Service" {
-        let mut selector = live["spec"]["selector"].clone();
-        if let Some(map) = selector.as_object_mut() {
-            map.remove(GATE_KEY);
-        }
-        let more = compare(
-            &object.fields(),
-            &["spec", "selector"],
-            &wanted["spec"]["selector"],
-            &selector,
-        );
+        let (wanted, live) = (&wanted["spec"]["selector"], ungated_selector(live));
+        let more = compare(&object.fields(), &["spec", "selector"], wanted, &live);
         found.extend(more.into_iter().filter(|one| one.against == Against::Undeclared));
     }
     found.extend(compare_metadata(object, live));
@@ -145,6 +131,7 @@ fn told(object: &Object, found: Vec<Difference>) -> Vec<Drift> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::services::GATE_KEY;
 
     fn object(text: &str) -> Object {
         Manifest::parse(text, "ml").unwrap().objects.remove(0)

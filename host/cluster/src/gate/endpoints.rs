@@ -1,6 +1,5 @@
 //! Where a Service sends traffic, as its EndpointSlices say.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -11,7 +10,7 @@ use vllm_rollback_engine::failure::Failure;
 use crate::api::Resource;
 use crate::api::watch::{WatchUpdate, watch};
 use crate::connect::Cluster;
-use crate::pods::list;
+use crate::pods::{list, name, text};
 
 /// An address that gets a Service's traffic.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -30,33 +29,33 @@ impl Cluster {
     /// # Errors
     /// `Forbidden`, `Unreachable`.
     pub async fn ready_endpoints(&self, service: &str) -> Result<Vec<Endpoint>, Failure> {
-        let selector = selector(service);
-        self.api()
-            .list(&self.slices(), &[("labelSelector", &selector)])
-            .await
+        let path = endpoint_slices().collection(Some(self.namespace()));
+        let listed = self.api().list(&path, &[("labelSelector", &selector(service))]).await;
+        listed
             .map(|listed| serving(listed.items.iter()))
             .map_err(|e| e.into_failure(format!("cannot read the endpoints of Service/{service}")))
     }
+}
 
-    /// Waits until the Service's endpoints are as `wanted` says, and returns them. Watched, not polled.
-    ///
-    /// # Errors
-    /// `Timeout` with the endpoints last seen; `Forbidden`, `Unreachable` when they cannot be watched.
-    pub async fn wait_endpoints(
-        &self,
-        service: &str,
-        deadline: Duration,
-        wanted: impl Fn(&[Endpoint]) -> bool + Send,
-    ) -> Result<Vec<Endpoint>, Failure> {
-        let query = vec![("labelSelector", selector(service))];
-        let (out, changes) = mpsc::channel(64);
-        watch(self.api().clone(), self.slices(), query, (), out);
-        settle(service, changes, Instant::now() + deadline, wanted).await
-    }
+/// Waits until the Service's endpoints are as `wanted` says, and returns them. Watched, not polled.
+///
+/// # Errors
+/// `Timeout` with the endpoints last seen; `Forbidden`, `Unreachable` when they cannot be watched.
+pub(super) async fn wait(
+    cluster: &Cluster,
+    service: &str,
+    deadline: Duration,
+    wanted: impl Fn(&[Endpoint]) -> bool + Send,
+) -> Result<Vec<Endpoint>, Failure> {
+    let query = vec![("labelSelector", selector(service))];
+    let (out, changes) = mpsc::channel(64);
+    let path = endpoint_slices().collection(Some(cluster.namespace()));
+    watch(cluster.api().clone(), path, query, (), out);
+    settle(service, changes, Instant::now() + deadline, wanted).await
+}
 
-    fn slices(&self) -> String {
-        Resource::new("discovery.k8s.io", "v1", "endpointslices").collection(Some(self.namespace()))
-    }
+pub(crate) fn endpoint_slices() -> Resource {
+    Resource::new("discovery.k8s.io", "v1", "endpointslices")
 }
 
 fn selector(service: &str) -> String {
@@ -69,7 +68,7 @@ async fn settle(
     end: Instant,
     wanted: impl Fn(&[Endpoint]) -> bool,
 ) -> Result<Vec<Endpoint>, Failure> {
-    let mut slices: BTreeMap<String, Value> = BTreeMap::new();
+    let mut slices: Vec<Value> = Vec::new();
     let mut seen: Option<Vec<Endpoint>> = None;
     loop {
         let change = match tokio::time::timeout_at(end, changes.recv()).await {
@@ -77,18 +76,17 @@ async fn settle(
             Ok(None) | Err(_) => return Err(timed_out(service, seen.as_deref())),
         };
         match change {
-            WatchUpdate::Listed(items) => slices = items.into_iter().map(|s| (name(&s), s)).collect(),
+            WatchUpdate::Listed(items) => slices = items,
             WatchUpdate::Applied(slice) => {
-                slices.insert(name(&slice), *slice);
+                slices.retain(|known| name(known) != name(&slice));
+                slices.push(*slice);
             }
-            WatchUpdate::Deleted(slice) => {
-                slices.remove(&name(&slice));
-            }
+            WatchUpdate::Deleted(slice) => slices.retain(|known| name(known) != name(&slice)),
             WatchUpdate::Failed(error) => {
                 return Err(error.into_failure(format!("cannot watch the endpoints of Service/{service}")));
             }
         }
-        let now = serving(slices.values());
+        let now = serving(slices.iter());
         if wanted(&now) {
             return Ok(now);
         }
@@ -107,13 +105,7 @@ fn timed_out(service: &str, seen: Option<&[Endpoint]>) -> Failure {
     };
     Failure::timeout(format!("the endpoints of Service/{service} did not settle in time"))
         .because(list)
-        .next(format!(
-            "kubectl get endpointslices -l kubernetes.io/service-name={service}"
-        ))
-}
-
-fn name(slice: &Value) -> String {
-    slice["metadata"]["name"].as_str().unwrap_or_default().to_owned()
+        .next(format!("kubectl get endpointslices -l {}", selector(service)))
 }
 
 /// A null condition means true, except `terminating` (KEP-752). kube-proxy falls back to serving, terminating endpoints
@@ -129,23 +121,16 @@ fn serving<'a>(slices: impl Iterator<Item = &'a Value>) -> Vec<Endpoint> {
             if !(ready || serving) {
                 continue;
             }
-            let target = &endpoint["targetRef"];
-            let text = |key: &str| {
-                (target["kind"] == "Pod")
-                    .then(|| target[key].as_str().map(str::to_owned))
-                    .flatten()
-            };
-            for address in list(&endpoint["addresses"]) {
-                let address = address.as_str().unwrap_or_default();
-                let address = if address.contains(':') {
-                    format!("[{address}]")
-                } else {
-                    address.to_owned()
-                };
+            let pod = Some(&endpoint["targetRef"]).filter(|target| target["kind"] == "Pod");
+            let of_pod = |key: &str| pod.and_then(|pod| pod[key].as_str()).map(str::to_owned);
+            let port = port.map(|port| format!(":{port}")).unwrap_or_default();
+            for address in list(&endpoint["addresses"]).iter().map(text) {
+                let is_v6 = address.contains(':');
+                let (open, close) = if is_v6 { ("[", "]") } else { ("", "") };
                 found.push(Endpoint {
-                    address: port.map_or_else(|| address.clone(), |port| format!("{address}:{port}")),
-                    pod_uid: text("uid"),
-                    pod: text("name"),
+                    address: format!("{open}{address}{close}{port}"),
+                    pod_uid: of_pod("uid"),
+                    pod: of_pod("name"),
                 });
             }
         }

@@ -7,20 +7,23 @@ mod endpoints;
 mod pod_labels;
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
+use async_trait::async_trait;
 use serde_json::{Value, json};
 use vllm_rollback_engine::WriteError;
 use vllm_rollback_engine::failure::Failure;
+use vllm_rollback_engine::ports::drivers::{ReleaseEndpoints, ServiceSelectors, Wanted};
 use vllm_rollback_objects::service::Gate;
 
 pub use endpoints::Endpoint;
+pub(crate) use endpoints::endpoint_slices;
 
-use crate::api::{Patch, Resource};
+use crate::api::Resource;
 use crate::connect::Cluster;
 use crate::managed_fields::{TemporaryOwnership, helm_owner, managers, release_ownership_patch};
-
-/// The selector key that closes a gate; drift detection leaves it alone.
-pub const GATE_KEY: &str = "rollback.vllm/gate";
+use crate::release::CurrentRelease;
+use crate::services::GATE_KEY;
 
 /// Whoever makes a Service writes both in one object.
 const SELECTOR: TemporaryOwnership = TemporaryOwnership {
@@ -31,27 +34,26 @@ const SELECTOR: TemporaryOwnership = TemporaryOwnership {
 /// Number of times an open is tried when somebody else writes the Service at the same time.
 const TRIES: usize = 10;
 
-impl Cluster {
-    /// Reads a Service's gate; none when there is no such Service.
-    ///
-    /// # Errors
-    /// `Forbidden`, `Unreachable`.
-    pub(crate) async fn read_gate(&self, service: &str) -> Result<Option<Gate>, Failure> {
-        let found = self.api().find(&self.service_path(service)).await;
+#[async_trait]
+impl ServiceSelectors for CurrentRelease {
+    async fn names(&self) -> Result<Vec<String>, Failure> {
+        let found = self.services().await?;
+        Ok(found.into_iter().map(|service| service.name).collect())
+    }
+
+    async fn read(&self, service: &str) -> Result<Option<Gate>, Failure> {
+        let found = self.cluster.api().find(&path(&self.cluster, service)).await;
         found
             .map(|object| object.as_ref().map(gate))
             .map_err(|e| e.into_failure(format!("cannot read Service/{service}")))
     }
 
-    /// Closes a gate: puts the key into the selector. Harmless when it is closed already with this value.
-    ///
-    /// # Errors
-    /// `Refused` for a Service without selector, which a key would turn into one that owns its endpoints; `NotFound`,
-    /// `Forbidden`, `Unreachable`.
-    pub(crate) async fn close_gate(&self, service: &str, value: &str) -> Result<(), WriteError> {
-        let path = self.service_path(service);
+    /// Puts the key into the selector. Harmless when the gate is closed already with this value. A Service without
+    /// selector is refused: a key would turn it into one that owns its endpoints.
+    async fn close(&self, service: &str, value: &str) -> Result<(), WriteError> {
+        let (api, path) = (self.cluster.api(), path(&self.cluster, service));
         let what = || format!("cannot close the gate of Service/{service}");
-        let now = self.api().get(&path).await.map_err(|e| e.into_write_error(what()))?;
+        let now = api.get(&path).await.map_err(|e| e.into_write_error(what()))?;
         if gate(&now).selector.is_empty() {
             let failure = Failure::refused(what())
                 .because("it has no selector, so its endpoints are managed by somebody else")
@@ -62,20 +64,17 @@ impl Cluster {
             return Ok(());
         }
         let patch = json!({ "spec": { "selector": { GATE_KEY: value } } });
-        let closed = self.api().patch(&path, Patch::Merge, &patch).await;
+        let closed = api.patch(&path, &patch).await;
         closed.map(drop).map_err(|e| e.into_write_error(what()))
     }
 
-    /// Opens a gate: removes the key and our managedFields entry, so that the managers are as before. Harmless when it
-    /// is open already.
-    ///
-    /// # Errors
-    /// `Conflict` when others keep writing the Service; `NotFound`, `Forbidden`, `Unreachable`.
-    pub(crate) async fn open_gate(&self, service: &str) -> Result<(), WriteError> {
-        let path = self.service_path(service);
+    /// Removes the key and our managedFields entry, so that the managers are as before. Harmless when the gate is open
+    /// already; a conflict when others keep writing the Service.
+    async fn open(&self, service: &str) -> Result<(), WriteError> {
+        let (api, path) = (self.cluster.api(), path(&self.cluster, service));
         let what = || format!("cannot open the gate of Service/{service}");
         for _ in 0..TRIES {
-            let now = self.api().get(&path).await.map_err(|e| e.into_failure(what()))?;
+            let now = api.get(&path).await.map_err(|e| e.into_failure(what()))?;
             let is_closed = now["spec"]["selector"].get(GATE_KEY).is_some();
             let opening =
                 is_closed.then(|| json!({ "op": "remove", "path": format!("/spec/selector/{}", pointer(GATE_KEY)) }));
@@ -83,7 +82,7 @@ impl Cluster {
                 return Ok(());
             };
             // The write itself may add an entry of ours anew, so the next turn looks again. A failed test is 422.
-            match self.api().patch(&path, Patch::Json, &patch).await {
+            match api.patch(&path, &patch).await {
                 Ok(_) => {}
                 Err(error) if error.is_conflict() || error.code == Some(422) => {
                     tracing::debug!("Service/{service} changed meanwhile: {}", error.text());
@@ -95,14 +94,29 @@ impl Cluster {
             .because(format!("somebody else changed it {TRIES} times in a row"))
             .next(format!(
                 "kubectl get service {service} -n {} --show-managed-fields -o yaml",
-                self.namespace()
+                self.cluster.namespace()
             ));
         Err(failure.into())
     }
 
-    fn service_path(&self, service: &str) -> String {
-        Resource::core("services").object(self.namespace(), service)
+    async fn wait(&self, service: &str, deadline: Duration, wanted: Wanted) -> Result<Vec<String>, Failure> {
+        let is_wanted = |endpoints: &[Endpoint]| match &wanted {
+            Wanted::NoneBut(uids) => endpoints
+                .iter()
+                .all(|endpoint| endpoint.pod_uid.as_ref().is_some_and(|uid| uids.contains(uid))),
+            Wanted::Some => !endpoints.is_empty(),
+        };
+        let endpoints = endpoints::wait(&self.cluster, service, deadline, is_wanted).await?;
+        Ok(endpoints.into_iter().map(|endpoint| endpoint.address).collect())
     }
+
+    async fn turned_client_side(&self) -> Result<bool, Failure> {
+        self.current.turned_client_side().await
+    }
+}
+
+fn path(cluster: &Cluster, service: &str) -> String {
+    Resource::core("services").object(cluster.namespace(), service)
 }
 
 fn gate(service: &Value) -> Gate {

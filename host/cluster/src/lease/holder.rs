@@ -8,7 +8,7 @@ use vllm_rollback_engine::failure::{Failure, FailureKind};
 use vllm_rollback_engine::ports::{LockError, LockRequest};
 
 use super::process;
-use crate::journal_mirror::object_name;
+use crate::journal_mirror::metadata;
 
 const RUN: &str = "rollback.vllm/run-id";
 const BY: &str = "rollback.vllm/by";
@@ -82,14 +82,11 @@ impl Holder {
     /// The error of somebody else who wants the lock.
     pub(super) fn refuse(&self, release: &str, namespace: &str) -> LockError {
         let since = self.since.as_deref().unwrap_or("an unknown time");
-        let mut failure = Failure::new(
-            FailureKind::Locked,
-            format!(
-                "the release {namespace}/{release} is locked by run {} of {}",
-                self.run_id, self.by
-            ),
-        )
-        .because(format!("it has held the lock since {since}"));
+        let seconds = self.duration.as_secs();
+        let (run, by) = (&self.run_id, &self.by);
+        let what = format!("the release {namespace}/{release} is locked by run {run} of {by}");
+        let mut failure =
+            Failure::new(FailureKind::Locked, what).because(format!("it has held the lock since {since}"));
         if let Some(reason) = &self.reason {
             failure = failure.because(format!("its reason: {reason}"));
         }
@@ -101,8 +98,7 @@ impl Holder {
                 "see how far it is: kubectl vllm-rollback status {release} -n {namespace}"
             ))
             .next(format!(
-                "if that run is dead, its lock can be taken {} s after its last sign of life",
-                self.duration.as_secs()
+                "if that run is dead, its lock can be taken {seconds} s after its last sign of life"
             ));
         LockError::NotOurs(failure)
     }
@@ -133,15 +129,7 @@ pub(super) fn lease(
     let mut lease = json!({
         "apiVersion": "coordination.k8s.io/v1",
         "kind": "Lease",
-        "metadata": {
-            "name": object_name(release),
-            "namespace": namespace,
-            "labels": {
-                "app.kubernetes.io/managed-by": "vllm-rollback",
-                "rollback.vllm/release": release,
-            },
-            "annotations": annotations,
-        },
+        "metadata": metadata(release, namespace),
         "spec": {
             "holderIdentity": identity,
             "leaseDurationSeconds": duration.as_secs(),
@@ -150,6 +138,7 @@ pub(super) fn lease(
             "leaseTransitions": 0,
         },
     });
+    lease["metadata"]["annotations"] = annotations;
     if let Some(over) = over {
         lease["metadata"]["resourceVersion"] = over["metadata"]["resourceVersion"].clone();
         lease["spec"]["leaseTransitions"] = (over["spec"]["leaseTransitions"].as_u64().unwrap_or(0) + 1).into();

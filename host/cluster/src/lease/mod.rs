@@ -66,18 +66,6 @@ impl ReleaseLock {
         Ok(self.read().await?.as_ref().and_then(Holder::read))
     }
 
-    /// Takes the lock away from whoever holds it, for an operator who knows that run to be dead. Gives who it was.
-    ///
-    /// # Errors
-    /// `Conflict` when it changed meanwhile; `Forbidden`, `Unreachable`.
-    pub async fn remove_lease(&self) -> Result<Option<Holder>, Failure> {
-        let Some(lease) = self.read().await? else {
-            return Ok(None);
-        };
-        self.delete(&lease).await.map_err(|e| self.cannot("remove", e))?;
-        Ok(Holder::read(&lease))
-    }
-
     fn path(&self) -> String {
         leases().object(self.cluster.namespace(), &object_name(&self.release))
     }
@@ -88,9 +76,7 @@ impl ReleaseLock {
     }
 
     async fn delete(&self, lease: &Value) -> Result<(), ApiError> {
-        let text = |key: &str| lease["metadata"][key].as_str().unwrap_or_default();
-        let (uid, version) = (text("uid"), text("resourceVersion"));
-        self.cluster.api().delete(&self.path(), uid, version).await
+        self.cluster.api().delete(&self.path(), lease).await
     }
 
     fn cannot(&self, verb: &str, error: ApiError) -> Failure {
@@ -105,12 +91,7 @@ impl ReleaseLock {
     /// Waits for a sign of life of the holder, up to its lease's duration; gives the Lease when there was none.
     async fn observe_renewals(&self, mut lease: Value, holder: &Holder) -> Result<Option<Value>, LockError> {
         let end = Instant::now() + holder.duration;
-        let of = |lease: &Value| {
-            (
-                lease["spec"]["renewTime"].clone(),
-                lease["spec"]["holderIdentity"].clone(),
-            )
-        };
+        let of = |lease: &Value| ["renewTime", "holderIdentity"].map(|key| lease["spec"][key].clone());
         let first = of(&lease);
         while Instant::now() < end {
             tokio::time::sleep(POLL).await;
@@ -140,25 +121,18 @@ impl Lock for ReleaseLock {
         let identity = format!("{}/{}", claim.run_id, Timestamp::now().as_microsecond());
         let write = |over: Option<&Value>| holder::lease(&self.release, namespace, claim, &identity, DURATION, over);
         let collection = leases().collection(Some(namespace));
-        let created = self.cluster.api().create(&collection, &write(None)).await;
-        // A lost answer may hide a success, so the Lease is read in every other case.
-        if let Err(error) = &created
-            && !error.is_already_exists()
-            && !error.is_transient()
-        {
-            return Err(self.cannot("create", error.clone()).into());
-        }
-        if created.is_ok() {
-            self.hold(identity);
-            return Ok(Vec::new());
+        match self.cluster.api().create(&collection, &write(None)).await {
+            Ok(_) => {
+                self.hold(identity);
+                return Ok(Vec::new());
+            }
+            // A lost answer may hide a success, so the Lease is read.
+            Err(error) if error.is_already_exists() || error.is_transient() => {}
+            Err(error) => return Err(self.cannot("create", error).into()),
         }
         let Some(mut lease) = self.read().await? else {
-            return Err(Failure::conflict(format!(
-                "the lock on {namespace}/{} changed hands just now",
-                self.release
-            ))
-            .next("try again")
-            .into());
+            let what = format!("the lock on {namespace}/{} changed hands just now", self.release);
+            return Err(Failure::conflict(what).next("try again").into());
         };
         let mut notes = Vec::new();
         if let Some(holder) = Holder::read(&lease) {
@@ -167,25 +141,19 @@ impl Lock for ReleaseLock {
                 return Ok(notes);
             }
             let ours = holder.run_id == claim.run_id;
-            if holder.is_dead() {
-                notes.push(format!(
-                    "took over the lock of run {} of {}: its process on this machine is gone",
-                    holder.run_id, holder.by
-                ));
+            let why = if holder.is_dead() {
+                "its process on this machine is gone".to_owned()
             } else if ours || holder.looks_expired(Timestamp::now()) {
                 match self.observe_renewals(lease, &holder).await? {
                     Some(unchanged) => lease = unchanged,
                     None => return Box::pin(self.acquire(claim)).await,
                 }
-                notes.push(format!(
-                    "took over the lock of run {} of {}: no sign of life for {} s",
-                    holder.run_id,
-                    holder.by,
-                    holder.duration.as_secs()
-                ));
+                format!("no sign of life for {} s", holder.duration.as_secs())
             } else {
                 return Err(holder.refuse(&self.release, namespace));
-            }
+            };
+            let Holder { run_id, by, .. } = holder;
+            notes.push(format!("took over the lock of run {run_id} of {by}: {why}"));
         }
         match self.cluster.api().replace(&self.path(), &write(Some(&lease))).await {
             Ok(_) => {
@@ -270,8 +238,11 @@ impl Lock for ReleaseLock {
     }
 
     async fn force_release(&self) -> Result<Vec<String>, Failure> {
-        let holder = self.remove_lease().await?;
-        Ok(holder.map(|holder| holder.sentence()).into_iter().collect())
+        let Some(lease) = self.read().await? else {
+            return Ok(Vec::new());
+        };
+        self.delete(&lease).await.map_err(|e| self.cannot("remove", e))?;
+        Ok(Holder::read(&lease).iter().map(Holder::sentence).collect())
     }
 }
 

@@ -32,12 +32,10 @@ pub(super) enum Broken {
     Exchange(HttpError),
 }
 
-/// Ways in which the head of an answer was not received.
-enum Failed {
-    /// The kubelet named the reason.
-    Named(String),
-    /// The stream broke.
-    Stream(String),
+impl Broken {
+    fn opening(text: String) -> Self {
+        Self::Opening { denied: false, text }
+    }
 }
 
 /// A connection to a pod's port.
@@ -63,10 +61,7 @@ impl Connection {
                 }
             })?;
             let (Some(stream), Some(error)) = (forwarder.take_stream(port), forwarder.take_error(port)) else {
-                return Err(Broken::Opening {
-                    denied: false,
-                    text: format!("port {port} was not forwarded"),
-                });
+                return Err(Broken::opening(format!("port {port} was not forwarded")));
             };
             let reason = async move {
                 match error.await {
@@ -74,10 +69,8 @@ impl Connection {
                     None => std::future::pending().await,
                 }
             };
-            let (send, connection) = handshake(TokioIo::new(stream)).await.map_err(|error| Broken::Opening {
-                denied: false,
-                text: error.to_string(),
-            })?;
+            let shaken = handshake(TokioIo::new(stream)).await;
+            let (send, connection) = shaken.map_err(|error| Broken::opening(error.to_string()))?;
             // Ends with the sender.
             tokio::spawn(connection);
             Ok(Self {
@@ -87,12 +80,9 @@ impl Connection {
                     .unwrap_or(HeaderValue::from_static("localhost")),
             })
         };
-        tokio::time::timeout(limit, opening).await.unwrap_or_else(|_| {
-            Err(Broken::Opening {
-                denied: false,
-                text: format!("no port-forward within {:.1} s", limit.as_secs_f64()),
-            })
-        })
+        let late = || format!("no port-forward within {:.1} s", limit.as_secs_f64());
+        let opened = tokio::time::timeout(limit, opening).await;
+        opened.unwrap_or_else(|_| Err(Broken::opening(late())))
     }
 
     /// Sends a request and reads the whole answer; gives the connection back for the next one.
@@ -103,18 +93,14 @@ impl Connection {
         }
         let started = Instant::now();
         let sending = self.send.send_request(message.map(Full::new));
-        let head = tokio::time::timeout(request.timeout, async {
-            tokio::select! {
-                biased;
-                head = sending => head.map_err(|e| Failed::Stream(e.to_string())),
-                reason = &mut self.reason => Err(Failed::Named(reason)),
-            }
-        })
-        .await;
+        let head = tokio::select! {
+            biased;
+            head = tokio::time::timeout(request.timeout, sending) => head,
+            reason = &mut self.reason => return Err(HttpError::Unreachable(reason.trim().to_owned())),
+        };
         let head = match head {
             Err(_) => return Err(late("answer", request.timeout)),
-            Ok(Err(Failed::Named(reason))) => return Err(HttpError::Unreachable(reason.trim().to_owned())),
-            Ok(Err(Failed::Stream(text))) => return Err(self.explained(text).await),
+            Ok(Err(error)) => return Err(self.explained(error.to_string()).await),
             Ok(Ok(head)) => head,
         };
         let first_byte = started.elapsed();

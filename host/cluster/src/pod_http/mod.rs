@@ -21,6 +21,7 @@ use vllm_rollback_objects::pod::PodAddress;
 
 use crate::connect::Cluster;
 use exchange::late;
+use forward::Broken;
 
 /// A connection to a pod that takes longer does not come at all.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -86,34 +87,32 @@ impl PodHttp {
     }
 
     async fn try_both(&self, pod: &str, port: u16, request: Request) -> Result<Response, HttpError> {
-        if !self.only_proxy.load(Ordering::Relaxed) {
-            match self.forward(pod, port, request.clone()).await {
-                Ok(answer) => return Ok(answer),
-                Err(forward::Broken::Exchange(error)) => return Err(error),
-                Err(forward::Broken::Opening { denied, text }) => {
-                    tracing::debug!("port-forward to {pod}:{port} cannot be opened, so the pod proxy is tried: {text}");
-                    if denied {
-                        self.only_proxy.store(true, Ordering::Relaxed);
-                    }
-                    let answer = proxy::exchange(&self.cluster, pod, port, request).await;
-                    return answer.map_err(|error| match error {
-                        HttpError::Denied(why) if denied => HttpError::Denied(format!("{text}; {why}")),
-                        HttpError::Denied(_) => HttpError::Unreachable(text),
-                        other => other,
-                    });
-                }
+        if self.only_proxy.load(Ordering::Relaxed) {
+            return proxy::exchange(&self.cluster, pod, port, request).await;
+        }
+        match self.forward(pod, port, request.clone()).await {
+            Ok(answer) => Ok(answer),
+            Err(Broken::Exchange(error)) => Err(error),
+            Err(Broken::Opening { denied, text }) => {
+                tracing::debug!("port-forward to {pod}:{port} cannot be opened, so the pod proxy is tried: {text}");
+                self.only_proxy.fetch_or(denied, Ordering::Relaxed);
+                let answer = proxy::exchange(&self.cluster, pod, port, request).await;
+                answer.map_err(|error| match error {
+                    HttpError::Denied(why) if denied => HttpError::Denied(format!("{text}; {why}")),
+                    HttpError::Denied(_) => HttpError::Unreachable(text),
+                    other => other,
+                })
             }
         }
-        proxy::exchange(&self.cluster, pod, port, request).await
     }
 
-    async fn forward(&self, pod: &str, port: u16, request: Request) -> Result<Response, forward::Broken> {
+    async fn forward(&self, pod: &str, port: u16, request: Request) -> Result<Response, Broken> {
         let repeatable = request.method.is_safe();
         if repeatable && let Some(connection) = self.idle.take(pod, port) {
             match connection.exchange(request.clone()).await {
                 // A closed connection says nothing about the pod, so a fresh one is asked.
                 Err(HttpError::Unreachable(_)) => {}
-                Err(error) => return Err(forward::Broken::Exchange(error)),
+                Err(error) => return Err(Broken::Exchange(error)),
                 Ok((answer, connection)) => {
                     self.idle.keep(pod, port, connection);
                     return Ok(answer);
@@ -123,7 +122,7 @@ impl PodHttp {
         let connect = CONNECT.min(request.timeout);
         let connection = forward::Connection::open(&self.cluster, pod, port, connect).await?;
         let exchanged = connection.exchange(request).await;
-        let (answer, connection) = exchanged.map_err(forward::Broken::Exchange)?;
+        let (answer, connection) = exchanged.map_err(Broken::Exchange)?;
         self.idle.keep(pod, port, connection);
         Ok(answer)
     }

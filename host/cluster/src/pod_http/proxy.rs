@@ -12,10 +12,8 @@ use crate::connect::Cluster;
 
 pub(super) async fn exchange(cluster: &Cluster, pod: &str, port: u16, request: Request) -> Result<Response, HttpError> {
     if request.headers.contains_key(header::AUTHORIZATION) {
-        return Err(HttpError::Denied(
-            "the API server's pod proxy drops the Authorization header, so this request needs pods/portforward"
-                .to_owned(),
-        ));
+        let why = "the API server's pod proxy drops the Authorization header, so this request needs pods/portforward";
+        return Err(HttpError::Denied(why.to_owned()));
     }
     let uri = format!(
         "/api/v1/namespaces/{}/pods/{}:{port}/proxy{}",
@@ -33,10 +31,7 @@ pub(super) async fn exchange(cluster: &Cluster, pod: &str, port: u16, request: R
         Ok(Ok(head)) => head,
     };
     let answer = answer(head, started, started.elapsed(), request.max_response).await?;
-    match from_api_server(answer.status, &answer.body) {
-        Some(error) => Err(error),
-        None => Ok(answer),
-    }
+    from_api_server(answer.status, &answer.body).map_or(Ok(answer), Err)
 }
 
 /// An error of the API server itself, in place of the pod's answer, is a `Status` object.

@@ -1,13 +1,15 @@
 //! Whether this user may make each call that the run will need, asked of the API server itself.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 use vllm_rollback_engine::workload::{Finding, Severity};
 use vllm_rollback_objects::manifest::Manifest;
+use vllm_rollback_objects::workload::Workload;
 
 use crate::api::Resource;
 use crate::connect::Cluster;
-use crate::mapping;
-use crate::mapping::Mapper;
+use crate::mapping::{self, Mapper};
 use crate::view::revisions_resource;
 
 /// A call, and what it is for.
@@ -22,71 +24,55 @@ struct Call {
     lack: Severity,
 }
 
-fn call(verb: &'static str, group: &str, resource: &str, purpose: &'static str, lack: Severity) -> Call {
-    Call {
+/// Calls of several verbs, separated by spaces.
+fn calls(verbs: &'static str, group: &str, resource: &str, purpose: &'static str, lack: Severity) -> Vec<Call> {
+    let call = |verb| Call {
         verb,
         group: group.to_owned(),
         resource: resource.to_owned(),
         purpose,
         lack,
-    }
+    };
+    verbs.split(' ').map(call).collect()
 }
 
 /// Calls of the run itself.
 fn own_calls(target: &Manifest, service_gate: bool) -> Vec<Call> {
     use Severity::{Refuse, Warning};
-    let mut calls = Vec::new();
-    let mut add = |verbs: &[&'static str], group: &str, resource: &str, purpose, lack| {
-        calls.extend(verbs.iter().map(|verb| call(verb, group, resource, purpose, lack)));
+    let mut all = Vec::new();
+    let mut add = |verbs, group: &str, resource: &str, purpose, lack| {
+        all.extend(calls(verbs, group, resource, purpose, lack));
     };
-    add(&["list", "watch"], "", "pods", "watching the rollout", Refuse);
+    add("list watch", "", "pods", "watching the rollout", Refuse);
     for verb in ["get", "list", "watch"] {
         for workload in target.workloads() {
             let Resource { group, plural, .. } = mapping::workloads(workload.kind);
-            add(&[verb], &group, &plural, "watching the rollout", Refuse);
+            add(verb, &group, &plural, "watching the rollout", Refuse);
             if let (Some(of), "list" | "watch") = (revisions_resource(workload.kind), verb) {
-                add(&[verb], &of.group, &of.plural, "telling revisions apart", Refuse);
+                add(verb, &of.group, &of.plural, "telling revisions apart", Refuse);
             }
         }
     }
-    let lock = ["get", "create", "update", "delete"];
-    add(&lock, "coordination.k8s.io", "leases", "the lock", Refuse);
-    add(
-        &["get", "create", "update"],
-        "",
-        "configmaps",
-        "the journal's mirror",
-        Warning,
-    );
-    add(&["list", "watch"], "", "events", "naming causes", Warning);
-    add(&["get"], "", "pods/log", "naming causes", Warning);
-    add(
-        &["create", "update", "list"],
-        "",
-        "secrets",
-        "helm's release record",
-        Refuse,
-    );
+    let (leases, slices) = ("coordination.k8s.io", "discovery.k8s.io");
+    add("get create update delete", leases, "leases", "the lock", Refuse);
+    add("get create update", "", "configmaps", "the journal's mirror", Warning);
+    add("list watch", "", "events", "naming causes", Warning);
+    add("get", "", "pods/log", "naming causes", Warning);
+    add("create update list", "", "secrets", "helm's release record", Refuse);
     if service_gate {
-        add(&["get", "list", "patch"], "", "services", "the Service gate", Refuse);
-        let (group, resource) = ("discovery.k8s.io", "endpointslices");
-        add(
-            &["list", "watch"],
-            group,
-            resource,
-            "proving that traffic stopped",
-            Refuse,
-        );
+        let stopped = "proving that traffic stopped";
+        add("get list patch", "", "services", "the Service gate", Refuse);
+        add("list watch", slices, "endpointslices", stopped, Refuse);
     }
-    calls
+    all
 }
 
 /// Two ways to a pod's port; one is enough.
-fn pod_ways() -> [[Call; 2]; 2] {
-    let way = |resource: &str| {
-        ["get", "create"].map(|verb| call(verb, "", resource, "asking pods whether they serve", Severity::Refuse))
-    };
-    [way("pods/portforward"), way("pods/proxy")]
+fn pod_ways() -> Vec<Call> {
+    let purpose = "asking pods whether they serve";
+    let ways = ["pods/portforward", "pods/proxy"].into_iter();
+    ways.flat_map(|way| calls("get create", "", way, purpose, Severity::Refuse))
+        .collect()
 }
 
 pub(super) async fn inspect(
@@ -100,17 +86,12 @@ pub(super) async fn inspect(
     calls.extend(helm_calls(mapper, current, target).await);
     // Last: where Helm creates one, that weighs more.
     calls.extend(dry_run_calls(target));
-    let mut known: Vec<(&str, String)> = Vec::new();
-    calls.retain(|call| {
-        let key = (call.verb, call.resource.clone());
-        let new = !known.contains(&key);
-        known.push(key);
-        new
-    });
+    let mut known = BTreeSet::new();
+    calls.retain(|call| known.insert((call.verb, call.resource.clone())));
     let ways = pod_ways();
     let (answers, ways) = futures::join!(
         futures::future::join_all(calls.iter().map(|c| allowed(cluster, c))),
-        futures::future::join_all(ways.iter().flatten().map(|c| allowed(cluster, c))),
+        futures::future::join_all(ways.iter().map(|c| allowed(cluster, c))),
     );
     let mut found: Vec<Finding> = calls
         .iter()
@@ -127,40 +108,33 @@ pub(super) async fn inspect(
 
 /// Writes of helm for this rollback.
 async fn helm_calls(mapper: &Mapper, current: &Manifest, target: &Manifest) -> Vec<Call> {
-    let mut calls = Vec::new();
-    for (manifest, verbs) in [(target, vec!["get", "patch"]), (current, vec!["get"])] {
+    let mut all = Vec::new();
+    let common_and_alone = [
+        (target, current, "get patch", "get patch create"),
+        (current, target, "get", "get delete"),
+    ];
+    for (manifest, other, common, alone) in common_and_alone {
         for object in &manifest.objects {
             let Ok(Some(resource)) = mapper.resource(&object.api_version, &object.kind).await else {
                 continue;
             };
-            let mut verbs = verbs.clone();
-            if std::ptr::eq(manifest, target) && !current.creates(&object.kind, &object.name) {
-                verbs.push("create");
-            }
-            if std::ptr::eq(manifest, current) && !target.creates(&object.kind, &object.name) {
-                verbs.push("delete");
-            }
-            for verb in verbs {
-                let Resource { group, plural, .. } = &resource;
-                let wanted = call(verb, group, plural, "helm's rollback", Severity::Refuse);
-                if !calls.contains(&wanted) {
-                    calls.push(wanted);
-                }
-            }
+            let is_common = other.creates(&object.kind, &object.name);
+            let verbs = if is_common { common } else { alone };
+            let Resource { group, plural, .. } = &resource;
+            all.extend(calls(verbs, group, plural, "helm's rollback", Severity::Refuse));
         }
     }
-    calls
+    all
 }
 
 /// RBAC takes a dry run for the real thing.
 fn dry_run_calls(target: &Manifest) -> Vec<Call> {
     let purpose = "comparing live objects with all that the manifest means (a dry run)";
-    let of = |resource: &Resource| call("create", &resource.group, &resource.plural, purpose, Severity::Warning);
-    target
-        .workloads()
-        .iter()
-        .map(|w| of(&mapping::workloads(w.kind)))
-        .collect()
+    let create = |workload: &Workload<'_>| {
+        let Resource { group, plural, .. } = mapping::workloads(workload.kind);
+        calls("create", &group, &plural, purpose, Severity::Warning)
+    };
+    target.workloads().iter().flat_map(create).collect()
 }
 
 /// None: the question itself failed.
@@ -204,21 +178,19 @@ async fn ask(cluster: &Cluster, attributes: &Value) -> Option<bool> {
 }
 
 fn evaluate(cluster: &Cluster, call: &Call, answer: &Option<bool>) -> Option<Finding> {
-    let what = format!("{} {} in {}", call.verb, call.resource, cluster.namespace());
+    let namespace = cluster.namespace();
+    let what = format!("{} {} in {namespace}", call.verb, call.resource);
     match answer {
         Some(true) => None,
-        None => Some(Finding::unknown(
-            "rbac",
-            format!("cannot ask whether this user may {what}, needed for {}", call.purpose),
-        )),
+        None => {
+            let text = format!("cannot ask whether this user may {what}, needed for {}", call.purpose);
+            Some(Finding::unknown("rbac", text))
+        }
         Some(false) => {
             let text = format!("this user may not {what}, needed for {}", call.purpose);
-            let resource = call.resource.replacen('/', " --subresource=", 1);
-            Some(Finding::new(call.lack, "rbac", text).next(format!(
-                "ask for it: kubectl auth can-i {} {resource} -n {}",
-                call.verb,
-                cluster.namespace()
-            )))
+            let (verb, resource) = (call.verb, call.resource.replacen('/', " --subresource=", 1));
+            let ask = format!("ask for it: kubectl auth can-i {verb} {resource} -n {namespace}");
+            Some(Finding::new(call.lack, "rbac", text).next(ask))
         }
     }
 }
@@ -232,16 +204,11 @@ fn judge_ways(cluster: &Cluster, answers: &[Option<bool>]) -> Option<Finding> {
             "rbac",
             "pods/portforward is not allowed, so pods are asked through pods/proxy; servers that ask for an API key cannot be checked",
         )),
-        _ => Some(
-            Finding::refuse(
-                "rbac",
-                "this user may use neither pods/portforward nor pods/proxy, so no check can ask the pods",
-            )
-            .next(format!(
-                "ask for get and create on pods/portforward in {}",
-                cluster.namespace()
-            )),
-        ),
+        _ => {
+            let text = "this user may use neither pods/portforward nor pods/proxy, so no check can ask the pods";
+            let ask = format!("ask for get and create on pods/portforward in {}", cluster.namespace());
+            Some(Finding::refuse("rbac", text).next(ask))
+        }
     }
 }
 

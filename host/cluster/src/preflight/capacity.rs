@@ -14,8 +14,8 @@ use vllm_rollback_objects::workload::{Workload, WorkloadKind};
 
 use crate::api::{ApiError, Listed};
 use crate::connect::Cluster;
-use crate::pods::{self, list};
-use crate::view::LiveWorkload;
+use crate::pods::{self, list, text};
+use crate::view::{self, LiveWorkload};
 
 /// Extended resources, in whole units.
 type Units = BTreeMap<String, i128>;
@@ -37,10 +37,8 @@ pub(super) async fn inspect(
     nodes: &Result<Listed, ApiError>,
 ) -> Vec<Finding> {
     let workloads = target.workloads();
-    let asking: Vec<&Workload<'_>> = workloads
-        .iter()
-        .filter(|w| !requests(w.pod_spec()).is_empty())
-        .collect();
+    let mut asking: Vec<&Workload<'_>> = workloads.iter().collect();
+    asking.retain(|w| !requests(w.pod_spec()).is_empty());
     if asking.is_empty() {
         return vec![Finding::ok("gpu-room", "the target's pods ask for no GPU")];
     }
@@ -56,10 +54,7 @@ pub(super) async fn inspect(
     let nodes = free_nodes(nodes, running);
     asking
         .into_iter()
-        .map(|w| {
-            let label = w.object.label();
-            evaluate(w, live.iter().find(|l| l.label == label), &nodes)
-        })
+        .map(|w| evaluate(w, view::of(live, w.object), &nodes))
         .collect()
 }
 
@@ -128,17 +123,12 @@ fn is_elastic(node: &Value) -> bool {
 
 /// The node takes the pod as far as its selector and taints go.
 fn admits(node: &Node, spec: &Value) -> bool {
-    let selected = spec["nodeSelector"]
-        .as_object()
-        .into_iter()
-        .flatten()
-        .all(|(key, value)| node.labels.get(key) == Some(value));
+    let mut selector = spec["nodeSelector"].as_object().into_iter().flatten();
+    let selected = selector.all(|(key, value)| node.labels.get(key) == Some(value));
     let tolerates = |taint: &Value| {
         list(&spec["tolerations"]).iter().any(|t| {
-            let key = t["key"].as_str().unwrap_or_default();
-            let same_key = key.is_empty() || taint["key"] == key;
-            let effect = t["effect"].as_str().unwrap_or_default();
-            same_key && (effect.is_empty() || taint["effect"] == effect)
+            let fits = |field: &str| text(&t[field]).is_empty() || taint[field] == t[field];
+            fits("key") && fits("effect")
         })
     };
     let tainted = node.taints.as_array().into_iter().flatten();
@@ -160,11 +150,9 @@ fn fits(nodes: &[Node], spec: &Value) -> i128 {
 fn evaluate(workload: &Workload<'_>, live: Option<&LiveWorkload>, nodes: &[Node]) -> Finding {
     let spec = workload.pod_spec();
     let label = workload.object.label();
-    let asked = requests(spec)
-        .iter()
-        .map(|(name, n)| format!("{n} {name}"))
-        .collect::<Vec<_>>()
-        .join(" and ");
+    let asked = requests(spec);
+    let asked: Vec<String> = asked.iter().map(|(name, n)| format!("{n} {name}")).collect();
+    let asked = asked.join(" and ");
     let free = fits(nodes, spec);
     let own = live.map_or(0, |l| replaceable(l, workload));
     let replicas = i128::from(workload.replicas());
@@ -172,10 +160,8 @@ fn evaluate(workload: &Workload<'_>, live: Option<&LiveWorkload>, nodes: &[Node]
     let lacking = (replicas - standing).max(0);
     let room = format!("{label}: each pod asks for {asked}; {free} more fit beside what runs now");
     if lacking == 0 {
-        return Finding::ok(
-            "gpu-room",
-            format!("{label}: {standing} pods of the target's revision run already, none needs room"),
-        );
+        let text = format!("{label}: {standing} pods of the target's revision run already, none needs room");
+        return Finding::ok("gpu-room", text);
     }
     let elastic = nodes.iter().any(|n| n.elastic);
     let free_some = format!("free {asked} on a node, or add one");
@@ -200,23 +186,18 @@ fn evaluate(workload: &Workload<'_>, live: Option<&LiveWorkload>, nodes: &[Node]
             .next(free_some)
             .next("for the next time: give the chart the strategy Recreate, or maxUnavailable 1");
     }
+    let room = format!("{room}, {own} once the bad pods are gone");
     if free + own < lacking {
-        let text = format!("{room}, {own} once the bad pods are gone, but {lacking} are needed");
+        let text = format!("{room}, but {lacking} are needed");
         return Finding::warning("gpu-room", text).next(free_some);
     }
-    Finding::ok(
-        "gpu-room",
-        format!("{room}, {own} once the bad pods are gone; {lacking} needed"),
-    )
+    Finding::ok("gpu-room", format!("{room}; {lacking} needed"))
 }
 
 /// The rollout must start a pod before it may stop one.
 fn must_surge(workload: &Workload<'_>) -> bool {
-    if workload.kind != WorkloadKind::Deployment {
-        return false;
-    }
     let strategy = &workload.object.json["spec"]["strategy"];
-    if strategy["type"] == "Recreate" {
+    if workload.kind != WorkloadKind::Deployment || strategy["type"] == "Recreate" {
         return false;
     }
     let replicas = workload.replicas();

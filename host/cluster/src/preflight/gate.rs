@@ -5,10 +5,10 @@ use vllm_rollback_engine::workload::Finding;
 use vllm_rollback_objects::identity::Object;
 use vllm_rollback_objects::manifest::Manifest;
 
-use crate::api::Resource;
 use crate::connect::Cluster;
+use crate::gate::endpoint_slices;
 use crate::mapping::Mapper;
-use crate::pods;
+use crate::pods::{self, list, text};
 use crate::view::LiveWorkload;
 
 /// A Service that does not exist yet cannot be closed, and helm makes it open: clients would reach the pods before any
@@ -26,29 +26,26 @@ pub(super) async fn inspect(
 
 async fn services(mapper: &Mapper, target: &Manifest) -> Vec<Finding> {
     let services = target.services();
-    let looks = services.iter().map(|service| {
-        let object = service.object;
-        async move { evaluate(object, mapper.live(object).await.map(|live| live.is_some()).ok()) }
+    let looks = services.iter().map(|service| async {
+        let live = mapper.live(service.object).await;
+        evaluate(service.object, live.map(|live| live.is_some()).ok())
     });
     futures::future::join_all(looks).await.into_iter().flatten().collect()
 }
 
 /// EndpointSlices that somebody else than the control plane's own controller keeps, or that mirror Endpoints, follow no selector.
 async fn by_hand(cluster: &Cluster, live: &[LiveWorkload]) -> Vec<Finding> {
-    let path = Resource::new("discovery.k8s.io", "v1", "endpointslices").collection(Some(cluster.namespace()));
-    match cluster.api().list(&path, &[]).await {
-        Ok(listed) => {
+    match cluster.list(&endpoint_slices()).await {
+        Ok(slices) => {
             let addresses: Vec<&str> = live.iter().flat_map(|live| &live.pods).filter_map(pods::ip).collect();
-            let slices = listed.items.iter();
-            slices.filter_map(|slice| judge_slice(slice, &addresses)).collect()
+            let judged = slices.iter().filter_map(|slice| judge_slice(slice, &addresses));
+            judged.collect()
         }
-        Err(error) => vec![Finding::unknown(
-            "traffic",
-            format!(
-                "whether something leads to the pods by hand cannot be read: {}",
-                error.text()
-            ),
-        )],
+        Err(error) => {
+            let why = error.text();
+            let text = format!("whether something leads to the pods by hand cannot be read: {why}");
+            vec![Finding::unknown("traffic", text)]
+        }
     }
 }
 
@@ -57,11 +54,9 @@ fn judge_slice(slice: &Value, addresses: &[&str]) -> Option<Finding> {
     if metadata["labels"]["endpointslice.kubernetes.io/managed-by"] == "endpointslice-controller.k8s.io" {
         return None;
     }
-    let endpoints = slice["endpoints"].as_array()?.iter();
-    let mut listed = endpoints
-        .flat_map(|endpoint| endpoint["addresses"].as_array())
-        .flatten();
-    let address = listed.find_map(|address| address.as_str().filter(|address| addresses.contains(address)))?;
+    let endpoints = list(&slice["endpoints"]).iter();
+    let mut listed = endpoints.flat_map(|endpoint| list(&endpoint["addresses"])).map(text);
+    let address = listed.find(|address| addresses.contains(address))?;
     let service = metadata["labels"]["kubernetes.io/service-name"].as_str().unwrap_or("?");
     let text = format!(
         "EndpointSlice/{} of Service/{service} leads to the pod at {address} without a selector: no gate closes it",
@@ -79,21 +74,21 @@ fn evaluate(service: &Object, exists: Option<bool>) -> Option<Finding> {
     let label = service.label();
     match exists {
         Some(true) => None,
-        None => Some(Finding::unknown(
-            "traffic",
-            format!("whether {label} exists cannot be read, so it is not known whether its gate can be closed"),
-        )),
-        Some(false) => Some(
-            Finding::refuse(
-                "traffic",
-                format!(
-                    "{label} does not exist now, and the rollback would create it open: clients would reach the pods before the checks have proved them"
-                ),
-            )
-            .next("bring it back into the release first: helm upgrade with a chart that has it")
-            .next("or take the model out of traffic elsewhere: --registry postgres")
-            .next("or accept that nothing holds clients back: --registry none"),
-        ),
+        None => {
+            let text =
+                format!("whether {label} exists cannot be read, so it is not known whether its gate can be closed");
+            Some(Finding::unknown("traffic", text))
+        }
+        Some(false) => {
+            let text = format!(
+                "{label} does not exist now, and the rollback would create it open: clients would reach the pods before the checks have proved them"
+            );
+            let found = Finding::refuse("traffic", text)
+                .next("bring it back into the release first: helm upgrade with a chart that has it")
+                .next("or take the model out of traffic elsewhere: --registry postgres")
+                .next("or accept that nothing holds clients back: --registry none");
+            Some(found)
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! Fields that the API server lets nobody change. Where the target has another value than the live object, helm fails
 //! after it made its record and perhaps half of its changes, and `--force` does not help (helm/helm#7082).
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use vllm_rollback_engine::workload::Finding;
 use vllm_rollback_objects::comparison::is_live;
 use vllm_rollback_objects::identity::Object;
@@ -9,15 +9,8 @@ use vllm_rollback_objects::manifest::Manifest;
 use vllm_rollback_objects::quantity::Quantity;
 
 use crate::mapping::Mapper;
-use crate::view::LiveWorkload;
-
-/// Obstacle, and what helps.
-#[derive(Debug, PartialEq, Eq)]
-struct Fixed {
-    field: &'static str,
-    how: String,
-    is_data: bool,
-}
+use crate::pods::text;
+use crate::view::{self, LiveWorkload};
 
 pub(super) async fn inspect(
     mapper: &Mapper,
@@ -31,18 +24,16 @@ pub(super) async fn inspect(
         .filter(|o| has_fixed(o, current))
         .map(|object| async move {
             let label = object.label();
-            if let Some(live) = workloads.iter().find(|live| live.label == label) {
+            if let Some(live) = view::of(workloads, object) {
                 return evaluate(object, &live.object);
             }
             match mapper.live(object).await {
                 Ok(live) => live.and_then(|live| evaluate(object, &live)),
-                Err(error) => Some(Finding::unknown(
-                    "immutable",
-                    format!(
-                        "whether the target changes a fixed field of {label} is unknown: {}",
-                        error.text()
-                    ),
-                )),
+                Err(error) => {
+                    let why = error.text();
+                    let text = format!("whether the target changes a fixed field of {label} is unknown: {why}");
+                    Some(Finding::unknown("immutable", text))
+                }
             }
         });
     futures::future::join_all(looks).await.into_iter().flatten().collect()
@@ -58,9 +49,7 @@ fn has_fixed(object: &Object, current: &Manifest) -> bool {
         | "PersistentVolumeClaim"
         | "RoleBinding"
         | "ClusterRoleBinding" => true,
-        "Service" => object.json["spec"]["clusterIP"]
-            .as_str()
-            .is_some_and(|ip| !ip.is_empty()),
+        "Service" => !text(at(&object.json, "spec.clusterIP")).is_empty(),
         "ConfigMap" | "Secret" => current
             .objects
             .iter()
@@ -70,12 +59,13 @@ fn has_fixed(object: &Object, current: &Manifest) -> bool {
 }
 
 fn evaluate(object: &Object, live: &Value) -> Option<Finding> {
-    let Fixed { field, how, is_data } = fixed(object, live)?;
+    let (field, why) = fixed(object, live)?;
     let label = object.label();
-    let text = format!("{label} cannot get the target's {field}: {how}, so helm rollback would fail half-way");
+    let text = format!("{label} cannot get the target's {field}: {why}, so helm rollback would fail half-way");
     let found = Finding::refuse("immutable", text);
     let place = format!("{} {} -n {}", object.kind.to_lowercase(), object.name, object.namespace);
-    Some(if is_data {
+    // A claim holds data, so it is not to be deleted.
+    Some(if object.kind == "PersistentVolumeClaim" {
         found
             .next("roll forward instead: helm upgrade with the target's chart and values, but this field as it is now")
             .next("helm get values RELEASE --revision TARGET shows them")
@@ -86,76 +76,66 @@ fn evaluate(object: &Object, live: &Value) -> Option<Finding> {
     })
 }
 
-/// The field that the target would change.
-fn fixed(object: &Object, live: &Value) -> Option<Fixed> {
-    let (wanted, now) = (&object.json["spec"], &live["spec"]);
-    let never = |field| Fixed {
-        field,
-        how: "it differs from the live one and can never be changed".to_owned(),
-        is_data: false,
-    };
-    let differs = |field: &str| !is_live(&object.fields(), &["spec", field], &wanted[field], &now[field]);
-    match object.kind.as_str() {
-        "Deployment" | "DaemonSet" => (selector(wanted) != selector(now)).then(|| never("spec.selector")),
-        "StatefulSet" if selector(wanted) != selector(now) => Some(never("spec.selector")),
-        "StatefulSet" if differs("serviceName") => Some(never("spec.serviceName")),
-        "StatefulSet" if differs("podManagementPolicy") => Some(never("spec.podManagementPolicy")),
-        "StatefulSet" => differs("volumeClaimTemplates").then(|| never("spec.volumeClaimTemplates")),
-        "Job" => differs("template").then(|| never("spec.template")),
-        "Service" => differs("clusterIP").then(|| never("spec.clusterIP")),
-        "RoleBinding" | "ClusterRoleBinding" => (!is_live(
-            &object.fields(),
-            &["roleRef"],
-            &object.json["roleRef"],
-            &live["roleRef"],
-        ))
-        .then(|| never("roleRef")),
+/// The field that the target would change, and why it cannot.
+fn fixed(object: &Object, live: &Value) -> Option<(&'static str, String)> {
+    let fields: &[&str] = match object.kind.as_str() {
+        "Deployment" | "DaemonSet" => &["spec.selector"],
+        "StatefulSet" => &[
+            "spec.selector",
+            "spec.serviceName",
+            "spec.podManagementPolicy",
+            "spec.volumeClaimTemplates",
+        ],
+        "Job" => &["spec.template"],
+        "Service" => &["spec.clusterIP"],
+        "RoleBinding" | "ClusterRoleBinding" => &["roleRef"],
         "ConfigMap" | "Secret" if live["immutable"] == true => {
             let maps = ["data", "binaryData"];
             let is_same = maps.iter().all(|map| object.json[*map] == live[*map]) && object.json["stringData"].is_null();
-            (!is_same).then(|| Fixed {
-                field: "data",
-                how: "it is marked immutable".to_owned(),
-                is_data: false,
-            })
+            return (!is_same).then(|| ("data", "it is marked immutable".to_owned()));
         }
-        "PersistentVolumeClaim" => claim(wanted, live),
-        _ => None,
-    }
+        "PersistentVolumeClaim" => return claim(&object.json, live),
+        _ => &[],
+    };
+    let differs = |field: &&str| match (at(&object.json, field), at(live, field)) {
+        (wanted, now) if *field == "spec.selector" => selector(wanted) != selector(now),
+        (wanted, now) => {
+            let path: Vec<&str> = field.split('.').collect();
+            !is_live(&object.fields(), &path, wanted, now)
+        }
+    };
+    let field = fields.iter().copied().find(differs)?;
+    Some((
+        field,
+        "it differs from the live one and can never be changed".to_owned(),
+    ))
 }
 
-fn claim(wanted: &Value, live: &Value) -> Option<Fixed> {
-    let now = &live["spec"];
+fn claim(wanted: &Value, live: &Value) -> Option<(&'static str, String)> {
     let fields = [
-        ("storageClassName", "spec.storageClassName"),
-        ("accessModes", "spec.accessModes"),
-        ("volumeMode", "spec.volumeMode"),
-        ("volumeName", "spec.volumeName"),
+        "spec.storageClassName",
+        "spec.accessModes",
+        "spec.volumeMode",
+        "spec.volumeName",
     ];
-    let other = fields
-        .iter()
-        .find(|(key, _)| !wanted[*key].is_null() && wanted[*key] != now[*key]);
-    if let Some((_, field)) = other {
-        return Some(Fixed {
-            field,
-            how: "a claim keeps it for ever".to_owned(),
-            is_data: true,
-        });
+    let differs = |field: &&str| !at(wanted, field).is_null() && at(wanted, field) != at(live, field);
+    if let Some(field) = fields.into_iter().find(differs) {
+        return Some((field, "a claim keeps it for ever".to_owned()));
     }
-    let sizes = [&wanted["resources"], &now["resources"]].map(|r| &r["requests"]["storage"]);
-    let capacity = Quantity::read(&live["status"]["capacity"]["storage"]);
+    let sizes = [wanted, live].map(|claim| at(claim, "spec.resources.requests.storage"));
     let [smaller, larger] = sizes.map(Quantity::read);
+    let capacity = Quantity::read(&live["status"]["capacity"]["storage"]);
     // A growth that did not succeed may be taken back (Kubernetes 1.34, RecoverVolumeExpansionFailure).
     let shrinks = smaller? < larger? && smaller? <= capacity?;
-    shrinks.then(|| Fixed {
-        field: "size",
-        how: format!(
-            "it would shrink from {} to {}, which no volume does",
-            word(sizes[1]),
-            word(sizes[0])
-        ),
-        is_data: true,
+    let [smaller, larger] = sizes.map(word);
+    shrinks.then(|| {
+        let why = format!("it would shrink from {larger} to {smaller}, which no volume does");
+        ("size", why)
     })
+}
+
+fn at<'v>(object: &'v Value, field: &str) -> &'v Value {
+    field.split('.').fold(object, |value, key| &value[key])
 }
 
 fn word(value: &Value) -> String {
@@ -163,19 +143,17 @@ fn word(value: &Value) -> String {
 }
 
 /// Labels and expressions, empty where absent.
-fn selector(spec: &Value) -> (Value, Value) {
+fn selector(selector: &Value) -> (Value, Value) {
     let or = |value: &Value, empty: Value| if value.is_null() { empty } else { value.clone() };
-    let selector = &spec["selector"];
     (
-        or(&selector["matchLabels"], Value::Object(serde_json::Map::new())),
-        or(&selector["matchExpressions"], Value::Array(Vec::new())),
+        or(&selector["matchLabels"], json!({})),
+        or(&selector["matchExpressions"], json!([])),
     )
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
     use vllm_rollback_engine::workload::Severity;
 
     fn found(wanted: &Value, live: &Value) -> Option<Finding> {

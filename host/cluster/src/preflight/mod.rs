@@ -11,7 +11,7 @@ mod replicas;
 mod startup;
 
 use serde_json::Value;
-use vllm_rollback_engine::failure::Failure;
+use vllm_rollback_engine::failure::{Failure, FailureKind};
 use vllm_rollback_engine::workload::{Finding, Preflight, Severity};
 use vllm_rollback_objects::identity::Object;
 use vllm_rollback_objects::manifest::Manifest;
@@ -20,7 +20,6 @@ use vllm_rollback_objects::served_model::served_model;
 use crate::connect::Cluster;
 use crate::mapping::Mapper;
 use crate::pod_split;
-use crate::pods;
 use crate::view::{self, LiveWorkload};
 
 pub(crate) async fn inspect(
@@ -34,7 +33,7 @@ pub(crate) async fn inspect(
     let live: Vec<LiveWorkload> = match view::read_all(cluster, &workloads).await {
         Ok(live) => live,
         // Not allowed: the findings on RBAC say so.
-        Err(failure) if failure.kind == vllm_rollback_engine::failure::FailureKind::Forbidden => Vec::new(),
+        Err(failure) if failure.kind == FailureKind::Forbidden => Vec::new(),
         Err(failure) => return Err(failure),
     };
     let places = async {
@@ -121,12 +120,9 @@ async fn look_at_kinds(mapper: &Mapper, current: &Manifest, target: &Manifest) -
 /// The live objects of a manifest; absent ones are left out.
 pub(crate) async fn live_objects(cluster: &Cluster, manifest: &Manifest) -> Result<Vec<Object>, Failure> {
     let mapper = Mapper::new(cluster.api().clone());
-    let reads = manifest.objects.iter().map(|object| {
-        let mapper = &mapper;
-        async move {
-            let live = mapper.live(object).await;
-            live.map_err(|e| e.into_failure(format!("cannot read {}", object.label())))
-        }
+    let reads = manifest.objects.iter().map(async |object| {
+        let live = mapper.live(object).await;
+        live.map_err(|e| e.into_failure(format!("cannot read {}", object.label())))
     });
     let found = futures::future::try_join_all(reads).await?;
     let found = found.into_iter().flatten().map(without_managers);
@@ -139,6 +135,5 @@ fn without_managers(mut object: Value) -> Value {
     if let Some(metadata) = object["metadata"].as_object_mut() {
         metadata.remove("managedFields");
     }
-    debug_assert!(!pods::name(&object).is_empty(), "every object has a name");
     object
 }

@@ -49,7 +49,7 @@ fn evaluate(mark: &ControllerMark, owner: &GitOpsOwner) -> Finding {
     };
     let text = format!("{what} owns the release and would put the bad version back at its next reconcile");
     Finding::refuse("gitops", text)
-        .next(format!("{}, then run this again", mark.suspend_command()))
+        .next(format!("{}, then run this again", mark.suspend_command))
         .next(by_the_run)
         .next(format!("revert the commit in Git, then {go_on}"))
         .next("or go on in spite of it: --gitops=ignore")

@@ -1,6 +1,6 @@
 //! Whether the Secrets, ConfigMaps and PersistentVolumeClaims that the target's pods name exist.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use vllm_rollback_engine::workload::{Finding, Severity};
 use vllm_rollback_objects::manifest::Manifest;
 
@@ -23,10 +23,8 @@ pub(super) async fn inspect(cluster: &Cluster, target: &Manifest) -> Vec<Finding
     let checks = wanted.iter().map(|reference| check(cluster, reference));
     let found: Vec<Finding> = futures::future::join_all(checks).await.into_iter().flatten().collect();
     if found.is_empty() && !wanted.is_empty() {
-        let text = format!(
-            "{} referenced Secrets, ConfigMaps and volume claims exist",
-            wanted.len()
-        );
+        let count = wanted.len();
+        let text = format!("{count} referenced Secrets, ConfigMaps and volume claims exist");
         return vec![Finding::ok("secret", text)];
     }
     found
@@ -46,48 +44,41 @@ fn references(target: &Manifest) -> Vec<Reference> {
 
 fn of_pod_spec(spec: &Value) -> Vec<Reference> {
     let mut all = Vec::new();
-    let mut add = |kind: &'static str, name: &Value, key: &Value, optional: &Value| {
-        if let Some(name) = name.as_str().filter(|n| !n.is_empty()) {
+    let mut add = |kind: &'static str, of: &Value, name: &str, key: &Value| {
+        if let Some(name) = of[name].as_str().filter(|n| !n.is_empty()) {
             all.push(Reference {
                 kind,
                 name: name.to_owned(),
                 key: key.as_str().map(str::to_owned),
-                optional: optional == true,
+                optional: of["optional"] == true,
             });
         }
     };
-    for secret in list(&spec["imagePullSecrets"]) {
-        // A pod starts without its pull secret; only the pull may fail.
-        add("Secret", &secret["name"], &Value::Null, &Value::Bool(true));
-    }
     for volume in list(&spec["volumes"]) {
-        let config = &volume["configMap"];
-        add("ConfigMap", &config["name"], &Value::Null, &config["optional"]);
-        let secret = &volume["secret"];
-        add("Secret", &secret["secretName"], &Value::Null, &secret["optional"]);
         let claim = &volume["persistentVolumeClaim"];
-        add("PersistentVolumeClaim", &claim["claimName"], &Value::Null, &Value::Null);
+        add("ConfigMap", &volume["configMap"], "name", &Value::Null);
+        add("Secret", &volume["secret"], "secretName", &Value::Null);
+        add("PersistentVolumeClaim", claim, "claimName", &Value::Null);
         for source in list(&volume["projected"]["sources"]) {
-            for (kind, of) in [("ConfigMap", &source["configMap"]), ("Secret", &source["secret"])] {
-                add(kind, &of["name"], &Value::Null, &of["optional"]);
-            }
+            add("ConfigMap", &source["configMap"], "name", &Value::Null);
+            add("Secret", &source["secret"], "name", &Value::Null);
         }
     }
     for container in list(&spec["containers"]).iter().chain(list(&spec["initContainers"])) {
         for from in list(&container["envFrom"]) {
-            for (kind, of) in [("ConfigMap", &from["configMapRef"]), ("Secret", &from["secretRef"])] {
-                add(kind, &of["name"], &Value::Null, &of["optional"]);
-            }
+            add("ConfigMap", &from["configMapRef"], "name", &Value::Null);
+            add("Secret", &from["secretRef"], "name", &Value::Null);
         }
         for env in list(&container["env"]) {
-            let from = &env["valueFrom"];
-            for (kind, of) in [
-                ("ConfigMap", &from["configMapKeyRef"]),
-                ("Secret", &from["secretKeyRef"]),
-            ] {
-                add(kind, &of["name"], &of["key"], &of["optional"]);
-            }
+            let (config, secret) = (&env["valueFrom"]["configMapKeyRef"], &env["valueFrom"]["secretKeyRef"]);
+            add("ConfigMap", config, "name", &config["key"]);
+            add("Secret", secret, "name", &secret["key"]);
         }
+    }
+    for secret in list(&spec["imagePullSecrets"]) {
+        // A pod starts without its pull secret; only the pull may fail.
+        let optional = json!({ "name": secret["name"], "optional": true });
+        add("Secret", &optional, "name", &Value::Null);
     }
     all
 }
@@ -142,7 +133,6 @@ fn evaluate(reference: &Reference, object: &Value, label: &str, lack: Severity, 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
 
     const TEXT: &str = "
 apiVersion: apps/v1

@@ -7,7 +7,7 @@ use vllm_rollback_objects::workload::Workload;
 
 use crate::autoscaler::{self, Scaled};
 use crate::connect::Cluster;
-use crate::view::LiveWorkload;
+use crate::view::{self, LiveWorkload};
 
 pub(super) async fn inspect(
     cluster: &Cluster,
@@ -26,8 +26,7 @@ pub(super) async fn inspect(
     let mut found = Vec::new();
     for workload in target.workloads() {
         let label = workload.object.label();
-        let live = live.iter().find(|l| l.label == label);
-        let running = live.and_then(|l| l.object["spec"]["replicas"].as_u64());
+        let running = view::of(live, workload.object).and_then(|l| l.object["spec"]["replicas"].as_u64());
         let before = current.workloads().into_iter().find(|w| w.object.label() == label);
         let wanted = wanted(&workload, before.as_ref());
         let by = scaled.iter().find(|s| s.is(workload.object));
@@ -49,24 +48,20 @@ fn evaluate(label: &str, running: Option<u64>, wanted: Option<u64>, by: Option<&
     if running <= kept {
         return None;
     }
-    let (message, keep) = match by {
-        Some(by) => (
-            format!(
-                "{label} has {running} replicas by the autoscaler {}; the rollback sets them to {wanted}, and without load it \
-                 raises them to its minimum of {} only",
-                by.by, by.min
-            ),
-            by.keep(running),
-        ),
-        None => (
-            format!(
-                "{label} has {running} replicas, the target's manifest says {wanted}, and no autoscaler would raise them again"
-            ),
-            format!(
-                "go on with fewer, and afterwards: kubectl scale {} --replicas={running}",
-                label.to_lowercase()
-            ),
-        ),
+    let (message, keep) = if let Some(by) = by {
+        let message = format!(
+            "{label} has {running} replicas by the autoscaler {}; the rollback sets them to {wanted}, and without load it \
+             raises them to its minimum of {} only",
+            by.by, by.min
+        );
+        (message, by.keep(running))
+    } else {
+        let message = format!(
+            "{label} has {running} replicas, the target's manifest says {wanted}, and no autoscaler would raise them again"
+        );
+        let workload = label.to_lowercase();
+        let scale = format!("go on with fewer, and afterwards: kubectl scale {workload} --replicas={running}");
+        (message, scale)
     };
     Some(
         Finding::refuse("autoscaler", message)

@@ -67,13 +67,15 @@ pub(crate) async fn watch_ready(
         }
         match tokio::time::timeout_at(wake, changes.recv()).await {
             Err(_) => {}
-            Ok(None) => return Err(NotReady::Failed(lost(target))),
-            Ok(Some((Source::Events, WatchUpdate::Failed(error)))) => observer.event(Event::Warning {
-                text: format!(
-                    "events cannot be watched, so probes' answers stay unknown: {}",
-                    error.text()
-                ),
-            }),
+            Ok(None) => {
+                let failure = Failure::internal(format!("the watches of {} ended", target.release));
+                return Err(NotReady::Failed(failure));
+            }
+            Ok(Some((Source::Events, WatchUpdate::Failed(error)))) => {
+                let why = error.text();
+                let text = format!("events cannot be watched, so probes' answers stay unknown: {why}");
+                observer.event(Event::Warning { text });
+            }
             Ok(Some((_, WatchUpdate::Failed(error)))) => {
                 let what = format!("the workloads of {} cannot be watched", target.release);
                 return Err(NotReady::Failed(error.into_failure(what)));
@@ -81,13 +83,6 @@ pub(crate) async fn watch_ready(
             Ok(Some((source, change))) => tracker.apply(source, change),
         }
     }
-}
-
-fn lost(target: &ReleaseRecord) -> Failure {
-    Failure::new(
-        vllm_rollback_engine::failure::FailureKind::Internal,
-        format!("the watches of {} ended", target.release),
-    )
 }
 
 /// One watch for each workload, its revisions and its pods, and one for the namespace's events.
@@ -100,11 +95,8 @@ fn start(cluster: &Cluster, workloads: &[Workload<'_>]) -> mpsc::Receiver<(Sourc
         let namespace = Some(workload.object.namespace.as_str());
         let labels = || vec![("labelSelector", workload.selector())];
         let name = vec![("fieldSelector", format!("metadata.name={}", workload.object.name))];
-        go(
-            mapping::workloads(workload.kind).collection(namespace),
-            name,
-            Source::Object(at),
-        );
+        let objects = mapping::workloads(workload.kind).collection(namespace);
+        go(objects, name, Source::Object(at));
         go(Resource::core("pods").collection(namespace), labels(), Source::Pods(at));
         if let Some(resource) = revisions_resource(workload.kind) {
             go(resource.collection(namespace), labels(), Source::Revisions(at));
@@ -125,26 +117,19 @@ struct Announced {
 impl Announced {
     fn announce(&mut self, snapshot: &RolloutSnapshot, tracker: &RolloutTracker, observer: &dyn Observer) {
         for seen in &snapshot.causes {
+            let cause = seen.cause.clone();
             // A probe that fails while a model loads is no news.
-            let quiet = matches!(
-                seen.cause.reason,
-                CauseReason::ReadinessProbe | CauseReason::StartupProbe
-            );
-            let key = (seen.cause.reason, seen.cause.object.clone());
-            if !seen.cause.terminal && !quiet && !self.causes.contains(&key) {
-                observer.event(Event::CauseSeen {
-                    cause: seen.cause.clone(),
-                });
+            let quiet = matches!(cause.reason, CauseReason::ReadinessProbe | CauseReason::StartupProbe);
+            let key = (cause.reason, cause.object.clone());
+            if !cause.terminal && !quiet && !self.causes.contains(&key) {
+                observer.event(Event::CauseSeen { cause });
                 self.causes.push(key);
             }
         }
         let pending = snapshot.rollouts.iter().find(|r| !r.done).map(|r| r.line.clone());
         let cause = snapshot.causes.first().map(|s| s.cause.message.clone());
-        let line = [pending, cause.or_else(|| latest_event(tracker))]
-            .into_iter()
-            .flatten()
-            .collect::<Vec<_>>()
-            .join("; ");
+        let parts = [pending, cause.or_else(|| latest_event(tracker))];
+        let line = parts.into_iter().flatten().collect::<Vec<_>>().join("; ");
         if line != self.line {
             observer.event(Event::Progress { text: line.clone() });
             self.line = line;
@@ -167,20 +152,13 @@ async fn deadline_passed(
     observer: &dyn Observer,
 ) -> NotReady {
     let mut causes = with_logs(cluster, snapshot.causes).await;
-    let lines: Vec<String> = snapshot
-        .rollouts
-        .into_iter()
-        .filter(|r| !r.done)
-        .map(|r| r.line)
-        .collect();
+    let pending = snapshot.rollouts.into_iter().filter(|r| !r.done);
+    let lines: Vec<String> = pending.map(|r| r.line).collect();
     if causes.is_empty() {
+        let object = lines.first().and_then(|line| line.split([':', ' ']).next());
         causes.push(Cause {
             reason: CauseReason::Deadline,
-            object: lines
-                .first()
-                .and_then(|line| line.split([':', ' ']).next())
-                .unwrap_or("workloads")
-                .to_owned(),
+            object: object.unwrap_or("workloads").to_owned(),
             message: format!("not ready within {} s, and nothing named a cause", deadline.as_secs()),
             evidence: Vec::new(),
             terminal: false,
@@ -201,15 +179,12 @@ async fn with_logs(cluster: &Cluster, causes: Vec<DetectedCause>) -> Vec<Cause> 
         let Some(of) = seen.log_of else {
             return cause;
         };
-        let lines = 200;
+        let tail = |previous| logs::tail(cluster, cluster.namespace(), &of.pod, &of.container, previous, 200);
         let read = async {
-            let namespace = cluster.namespace();
-            match logs::tail(cluster, namespace, &of.pod, &of.container, of.previous, lines).await {
+            match tail(of.previous).await {
                 Ok(text) => text,
                 // The container may have started or ended between the status and the log.
-                Err(_) => logs::tail(cluster, namespace, &of.pod, &of.container, !of.previous, lines)
-                    .await
-                    .unwrap_or_default(),
+                Err(_) => tail(!of.previous).await.unwrap_or_default(),
             }
         };
         let text = tokio::time::timeout(LOG_WAIT, read).await.unwrap_or_default();

@@ -28,31 +28,21 @@ pub(crate) fn rollout(live: &LiveWorkload) -> Rollout {
             line: format!("{}: generation {generation} not observed yet", live.label),
         };
     }
-    let (wanted, counts, total) = match live.kind {
-        WorkloadKind::Deployment | WorkloadKind::StatefulSet => {
-            let counts = ["updatedReplicas", "readyReplicas", "availableReplicas"].map(number);
-            (
-                live.object["spec"]["replicas"].as_u64().unwrap_or(1),
-                counts,
-                number("replicas"),
-            )
-        }
-        WorkloadKind::DaemonSet => {
-            let counts = ["updatedNumberScheduled", "numberReady", "numberAvailable"].map(number);
-            (
-                number("desiredNumberScheduled"),
-                counts,
-                number("currentNumberScheduled") + number("numberMisscheduled"),
-            )
-        }
+    let (wanted, total, counts) = match live.kind {
+        WorkloadKind::Deployment | WorkloadKind::StatefulSet => (
+            live.object["spec"]["replicas"].as_u64().unwrap_or(1),
+            number("replicas"),
+            ["updatedReplicas", "readyReplicas", "availableReplicas"],
+        ),
+        WorkloadKind::DaemonSet => (
+            number("desiredNumberScheduled"),
+            number("currentNumberScheduled") + number("numberMisscheduled"),
+            ["updatedNumberScheduled", "numberReady", "numberAvailable"],
+        ),
     };
-    let [updated, ready, available] = counts;
+    let counts @ [updated, ready, available] = counts.map(number);
     let hash = live.target_hash();
-    let standing = || {
-        live.pods
-            .iter()
-            .filter(|p| !pods::is_terminating(p) && !pods::is_finished(p))
-    };
+    let standing = || live.pods.iter().filter(|pod| pods::is_standing(pod));
     let others = standing().filter(|p| hash != Some(pods::revision_hash(p))).count();
     let ready_pods = standing()
         .filter(|p| hash == Some(pods::revision_hash(p)) && pods::is_ready(p))

@@ -15,7 +15,7 @@ use crate::pods;
 use crate::view::LiveWorkload;
 
 /// Watch that a change comes from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Source {
     /// The workload itself; the number is its place among the release's workloads.
     Object(usize),
@@ -27,30 +27,23 @@ pub(super) enum Source {
     Events,
 }
 
-#[derive(Default)]
-struct Known {
-    /// None: not listed yet.
-    object: Option<BTreeMap<String, Value>>,
-    revisions: Option<BTreeMap<String, Value>>,
-    pods: Option<BTreeMap<String, Value>>,
-}
-
 struct Watched {
     kind: WorkloadKind,
     label: String,
     name: String,
-    known: Known,
 }
 
 /// The picture of all workloads of a release.
 pub(super) struct RolloutTracker {
     workloads: Vec<Watched>,
-    events: BTreeMap<String, Value>,
+    /// Objects by name; none of a watch that has listed nothing yet.
+    known: HashMap<Source, BTreeMap<String, Value>>,
     /// Time when each cause was first seen, by reason and object: how long it has lasted is judged by our own clock.
     since: HashMap<(CauseReason, String), Instant>,
 }
 
 /// The picture at one moment.
+#[derive(Default)]
 pub(super) struct RolloutSnapshot {
     /// All watches have told their first list.
     pub(super) complete: bool,
@@ -77,54 +70,51 @@ impl RolloutTracker {
             kind: w.kind,
             label: w.object.label(),
             name: w.object.name.clone(),
-            known: Known::default(),
         };
         Self {
             workloads: workloads.iter().map(watched).collect(),
-            events: BTreeMap::new(),
+            known: HashMap::new(),
             since: HashMap::new(),
         }
     }
 
     pub(super) fn apply(&mut self, source: Source, change: WatchUpdate) {
-        match source {
-            Source::Events => {
-                let names: Vec<String> = self.workloads.iter().map(|w| name_prefix(&w.name)).collect();
-                let mut events = Some(std::mem::take(&mut self.events));
-                merge(&mut events, change, |event| {
-                    let about = event["involvedObject"]["name"].as_str().unwrap_or_default();
-                    names.iter().any(|prefix| about.starts_with(prefix.as_str()))
-                });
-                self.events = events.unwrap_or_default();
+        let key = |object: &Value| pods::name(object).to_owned();
+        // Of the namespace's events only those about these workloads, their pods and ReplicaSets.
+        let is_own = |object: &Value| {
+            let about = pods::text(&object["involvedObject"]["name"]);
+            let mut workloads = self.workloads.iter();
+            source != Source::Events || workloads.any(|workload| about.starts_with(&name_prefix(&workload.name)))
+        };
+        let known = self.known.entry(source).or_default();
+        match change {
+            WatchUpdate::Listed(mut items) => {
+                items.retain(is_own);
+                *known = items.into_iter().map(|item| (key(&item), item)).collect();
             }
-            Source::Object(at) => {
-                if let Some(watched) = self.workloads.get_mut(at) {
-                    merge(&mut watched.known.object, change, |_| true);
-                }
+            WatchUpdate::Applied(object) if is_own(&object) => {
+                known.insert(key(&object), *object);
             }
-            Source::Revisions(at) => {
-                if let Some(watched) = self.workloads.get_mut(at) {
-                    merge(&mut watched.known.revisions, change, |_| true);
-                }
+            WatchUpdate::Deleted(object) => {
+                known.remove(&key(&object));
             }
-            Source::Pods(at) => {
-                if let Some(watched) = self.workloads.get_mut(at) {
-                    merge(&mut watched.known.pods, change, |_| true);
-                }
-            }
+            WatchUpdate::Applied(_) | WatchUpdate::Failed(_) => {}
         }
     }
 
+    fn events(&self) -> Vec<&Value> {
+        let events = self.known.get(&Source::Events).into_iter();
+        events.flat_map(BTreeMap::values).collect()
+    }
+
     pub(super) fn snapshot(&mut self, now: Instant) -> RolloutSnapshot {
-        let events: Vec<&Value> = self.events.values().collect();
+        let events = self.events();
         let mut snapshot = RolloutSnapshot {
             complete: true,
-            rollouts: Vec::new(),
-            causes: Vec::new(),
-            next: None,
+            ..RolloutSnapshot::default()
         };
-        for watched in &self.workloads {
-            match watched.live() {
+        for (at, watched) in self.workloads.iter().enumerate() {
+            match self.live(at, watched) {
                 Err(complete) => {
                     snapshot.complete &= complete;
                     snapshot.rollouts.push(Rollout {
@@ -164,28 +154,19 @@ impl RolloutTracker {
         }
         snapshot.causes.sort_by_key(|seen| !seen.cause.terminal);
     }
-}
 
-impl Watched {
     /// The workload as it lives; an error when it does not exist, saying whether its watch has told that.
-    fn live(&self) -> Result<LiveWorkload, bool> {
-        let (Some(object), Some(pods)) = (&self.known.object, &self.known.pods) else {
-            return Err(false);
+    fn live(&self, at: usize, watched: &Watched) -> Result<LiveWorkload, bool> {
+        let known = |source: Source| self.known.get(&source).ok_or(false);
+        let (objects, pods) = (known(Source::Object(at))?, known(Source::Pods(at))?);
+        let revisions = match watched.kind {
+            WorkloadKind::StatefulSet => Vec::new(),
+            _ => known(Source::Revisions(at))?.values().cloned().collect(),
         };
-        let revisions = match (&self.known.revisions, self.kind) {
-            (Some(revisions), _) => revisions.values().cloned().collect(),
-            (None, WorkloadKind::StatefulSet) => Vec::new(),
-            (None, _) => return Err(false),
-        };
-        let object = object.get(&self.name).ok_or(true)?.clone();
+        let object = objects.get(&watched.name).ok_or(true)?.clone();
         let pods = pods.values().cloned().collect();
-        Ok(LiveWorkload::assemble(
-            self.kind,
-            self.label.clone(),
-            object,
-            revisions,
-            pods,
-        ))
+        let label = watched.label.clone();
+        Ok(LiveWorkload::assemble(watched.kind, label, object, revisions, pods))
     }
 }
 
@@ -194,26 +175,9 @@ fn name_prefix(name: &str) -> String {
     name.chars().take(47).collect()
 }
 
-fn merge(known: &mut Option<BTreeMap<String, Value>>, change: WatchUpdate, keep: impl Fn(&Value) -> bool) {
-    let key = |object: &Value| pods::name(object).to_owned();
-    match change {
-        WatchUpdate::Listed(items) => {
-            let kept = items.into_iter().filter(|item| keep(item));
-            *known = Some(kept.map(|item| (key(&item), item)).collect());
-        }
-        WatchUpdate::Applied(object) if keep(&object) => {
-            known.get_or_insert_default().insert(key(&object), *object);
-        }
-        WatchUpdate::Deleted(object) => {
-            known.get_or_insert_default().remove(&key(&object));
-        }
-        WatchUpdate::Applied(_) | WatchUpdate::Failed(_) => {}
-    }
-}
-
 /// The newest event of a pod that is loading: `Pulling image …`, `Started container`.
 pub(super) fn latest_event(tracker: &RolloutTracker) -> Option<String> {
-    let newest = tracker.events.values().max_by_key(|e| events::last_seen(e))?;
+    let newest = tracker.events().into_iter().max_by_key(|e| events::last_seen(e))?;
     let text: String = newest["message"].as_str()?.chars().take(160).collect();
     Some(format!("{}: {text}", events::object(newest)))
 }
@@ -282,7 +246,7 @@ mod tests {
             Source::Events,
             WatchUpdate::Listed(vec![event("other-0"), event("s-0")]),
         );
-        assert_eq!(tracker.events.len(), 1);
+        assert_eq!(tracker.events().len(), 1);
         assert_eq!(latest_event(&tracker).as_deref(), Some("Pod/s-0: m"));
     }
 }

@@ -7,7 +7,7 @@ use vllm_rollback_objects::route::{Backend, LeadsTo, RouteKind};
 use vllm_rollback_objects::workload::selects;
 
 use crate::connect::Cluster;
-use crate::pods::list;
+use crate::pods::{list, text};
 
 /// API groups of the pool: since it is stable, and before.
 const POOL_GROUPS: [&str; 2] = ["inference.networking.k8s.io", "inference.networking.x-k8s.io"];
@@ -160,20 +160,15 @@ impl Reference {
         // An AIGatewayRoute names AIServiceBackends where it names no kind.
         let (group, kind) = match (route, reference["kind"].as_str()) {
             (RouteKind::AiGateway, None) => ("aigateway.envoyproxy.io", "AIServiceBackend"),
-            (_, kind) => (
-                reference["group"].as_str().unwrap_or_default(),
-                kind.unwrap_or("Service"),
-            ),
+            (_, kind) => (text(&reference["group"]), kind.unwrap_or("Service")),
         };
         Self {
             group: group.to_owned(),
             kind: kind.to_owned(),
             namespace: reference["namespace"].as_str().unwrap_or(namespace).to_owned(),
-            name: reference["name"].as_str().unwrap_or_default().to_owned(),
+            name: text(&reference["name"]).to_owned(),
             port: reference["port"].as_u64(),
-            weight: reference["weight"]
-                .as_u64()
-                .and_then(|weight| u32::try_from(weight).ok()),
+            weight: reference["weight"].as_u64().and_then(|n| u32::try_from(n).ok()),
         }
     }
 

@@ -11,15 +11,17 @@ use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use serde_json::{Value, json};
+use vllm_rollback_engine::WriteError;
 use vllm_rollback_engine::failure::Failure;
 use vllm_rollback_engine::ports::drivers::{Routes, Written};
 use vllm_rollback_engine::release::ReleaseRecord;
-use vllm_rollback_engine::{CurrentRecord, WriteError};
 use vllm_rollback_objects::route::{Observed, Route, RouteId, RouteKind, Weight};
 
-use crate::api::{Patch, Resource};
+use crate::api::Resource;
 use crate::connect::Cluster;
 use crate::managed_fields::{TemporaryOwnership, guarded, helm_owner, managers, release_ownership_patch};
+use crate::pods::{self, text};
+use crate::release::CurrentRelease;
 use backends::Resolver;
 
 /// Whoever makes a route writes both in one object.
@@ -28,22 +30,8 @@ const RULES: TemporaryOwnership = TemporaryOwnership {
     beside: "parentRefs",
 };
 
-/// Routes that may lead to a release.
-#[derive(Clone)]
-pub struct ReleaseRoutes {
-    cluster: Cluster,
-    current: CurrentRecord,
-}
-
-impl ReleaseRoutes {
-    /// Of the release whose newest revision this is.
-    pub fn new(cluster: Cluster, current: CurrentRecord) -> Self {
-        Self { cluster, current }
-    }
-}
-
 #[async_trait]
-impl Routes for ReleaseRoutes {
+impl Routes for CurrentRelease {
     async fn list(&self, named: &[RouteId]) -> Result<Vec<Route>, Failure> {
         let record = self.current.record().await?;
         self.cluster.routes(&record, named).await
@@ -88,16 +76,9 @@ impl Cluster {
             let Some(resource) = self.route_resource(kind).await? else {
                 continue;
             };
-            let path = resource.collection(Some(self.namespace()));
-            let listed = self.api().list(&path, &[]).await;
-            let listed = listed.map_err(|e| {
-                e.into_failure(format!(
-                    "cannot list the {}s of namespace {}",
-                    kind.as_str(),
-                    self.namespace()
-                ))
-            })?;
-            for object in listed.items {
+            let listed = self.list(&resource).await;
+            let cannot = || format!("cannot list the {}s of namespace {}", kind.as_str(), self.namespace());
+            for object in listed.map_err(|e| e.into_failure(cannot()))? {
                 found.push(self.route_state(kind, &object, &resolver).await?);
             }
         }
@@ -113,7 +94,7 @@ impl Cluster {
     async fn patch_route(&self, route: &RouteId, patch: &Value) -> Result<Written, WriteError> {
         let what = format!("cannot change {route}");
         let path = self.route_path(route).await.map_err(WriteError::Rejected)?;
-        match self.api().patch(&path, Patch::Json, patch).await {
+        match self.api().patch(&path, patch).await {
             Ok(_) => Ok(Written::Done),
             // A failed test in a patch is 422.
             Err(error) if error.is_conflict() || error.code == Some(422) => Ok(Written::Overtaken(
@@ -137,9 +118,8 @@ impl Cluster {
     }
 
     async fn route_state(&self, kind: RouteKind, object: &Value, resolver: &Resolver<'_>) -> Result<Route, Failure> {
-        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         let metadata = &object["metadata"];
-        let (namespace, name) = (text(&metadata["namespace"]), text(&metadata["name"]));
+        let [namespace, name] = ["namespace", "name"].map(|key| text(&metadata[key]).to_owned());
         let observed = match kind {
             RouteKind::Http => status::of_http_route(object),
             RouteKind::AiGateway => match status::of_ai_gateway_route(object) {
@@ -151,7 +131,7 @@ impl Cluster {
             },
         };
         Ok(Route {
-            resource_version: text(&metadata["resourceVersion"]),
+            resource_version: text(&metadata["resourceVersion"]).to_owned(),
             backends: resolver.backends(kind, &namespace, object).await?,
             requests: requests::from_route(kind, object),
             mirrors: resolver.mirrors(&namespace, object).await?,
@@ -188,8 +168,7 @@ fn group(kind: RouteKind) -> &'static str {
 
 /// `InferenceService/llama`, from the owner reference that controls it.
 fn controller(object: &Value) -> Option<String> {
-    let owners = object["metadata"]["ownerReferences"].as_array()?;
-    let owner = owners.iter().find(|owner| owner["controller"] == true)?;
+    let owner = pods::controller(object)?;
     Some(format!("{}/{}", owner["kind"].as_str()?, owner["name"].as_str()?))
 }
 

@@ -6,7 +6,7 @@
 use serde_json::Value;
 use vllm_rollback_objects::route::Observed;
 
-use crate::pods::list;
+use crate::pods::{condition, list, text};
 
 /// Of an HTTPRoute: each parent that it names, by each controller that tells of it.
 pub(super) fn of_http_route(route: &Value) -> Observed {
@@ -69,12 +69,7 @@ pub(super) fn of_generated(route: &Value, made: Option<&Value>, accepted: String
     let Some(made) = made else {
         return Observed::Pending("its HTTPRoute was not made yet".to_owned());
     };
-    if weights(route)
-        .iter()
-        .zip(weights(made).iter())
-        .any(|(ours, made)| ours != made)
-        || weights(made).len() < weights(route).len()
-    {
+    if !weights(made).starts_with(&weights(route)) {
         return Observed::Pending("its HTTPRoute has other weights".to_owned());
     }
     match of_http_route(made) {
@@ -85,12 +80,8 @@ pub(super) fn of_generated(route: &Value, made: Option<&Value>, accepted: String
 
 /// For each rule its weights, as they count.
 fn weights(route: &Value) -> Vec<Vec<u64>> {
-    let of_rule = |rule: &Value| {
-        let backends = list(&rule["backendRefs"]).iter();
-        backends
-            .map(|backend| backend["weight"].as_u64().unwrap_or(1))
-            .collect()
-    };
+    let weight = |backend: &Value| backend["weight"].as_u64().unwrap_or(1);
+    let of_rule = |rule: &Value| list(&rule["backendRefs"]).iter().map(weight).collect();
     list(&route["spec"]["rules"]).iter().map(of_rule).collect()
 }
 
@@ -105,12 +96,6 @@ fn parent_name(parent: &Value) -> &str {
     parent["parentRef"]["name"].as_str().unwrap_or("?")
 }
 
-fn condition<'a>(status: &'a Value, kind: &str) -> Option<&'a Value> {
-    list(&status["conditions"])
-        .iter()
-        .find(|condition| condition["type"] == kind)
-}
-
 fn condition_text(parent: &Value, kind: &str) -> String {
     let why = condition(parent, kind).map(reason).unwrap_or_default();
     format!("Gateway {}: {kind} is not true: {why}", parent_name(parent))
@@ -118,9 +103,8 @@ fn condition_text(parent: &Value, kind: &str) -> String {
 
 /// `NoMatchingParent: the listener is gone`, free of control characters.
 fn reason(condition: &Value) -> String {
-    let part = |key: &str| condition[key].as_str().unwrap_or_default();
-    let text = format!("{}: {}", part("reason"), part("message"));
-    text.chars().filter(|c| !c.is_control()).take(300).collect()
+    let reason = format!("{}: {}", text(&condition["reason"]), text(&condition["message"]));
+    reason.chars().filter(|c| !c.is_control()).take(300).collect()
 }
 
 #[cfg(test)]
