@@ -60,6 +60,14 @@ fn it_is_suspended_before_the_fence_and_written_down_first() {
         unreachable!("an intent was looked for")
     };
     assert_eq!(data["gitops"]["restore"], json!({"spec": {"suspend": Value::Null}}));
+    let seen = RecordKind::Observed {
+        evidence: vec!["Flux's HelmRelease prod/llama is suspended".into()],
+    };
+    assert!(
+        world.journal.iter().any(|entry| entry.edge == seen),
+        "{:?}",
+        world.journal
+    );
 }
 
 #[test]

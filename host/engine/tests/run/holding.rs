@@ -261,6 +261,8 @@ fn a_run_that_loses_its_lock_after_the_fence_touches_nothing_more() {
                 (report.outcome, report.exit_code),
                 (StateName::Unknown, ExitCode::Unknown)
             );
+            let known = "the lock was lost, so this run stopped changing things; the model was last proved to be out of traffic";
+            assert!(report.notes.iter().any(|note| note == known), "{:?}", report.notes);
             assert_eq!(world.traffic(), TrafficStatus::Disabled);
             assert_eq!(world.memory.held.clone().unwrap().prior.status, TrafficStatus::Enabled);
         }

@@ -16,7 +16,7 @@ use vllm_rollback_engine::workload::{PodSplit, ServingPod};
 use vllm_rollback_engine::{plan, unlock};
 use vllm_rollback_objects::http;
 
-use crate::sim::build::{crashed, traffic};
+use crate::sim::build::{crashed, record, traffic};
 use crate::sim::{Client, finish};
 
 #[test]
@@ -45,6 +45,23 @@ fn helms_words_for_a_status_are_read_and_written_alike() {
         Unknown,
         "Helm writes it in lower case"
     );
+}
+
+#[test]
+fn a_revision_tells_the_model_that_clients_ask_for() {
+    let workload = |args: &str| {
+        let container = format!("{{name: vllm, image: vllm, args: [{args}]}}");
+        format!(
+            "apiVersion: apps/v1\nkind: Deployment\nmetadata: {{name: llama}}\nspec: {{template: {{spec: {{containers: [{container}]}}}}}}\n"
+        )
+    };
+    let of = |manifest: &str| record(1, ReleaseStatus::Deployed, manifest).served_model();
+    assert_eq!(
+        of(&workload("--served-model-name, llama")),
+        Ok(Some("llama".to_owned()))
+    );
+    assert_eq!(of(&workload("--port, '8000'")), Ok(None));
+    assert_eq!(of("a: [").unwrap_err().kind, FailureKind::Invalid);
 }
 
 #[test]
