@@ -115,7 +115,7 @@ async fn ended(child: &mut Child, said: &str) -> Failure {
     match child.wait().await {
         Ok(status) => match last {
             Some(line) => failed(&line).because(format!("the compiler ended with {status}")),
-            None => failed(&format!("the compiler ended with status; it may use 4 GiB of memory")),
+            None => failed(&format!("the compiler ended with {status}; it may use 4 GiB of memory")),
         },
         Err(error) => failed(&error.to_string()),
     }
