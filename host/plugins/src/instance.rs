@@ -66,7 +66,8 @@ pub(crate) struct CheckInstance {
 }
 
 impl CheckInstance {
-    /// A run that begins now. Its WASI is empty: no files, arguments, variables, sockets or names.
+    /// A run that begins now. Its WASI is empty: no files, arguments, variables, sockets or names. Its stdout swallows
+    /// everything, so that a check that prints does not fail.
     pub(crate) fn new(
         target: Option<CheckTarget>,
         grants: Arc<EffectiveGrants>,
@@ -75,8 +76,6 @@ impl CheckInstance {
     ) -> Self {
         let stderr = BoundedOutput::new(limits.stdio_bytes);
         let wasi = WasiCtxBuilder::new()
-            // Nobody reads it; a stream that swallows everything keeps a check that prints from failing.
-            .stdout(BoundedOutput::new(0))
             .stderr(stderr.clone())
             .allow_tcp(false)
             .allow_udp(false)
