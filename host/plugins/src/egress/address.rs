@@ -11,7 +11,6 @@
 //! configuration that spells out an IP address means that address; nothing is refused then.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::sync::Arc;
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
@@ -22,40 +21,23 @@ pub(crate) struct RefusedAddress(&'static str);
 
 /// Resolves names and lets only addresses pass that a check may talk to. The connection is made to what comes out here.
 #[derive(Debug, Clone)]
-pub(crate) struct CheckedResolver {
-    lookup: Lookup,
-}
-
-type Found = std::io::Result<Vec<SocketAddr>>;
-
-/// Source of addresses; tests answer themselves.
-#[derive(Debug, Clone)]
-pub(crate) enum Lookup {
-    /// The operating system.
+pub(crate) enum CheckedResolver {
+    /// Names as the operating system resolves them.
     System,
+    /// Always the same answer.
     #[cfg(test)]
     Fixed(Vec<IpAddr>),
 }
 
-impl CheckedResolver {
-    pub(crate) fn new(lookup: Lookup) -> Arc<Self> {
-        Arc::new(Self { lookup })
-    }
-
-    async fn find(lookup: Lookup, name: &str) -> Found {
-        match lookup {
-            Lookup::System => Ok(tokio::net::lookup_host((name, 0)).await?.collect()),
-            #[cfg(test)]
-            Lookup::Fixed(answer) => Ok(answer.into_iter().map(|ip| SocketAddr::new(ip, 0)).collect()),
-        }
-    }
-}
-
 impl Resolve for CheckedResolver {
     fn resolve(&self, name: Name) -> Resolving {
-        let lookup = self.lookup.clone();
+        let resolver = self.clone();
         Box::pin(async move {
-            let found = Self::find(lookup, name.as_str()).await?;
+            let found: Vec<SocketAddr> = match resolver {
+                Self::System => tokio::net::lookup_host((name.as_str(), 0)).await?.collect(),
+                #[cfg(test)]
+                Self::Fixed(answer) => answer.into_iter().map(|ip| SocketAddr::new(ip, 0)).collect(),
+            };
             for address in &found {
                 if let Some(range) = refused(name.as_str(), address.ip()) {
                     return Err(RefusedAddress(range).into());
