@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use ::http::HeaderMap;
-use bytes::Bytes;
 use vllm_rollback_engine::ports::checks::HttpError;
 use vllm_rollback_engine::workload::ServingPod;
 use vllm_rollback_objects::http::{Request, Response};
@@ -89,15 +87,7 @@ impl CheckInstance {
         path: &str,
         timeout: Duration,
     ) -> Result<Response, CallError> {
-        let request = Request {
-            method: ::http::Method::GET,
-            path: path.to_owned(),
-            headers: HeaderMap::new(),
-            body: Bytes::new(),
-            timeout,
-            max_response: 0,
-        };
-        self.ask_pod(target, pod, request).await
+        self.ask_pod(target, pod, Request::get(path, timeout)).await
     }
 
     async fn ask_pod(

@@ -182,9 +182,9 @@ fn scrubbed(
     let mut headers = answer.headers().clone();
     let mut body = body;
     if let Some(token) = &endpoint.auth {
-        body = token.scrub(body);
+        body = token.scrub(&body);
         for value in headers.values_mut() {
-            let clean = token.scrub(Bytes::copy_from_slice(value.as_bytes()));
+            let clean = token.scrub(value.as_bytes());
             *value =
                 http::HeaderValue::from_maybe_shared(clean).unwrap_or(http::HeaderValue::from_static("[redacted]"));
         }
