@@ -135,11 +135,11 @@ fn newer_tool(extra: &[(String, String)], tool: &str) -> Option<semver::Version>
 }
 
 fn short(text: &str) -> String {
-    untrusted::line(untrusted::head(text, 4096), 200)
+    untrusted::start(text, 200)
 }
 
 fn name(name: &str) -> Result<String, String> {
-    let shown = untrusted::line(untrusted::head(name, 400), 80);
+    let shown = untrusted::start(name, 80);
     if name.is_empty() || name.len() > NAME {
         return Err(format!("has the name {shown:?}; names have 1 to {NAME} characters"));
     }
@@ -153,7 +153,7 @@ fn name(name: &str) -> Result<String, String> {
 }
 
 fn version(version: &str) -> Result<String, String> {
-    let shown = untrusted::line(untrusted::head(version, 400), 80);
+    let shown = untrusted::start(version, 80);
     match semver::Version::parse(version) {
         Ok(parsed) if version.len() <= 64 => Ok(parsed.to_string()),
         _ => Err(format!(

@@ -35,7 +35,7 @@ impl LogLines {
 
     /// Keeps a line, or counts it when there is no room.
     pub(crate) fn write(&mut self, level: &str, message: &str) {
-        let line = format!("{level}: {}", untrusted::line(untrusted::head(message, LINE * 8), LINE));
+        let line = format!("{level}: {}", untrusted::start(message, LINE));
         match self.room.checked_sub(line.len()) {
             Some(room) => {
                 self.room = room;
