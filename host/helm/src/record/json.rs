@@ -10,41 +10,32 @@ struct Record {
     version: u32,
     namespace: String,
     info: Info,
-    #[serde(default)]
     manifest: Option<String>,
-    #[serde(default)]
     chart: Option<Chart>,
-    #[serde(default)]
     hooks: Option<Vec<RecordHook>>,
-    #[serde(default)]
     apply_method: Option<String>,
 }
 
 #[derive(Deserialize)]
 struct Info {
     status: String,
-    #[serde(default)]
     description: Option<String>,
     #[serde(default, deserialize_with = "lenient_time")]
     last_deployed: Option<String>,
     /// Helm 4.3 and newer.
-    #[serde(default)]
     rollback_revision: Option<u32>,
 }
 
 #[derive(Deserialize, Default)]
 struct Chart {
-    #[serde(default)]
     metadata: Option<ChartMetadata>,
 }
 
 #[derive(Deserialize, Default)]
 struct ChartMetadata {
-    #[serde(default)]
     name: Option<String>,
-    #[serde(default)]
     version: Option<String>,
-    #[serde(default, rename = "appVersion")]
+    #[serde(rename = "appVersion")]
     app_version: Option<String>,
 }
 
@@ -54,15 +45,12 @@ struct RecordHook {
     name: String,
     #[serde(default)]
     kind: String,
-    #[serde(default)]
     events: Option<Vec<String>>,
-    #[serde(default)]
     last_run: Option<HookRun>,
 }
 
 #[derive(Deserialize)]
 struct HookRun {
-    #[serde(default)]
     phase: Option<String>,
 }
 
@@ -134,12 +122,6 @@ fn rolled_back_to(field: Option<u32>, description: &str) -> Option<Revision> {
 }
 
 /// SHA-256 in hex.
-pub(crate) fn sha256_hex(bytes: &[u8]) -> String {
-    use std::fmt::Write;
-    Sha256::digest(bytes)
-        .iter()
-        .fold(String::with_capacity(64), |mut hex, byte| {
-            let _ = write!(hex, "{byte:02x}");
-            hex
-        })
+fn sha256_hex(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
