@@ -10,7 +10,7 @@ use vllm_rollback_engine::release::{
     HelmInfo, ReleaseRecord, ReleaseRef, Revision, RevisionSummary, RollbackOrder, RollbackOutcome, RolledBack,
 };
 
-use crate::child::{ChildError, ChildExit, HelmBinary, meaning};
+use crate::child::{ChildError, ChildExit, HelmBinary, explain};
 use crate::history::{history_command, read_history, unknown_release};
 use crate::record::{Origin, decode};
 
@@ -112,14 +112,7 @@ impl<S: RecordSource> HelmReleases<S> {
                     .next(history_command(&self.release)),
             );
         }
-        let meaning = meaning(&self.release, order.to, &ended.stderr_tail);
-        let mut failure = Failure::new(meaning.kind, what).because(meaning.why);
-        failure.next = meaning.next;
-        if meaning.is_overtaken {
-            RollbackOutcome::Overtaken(failure)
-        } else {
-            RollbackOutcome::NotRecorded(failure)
-        }
+        explain(&what, &self.release, order.to, &ended.stderr_tail)
     }
 }
 

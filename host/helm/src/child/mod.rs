@@ -23,7 +23,7 @@ pub use arguments::rollback_arguments;
 pub use environment::Connection;
 pub use find::find_helm;
 pub use process::{ChildError, ChildExit};
-pub use stderr::{HelmError, meaning};
+pub(crate) use stderr::explain;
 
 /// Place to look for helm, and its way to the cluster.
 #[derive(Debug)]
