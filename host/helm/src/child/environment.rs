@@ -1,8 +1,11 @@
 //! How the child reaches the same cluster as we do.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use tokio::process::Command;
 
 /// The connection, resolved from flags, `HELM_*` and kubeconfig by the caller. It is all the child gets: a `HELM_KUBE…`
 /// left over in the user's environment must not send helm to another cluster than the one that we look at.
@@ -61,6 +64,19 @@ impl Connection {
             variables.push(("KUBECONFIG", Some(kubeconfig)));
         }
         variables
+    }
+
+    /// A command of the binary at `path` that works in `namespace`: without stdin, in a process group of its own.
+    pub(super) fn command<A: AsRef<OsStr>>(&self, path: &Path, namespace: &str, arguments: &[A]) -> Command {
+        let mut command = Command::new(path);
+        command.args(arguments).stdin(Stdio::null()).process_group(0);
+        for (name, value) in self.child_environment(namespace) {
+            match value {
+                Some(value) => command.env(name, value),
+                None => command.env_remove(name),
+            };
+        }
+        command
     }
 
     /// Values that must not appear in any text.

@@ -90,9 +90,9 @@ impl HelmBinary {
     pub async fn rollback(&self, release: &ReleaseRef, order: &RollbackOrder) -> Result<ChildExit, ChildError> {
         let (path, info) = self.located().await?;
         let arguments = rollback_arguments(release, order, info)?;
-        let environment = self.connection.child_environment(&release.namespace);
+        let command = self.connection.command(path, &release.namespace, &arguments);
         let deadline = Duration::from_millis(order.timeout_ms);
         tracing::debug!(helm = %path.display(), ?arguments, "running helm");
-        process::run(path, &arguments, &environment, deadline, &self.connection.secrets()).await
+        process::run(path, command, deadline, &self.connection.secrets()).await
     }
 }

@@ -1,6 +1,5 @@
 //! Runs the child to its end, or to the deadline.
 
-use std::ffi::OsString;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
@@ -51,8 +50,7 @@ impl From<Failure> for ChildError {
 /// warning would meet a broken pipe and kill it half way.
 pub(super) async fn run(
     path: &Path,
-    arguments: &[String],
-    environment: &[(&'static str, Option<OsString>)],
+    mut command: Command,
     deadline: Duration,
     secrets: &[String],
 ) -> Result<ChildExit, ChildError> {
@@ -63,19 +61,10 @@ pub(super) async fn run(
     };
     let mut stderr = tempfile::tempfile().map_err(|e| not_started(&e))?;
     let writer = stderr.try_clone().map_err(|e| not_started(&e))?;
-    let mut command = Command::new(path);
     command
-        .args(arguments)
-        .stdin(Stdio::null())
         .stdout(Stdio::null())
-        .stderr(Stdio::from(writer));
-    command.process_group(0).kill_on_drop(false);
-    for (name, value) in environment {
-        match value {
-            Some(value) => command.env(name, value),
-            None => command.env_remove(name),
-        };
-    }
+        .stderr(Stdio::from(writer))
+        .kill_on_drop(false);
     let mut child = command.spawn().map_err(|e| not_started(&e))?;
     let (status, timed_out) = match tokio::time::timeout(deadline, child.wait()).await {
         Ok(status) => (status, false),
@@ -158,17 +147,12 @@ fn clean_line(line: &str, secrets: &[String]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn shell(script: &str) -> Vec<String> {
-        vec!["-c".to_owned(), script.to_owned()]
-    }
+    use crate::child::Connection;
 
     async fn run_shell(script: &str, deadline: Duration) -> ChildExit {
-        let environment = [("HELM_NO_PLUGINS", Some("1".into())), ("HELM_DEBUG", None)];
-        let secrets = ["t0ken".to_owned()];
-        run(Path::new("/bin/sh"), &shell(script), &environment, deadline, &secrets)
-            .await
-            .unwrap()
+        let path = Path::new("/bin/sh");
+        let command = Connection::default().command(path, "ml", &["-c", script]);
+        run(path, command, deadline, &["t0ken".to_owned()]).await.unwrap()
     }
 
     #[tokio::test]
