@@ -93,6 +93,6 @@ impl HelmBinary {
         let command = self.connection.command(path, &release.namespace, &arguments);
         let deadline = Duration::from_millis(order.timeout_ms);
         tracing::debug!(helm = %path.display(), ?arguments, "running helm");
-        process::run(path, command, deadline, &self.connection.secrets()).await
+        process::run(path, command, deadline, self.connection.token()).await
     }
 }
