@@ -10,7 +10,7 @@ use vllm_rollback_plugin_abi::vllm_rollback::plugin::types::{self, CallError};
 use wasmtime::component::ResourceTable;
 use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 
-use crate::budget::{Budget, TooManyCalls};
+use crate::budget::Budget;
 use crate::capability::{Capability, denied};
 use crate::egress::{Client, Endpoint};
 use crate::grants::EffectiveGrants;
@@ -104,23 +104,13 @@ impl CheckInstance {
         self.deadline.saturating_sub(self.started.elapsed())
     }
 
-    /// Counts a call of an imported function.
-    pub(crate) fn called(&mut self) -> Result<(), TooManyCalls> {
-        self.budget.call()
-    }
-
     /// The target, if the capability is granted; otherwise why not, remembered for the verdict.
     pub(crate) fn granted(&mut self, capability: Capability) -> Result<CheckTarget, CallError> {
+        let nothing = || "nothing is reached while a check describes itself".to_owned();
         let allowed = self.grants.allow(capability);
         allowed
-            .and_then(|()| self.target())
+            .and_then(|()| self.target.clone().ok_or_else(nothing))
             .map_err(|why| denied(self.deny(why)))
-    }
-
-    fn target(&self) -> Result<CheckTarget, String> {
-        self.target
-            .clone()
-            .ok_or_else(|| "nothing is reached while a check describes itself".to_owned())
     }
 
     /// Remembers the first denial. A check that asked for what it may not have did not judge what it should.

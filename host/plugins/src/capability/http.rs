@@ -18,7 +18,7 @@ const HEADER_BYTES: usize = 32 * 1024;
 
 impl Host for CheckInstance {
     async fn send(&mut self, request: abi::Request) -> wasmtime::Result<Result<abi::Response, CallError>> {
-        self.called()?;
+        self.budget.call()?;
         Ok(self.send_admitted(request).await)
     }
 }
