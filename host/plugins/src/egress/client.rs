@@ -3,7 +3,7 @@
 use std::error::Error as _;
 use std::fmt;
 use std::sync::{Arc, OnceLock};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bytes::{Bytes, BytesMut};
 use reqwest::Url;
@@ -140,7 +140,17 @@ impl Client {
         } else {
             Bytes::new()
         };
-        Ok(scrubbed(endpoint, &answer, body, first_byte, sent.elapsed()))
+        let mut response = Response {
+            status: answer.status().as_u16(),
+            headers: std::mem::take(answer.headers_mut()),
+            body,
+            first_byte,
+            total: sent.elapsed(),
+        };
+        if let Some(token) = &endpoint.auth {
+            scrub(&mut response, token);
+        }
+        Ok(response)
     }
 }
 
@@ -172,29 +182,12 @@ async fn read(answer: &mut reqwest::Response, max: usize) -> Result<Bytes, HttpE
     Ok(body.freeze())
 }
 
-fn scrubbed(
-    endpoint: &Endpoint,
-    answer: &reqwest::Response,
-    body: Bytes,
-    first_byte: Duration,
-    total: Duration,
-) -> Response {
-    let mut headers = answer.headers().clone();
-    let mut body = body;
-    if let Some(token) = &endpoint.auth {
-        body = token.scrub(&body);
-        for value in headers.values_mut() {
-            let clean = token.scrub(value.as_bytes());
-            *value =
-                http::HeaderValue::from_maybe_shared(clean).unwrap_or(http::HeaderValue::from_static("[redacted]"));
-        }
-    }
-    Response {
-        status: answer.status().as_u16(),
-        headers,
-        body,
-        first_byte,
-        total,
+/// Takes the token out of everything that came back.
+fn scrub(response: &mut Response, token: &Bearer) {
+    response.body = token.scrub(&response.body);
+    for value in response.headers.values_mut() {
+        let clean = token.scrub(value.as_bytes());
+        *value = http::HeaderValue::from_maybe_shared(clean).unwrap_or(http::HeaderValue::from_static("[redacted]"));
     }
 }
 
@@ -218,6 +211,7 @@ fn explain(error: &reqwest::Error) -> HttpError {
 #[cfg(test)]
 mod tests {
     use std::net::{IpAddr, Ipv4Addr};
+    use std::time::Duration;
 
     use axum::Router;
     use axum::body::Body;
