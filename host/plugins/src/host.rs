@@ -98,15 +98,6 @@ pub struct PluginHost {
     loaded: OnceCell<(Vec<Arc<Loaded>>, Loading)>,
 }
 
-impl std::fmt::Debug for PluginHost {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let origins: Vec<_> = self.sources.iter().map(|source| &source.origin).collect();
-        f.debug_struct("PluginHost")
-            .field("checks", &origins)
-            .finish_non_exhaustive()
-    }
-}
-
 impl PluginHost {
     /// A host without checks. A store that cannot be used costs time and is logged, nothing else.
     ///
