@@ -200,11 +200,10 @@ pub(crate) fn check_parameters(manifest: &Manifest, parameters: &Value) -> Resul
             }
             continue;
         };
-        match property.get("type") {
-            Some(Value::String(wanted)) if !is_a(value, wanted) => {
-                return Err(wrong(format!("parameter `{shown}` must be of type {wanted}")));
-            }
-            _ => {}
+        if let Some(Value::String(wanted)) = property.get("type")
+            && !is_a(value, wanted)
+        {
+            return Err(wrong(format!("parameter `{shown}` must be of type {wanted}")));
         }
     }
     Ok(())
