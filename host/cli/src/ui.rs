@@ -96,8 +96,7 @@ impl Ui {
 
     /// Reports a failure: text on stderr, and in a format for programs a document on stdout. Gives the exit code.
     pub(crate) fn print_error(&self, failure: &Failure, state: Option<&'static str>) -> ExitCode {
-        let error = self.error(failure, state);
-        self.emit(&render::table(&error, self.glyphs));
+        let error = self.tell(failure, state);
         if self.format.is_for_programs() {
             // An error that cannot be written stands on stderr already.
             let _ = self.show(&error);
@@ -107,24 +106,22 @@ impl Ui {
 
     /// Reports a failure on stderr alone, for a verb that printed its result. Gives the exit code.
     pub(crate) fn explain(&self, failure: &Failure, state: Option<&'static str>) -> ExitCode {
-        let error = self.error(failure, state);
-        self.emit(&render::table(&error, self.glyphs));
-        error.exit_code
+        self.tell(failure, state).exit_code
     }
 
-    /// A failure with its hints in the user's words.
-    fn error(&self, failure: &Failure, state: Option<&'static str>) -> ErrorDocument {
+    /// Prints a failure to stderr, its hints in the user's words.
+    fn tell(&self, failure: &Failure, state: Option<&'static str>) -> ErrorDocument {
         let mut failure = failure.clone();
-        failure.next = failure
-            .next
-            .iter()
-            .map(|next| self.invoked_as.rewrite_commands(next))
-            .collect();
-        ErrorDocument {
+        for next in &mut failure.next {
+            *next = self.invoked_as.rewrite_commands(next);
+        }
+        let error = ErrorDocument {
             exit_code: exit::code(&failure),
             failure,
             state,
-        }
+        };
+        self.emit(&render::table(&error, self.glyphs));
+        error
     }
 
     /// A reporter on stderr; its clock began with the process.

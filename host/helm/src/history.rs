@@ -28,6 +28,11 @@ pub fn read_history(
     Ok(found)
 }
 
+/// The command that shows it.
+pub(crate) fn history_command(release: &ReleaseRef) -> String {
+    format!("helm history {} -n {}", release.name, release.namespace)
+}
+
 /// The failure for a release without any record here.
 pub fn unknown_release(release: &ReleaseRef, elsewhere: &[String]) -> Failure {
     let failure = Failure::not_found(format!(

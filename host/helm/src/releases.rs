@@ -10,8 +10,8 @@ use vllm_rollback_engine::release::{
     HelmInfo, ReleaseRecord, ReleaseRef, Revision, RevisionSummary, RollbackOrder, RollbackOutcome, RolledBack,
 };
 
-use crate::child::{ChildError, ChildExit, HelmBinary, meaning};
-use crate::history::{read_history, unknown_release};
+use crate::child::{ChildError, ChildExit, HelmBinary, explain};
+use crate::history::{history_command, read_history, unknown_release};
 use crate::record::{Origin, decode};
 
 /// Pauses between attempts to read back what helm did. Not knowing is costly: the model stays out of traffic.
@@ -89,10 +89,7 @@ impl<S: RecordSource> HelmReleases<S> {
                     "revision {revision} ({status}) was made while this run was under way"
                 ))
                 .because(format!("the run rests on revision {} as the newest", order.from))
-                .next(format!(
-                    "helm history {} -n {}",
-                    self.release.name, self.release.namespace
-                )),
+                .next(history_command(&self.release)),
             )),
             None => Some(RollbackOutcome::NotRecorded(unknown_release(&self.release, &[]))),
         }
@@ -109,19 +106,13 @@ impl<S: RecordSource> HelmReleases<S> {
         }
         if ended.exit_code == Some(0) {
             // Helm says that it did something which nobody can see: that is no ground to say `unchanged`.
-            return RollbackOutcome::Unknown(Failure::internal(what).because("helm said success").next(format!(
-                "helm history {} -n {}",
-                self.release.name, self.release.namespace
-            )));
+            return RollbackOutcome::Unknown(
+                Failure::internal(what)
+                    .because("helm said success")
+                    .next(history_command(&self.release)),
+            );
         }
-        let meaning = meaning(&self.release, order.to, &ended.stderr_tail);
-        let mut failure = Failure::new(meaning.kind, what).because(meaning.why);
-        failure.next = meaning.next;
-        if meaning.is_overtaken {
-            RollbackOutcome::Overtaken(failure)
-        } else {
-            RollbackOutcome::NotRecorded(failure)
-        }
+        explain(&what, &self.release, order.to, &ended.stderr_tail)
     }
 }
 
@@ -145,10 +136,7 @@ impl<S: RecordSource> Releases for HelmReleases<S> {
                         "its history holds {}; older ones were pruned",
                         known.join(", ")
                     ))
-                    .next(format!(
-                        "helm history {} -n {}",
-                        self.release.name, self.release.namespace
-                    )),
+                    .next(history_command(&self.release)),
             );
         };
         self.read(summary).await
@@ -182,10 +170,7 @@ impl<S: RecordSource> Releases for HelmReleases<S> {
                     format!("helm ended, but it is unknown whether it made revision {made}"),
                 )
                 .because(failure.to_string())
-                .next(format!(
-                    "helm history {} -n {}",
-                    self.release.name, self.release.namespace
-                )),
+                .next(history_command(&self.release)),
             ),
         }
     }

@@ -6,9 +6,6 @@ use crate::exposition::{Exposition, ParseError, Sample};
 
 const RUNNING: &str = "vllm:num_requests_running";
 const WAITING: &str = "vllm:num_requests_waiting";
-const KV_CACHE: &str = "vllm:kv_cache_usage_perc";
-/// Name before vLLM 0.10.
-const KV_CACHE_OLD: &str = "vllm:gpu_cache_usage_perc";
 const FINISHED: &str = "vllm:request_success_total";
 const HTTP: &str = "http_requests_total";
 
@@ -19,8 +16,6 @@ pub struct VllmMetrics {
     pub running: Option<u64>,
     /// Requests in the queue.
     pub waiting: Option<u64>,
-    /// Share of the KV cache in use, 0 to 1; the fullest engine's.
-    pub kv_cache_usage: Option<f64>,
     /// Requests that ended since the server started, by `finished_reason`. vLLM counts no failures here.
     pub finished: BTreeMap<String, u64>,
     /// HTTP requests since the server started, by handler and status class.
@@ -84,7 +79,6 @@ impl From<&Exposition> for VllmMetrics {
         Self {
             running: exposition.sum(RUNNING).and_then(whole),
             waiting: exposition.sum(WAITING).and_then(whole),
-            kv_cache_usage: highest(exposition, KV_CACHE).or_else(|| highest(exposition, KV_CACHE_OLD)),
             finished,
             http: exposition.named(HTTP).filter_map(http).collect(),
         }
@@ -97,14 +91,6 @@ fn http(sample: &Sample) -> Option<HttpRequests> {
         status: sample.label("status")?.to_owned(),
         count: whole(sample.value)?,
     })
-}
-
-fn highest(exposition: &Exposition, name: &str) -> Option<f64> {
-    exposition
-        .named(name)
-        .map(|sample| sample.value)
-        .filter(|value| value.is_finite())
-        .reduce(f64::max)
 }
 
 /// A count; none for what cannot be one. A fraction is rounded up, so that half a request is never none.
@@ -128,8 +114,6 @@ mod tests {
 vllm:num_requests_running{engine="0",model_name="m"} 2.0
 vllm:num_requests_running{engine="1",model_name="m"} 1.0
 vllm:num_requests_waiting{engine="0",model_name="m"} 4.0
-vllm:kv_cache_usage_perc{engine="0",model_name="m"} 0.25
-vllm:kv_cache_usage_perc{engine="1",model_name="m"} 0.75
 vllm:request_success_total{engine="0",finished_reason="stop",model_name="m"} 7.0
 vllm:request_success_total{engine="1",finished_reason="stop",model_name="m"} 1.0
 http_requests_total{handler="/v1/completions",method="POST",status="2xx"} 5.0
@@ -138,11 +122,10 @@ http_requests_total{handler="/tokenize",method="POST",status="5xx"} 9.0
 "#;
 
     #[test]
-    fn engines_are_summed_and_the_fullest_cache_counts() {
+    fn engines_are_summed() {
         let metrics = VllmMetrics::parse(TEXT).unwrap();
         assert_eq!((metrics.running, metrics.waiting), (Some(3), Some(4)));
         assert_eq!(metrics.in_flight(), Some(7));
-        assert_eq!(metrics.kv_cache_usage, Some(0.75));
         assert_eq!(metrics.finished["stop"], 8);
         assert_eq!((metrics.served_with('2'), metrics.served_with('5')), (5, 3));
         assert_eq!(metrics.answered(), Some(8));
@@ -161,12 +144,6 @@ http_requests_total{handler="/tokenize",method="POST",status="5xx"} 9.0
         assert_eq!(VllmMetrics::parse("up 1\n").unwrap().in_flight(), None);
         let broken = VllmMetrics::parse("vllm:num_requests_running NaN\n").unwrap();
         assert_eq!(broken.in_flight(), None);
-    }
-
-    #[test]
-    fn the_old_name_of_the_cache_gauge_is_understood() {
-        let metrics = VllmMetrics::parse("vllm:gpu_cache_usage_perc 0.5\n").unwrap();
-        assert_eq!(metrics.kv_cache_usage, Some(0.5));
     }
 
     proptest! {

@@ -40,25 +40,21 @@ impl Budget {
 
     /// Counts a request with a body of this size; how many bytes its answer may have, or why it may not be made.
     pub(crate) fn request(&mut self, body: usize) -> Result<usize, String> {
-        if self.requests >= self.limits.http_requests {
-            return Err(format!(
-                "the check may make {} requests in one run",
-                self.limits.http_requests
-            ));
+        let limits = &self.limits;
+        let may = |what: String| Err(format!("the check may {what} in one run"));
+        if self.requests >= limits.http_requests {
+            return may(format!("make {} requests", limits.http_requests));
         }
-        if self.sent.saturating_add(body) > self.limits.http_sent {
-            return Err(format!("the check may send {} bytes in one run", self.limits.http_sent));
+        if self.sent.saturating_add(body) > limits.http_sent {
+            return may(format!("send {} bytes", limits.http_sent));
         }
-        let room = self.limits.http_received.saturating_sub(self.received);
+        let room = limits.http_received.saturating_sub(self.received);
         if room == 0 {
-            return Err(format!(
-                "the check may read {} bytes in one run",
-                self.limits.http_received
-            ));
+            return may(format!("read {} bytes", limits.http_received));
         }
         self.requests += 1;
         self.sent += body;
-        Ok(room.min(self.limits.http_response))
+        Ok(room.min(limits.http_response))
     }
 
     /// Counts an answer.

@@ -30,12 +30,8 @@ pub struct CheckRunner {
     services: HostServices,
 }
 
-/// Way to one verdict.
-enum Work {
-    Run(Box<Job>),
-    /// Nothing: the verdict is known already.
-    Known(Box<Verdict>),
-}
+/// Way to one verdict: a run, or the verdict where it is known without one.
+type Work = Result<Job, Box<Verdict>>;
 
 /// One run of one check.
 struct Job {
@@ -63,11 +59,6 @@ impl CheckRunner {
                 client: Client::new(),
             },
         }
-    }
-
-    /// The host, for [`PluginHost::load`] and [`PluginHost::inspect`].
-    pub fn host(&self) -> &PluginHost {
-        &self.host
     }
 
     /// Reason why a check will not run, if it will not. A built-in check or an advisory one is left out, and said to be; a check
@@ -105,20 +96,13 @@ impl CheckRunner {
                 },
             };
             match check.manifest.scope {
-                Scope::PerRelease => work.push(Work::Run(Box::new(job(None)))),
+                Scope::PerRelease => work.push(Ok(job(None))),
                 Scope::PerPod if context.pods.is_empty() => {
                     // Nothing looked at is nothing proven.
                     let verdict = job(None).header().error("there is no serving pod to check".to_owned());
-                    work.push(Work::Known(Box::new(verdict)));
+                    work.push(Err(Box::new(verdict)));
                 }
-                Scope::PerPod => {
-                    work.extend(
-                        context
-                            .pods
-                            .iter()
-                            .map(|pod| Work::Run(Box::new(job(Some(pod.clone()))))),
-                    );
-                }
+                Scope::PerPod => work.extend(context.pods.iter().map(|pod| Ok(job(Some(pod.clone()))))),
             }
         }
         Ok(work)
@@ -144,24 +128,20 @@ impl Checks for CheckRunner {
     }
 
     async fn run(&self, phase: Phase, context: &CheckContext, observer: &dyn Observer) -> Vec<Verdict> {
-        let work = match self.work(phase, context).await {
-            Ok(work) => work,
-            Err(failure) => {
-                let header = VerdictHeader {
-                    check: "plugins".to_owned(),
-                    phase,
-                    required: true,
-                    pod: None,
-                };
-                vec![Work::Known(Box::new(
-                    header.error(format!("the checks cannot be loaded: {failure}")),
-                ))]
-            }
-        };
+        let work = self.work(phase, context).await.unwrap_or_else(|failure| {
+            let header = VerdictHeader {
+                check: "plugins".to_owned(),
+                phase,
+                required: true,
+                pod: None,
+            };
+            let verdict = header.error(format!("the checks cannot be loaded: {failure}"));
+            vec![Err(Box::new(verdict))]
+        });
         let runs = work.into_iter().enumerate().map(|(number, work)| async move {
             let verdict = match work {
-                Work::Run(job) => job.guarded().await,
-                Work::Known(verdict) => *verdict,
+                Ok(job) => job.guarded().await,
+                Err(verdict) => *verdict,
             };
             (number, verdict)
         });

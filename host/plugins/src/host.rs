@@ -92,20 +92,10 @@ pub struct Inspection {
 /// The checks of a run.
 pub struct PluginHost {
     pub(crate) runtime: Arc<Runtime>,
-    store: Option<Store>,
-    compiler: Compiler,
+    loader: Loader,
     grants: GrantTable,
     sources: Vec<Source>,
     loaded: OnceCell<(Vec<Arc<Loaded>>, Loading)>,
-}
-
-impl std::fmt::Debug for PluginHost {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let origins: Vec<_> = self.sources.iter().map(|source| &source.origin).collect();
-        f.debug_struct("PluginHost")
-            .field("checks", &origins)
-            .finish_non_exhaustive()
-    }
 }
 
 impl PluginHost {
@@ -114,14 +104,17 @@ impl PluginHost {
     /// # Errors
     /// `Internal` when WebAssembly cannot be run on this machine.
     pub fn new(options: HostOptions) -> Result<Self, Failure> {
-        let runtime = Runtime::new(options.limits)?;
+        let runtime = Arc::new(Runtime::new(options.limits)?);
         let store = Store::open(&options.cache_dir, &runtime.engine)
             .inspect_err(|error| tracing::warn!("compiled checks are not kept: {error}"))
             .ok();
         Ok(Self {
-            runtime: Arc::new(runtime),
-            store,
-            compiler: options.compiler,
+            loader: Loader {
+                runtime: Arc::clone(&runtime),
+                store,
+                compiler: options.compiler,
+            },
+            runtime,
             grants: options.grants,
             sources: Vec::new(),
             loaded: OnceCell::new(),
@@ -137,13 +130,12 @@ impl PluginHost {
             Failure::usage(format!("there is no built-in check {name:?}"))
                 .next(format!("use one of: {}", BUILTINS.join(", ")))
         })?;
-        let interface = self.interface(name, embedded.wasm)?;
         self.add(Source {
             origin: name.to_owned(),
             builtin: true,
             wasm: Cow::Borrowed(embedded.wasm),
             digest: embedded.digest.to_owned(),
-            interface,
+            interface: self.interface(name, embedded.wasm)?,
             enforcement,
             parameters,
         })
@@ -161,14 +153,12 @@ impl PluginHost {
     fn read(&self, path: &Path, enforcement: Enforcement, parameters: Value) -> Result<Source, Failure> {
         let (origin, max) = (path.display().to_string(), self.runtime.limits.component);
         let wasm = crate::load::read_file(path, max)?;
-        let interface = self.interface(&origin, &wasm)?;
-        let digest = crate::store::digest(&wasm);
         Ok(Source {
-            origin,
             builtin: false,
+            digest: crate::store::digest(&wasm),
+            interface: self.interface(&origin, &wasm)?,
             wasm: Cow::Owned(wasm),
-            digest,
-            interface,
+            origin,
             enforcement,
             parameters,
         })
@@ -206,7 +196,7 @@ impl PluginHost {
 
     async fn prepare(&self) -> Result<(Vec<Arc<Loaded>>, Loading), Failure> {
         let start = Instant::now();
-        let (linked, compiled) = self.loader().link_all(&self.sources).await?;
+        let (linked, compiled) = self.loader.link_all(&self.sources).await?;
         let load = start.elapsed();
         let manifests = join_all(linked.iter().map(|linked| self.runtime.describe(linked))).await;
         let describe = start.elapsed().saturating_sub(load);
@@ -227,16 +217,13 @@ impl PluginHost {
             let what = format!("--grant {unknown}=… is for no check of this run");
             return Err(Failure::usage(what).next(format!("the checks are: {}", names.join(", "))));
         }
-        let kept = loaded.len() - compiled;
-        Ok((
-            loaded,
-            Loading {
-                compiled,
-                kept,
-                load,
-                describe,
-            },
-        ))
+        let loading = Loading {
+            compiled,
+            kept: loaded.len() - compiled,
+            load,
+            describe,
+        };
+        Ok((loaded, loading))
     }
 
     fn read_manifest(&self, origin: &str, said: Result<abi::Manifest, DescribeError>) -> Result<Manifest, Failure> {
@@ -261,10 +248,9 @@ impl PluginHost {
         let grants = EffectiveGrants::new(&manifest.name, &manifest.needs, granted);
         grants.complete()?;
         manifest::check_parameters(&manifest, &source.parameters)?;
-        let parameters = if source.parameters.is_null() {
-            "{}".to_owned()
-        } else {
-            source.parameters.to_string()
+        let parameters = match &source.parameters {
+            Value::Null => "{}".to_owned(),
+            given => given.to_string(),
         };
         Ok(Loaded {
             digest: source.digest.clone(),
@@ -283,7 +269,7 @@ impl PluginHost {
     /// As [`PluginHost::add_file`] and [`PluginHost::load`].
     pub async fn inspect(&self, path: &Path) -> Result<Inspection, Failure> {
         let source = self.read(path, Enforcement::Advisory, Value::Null)?;
-        let (linked, _) = self.loader().link_all(std::slice::from_ref(&source)).await?;
+        let (linked, _) = self.loader.link_all(std::slice::from_ref(&source)).await?;
         let Some(linked) = linked.first() else {
             return Err(Failure::internal(format!("{} was not loaded", source.origin)));
         };
@@ -294,13 +280,5 @@ impl PluginHost {
             interface: source.interface,
             manifest,
         })
-    }
-
-    fn loader(&self) -> Loader<'_> {
-        Loader {
-            runtime: &self.runtime,
-            store: self.store.as_ref(),
-            compiler: &self.compiler,
-        }
     }
 }

@@ -10,7 +10,7 @@ use vllm_rollback_plugin_abi::vllm_rollback::plugin::types::{self, CallError};
 use wasmtime::component::ResourceTable;
 use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 
-use crate::budget::{Budget, TooManyCalls};
+use crate::budget::Budget;
 use crate::capability::{Capability, denied};
 use crate::egress::{Client, Endpoint};
 use crate::grants::EffectiveGrants;
@@ -66,7 +66,8 @@ pub(crate) struct CheckInstance {
 }
 
 impl CheckInstance {
-    /// A run that begins now. Its WASI is empty: no files, arguments, variables, sockets or names.
+    /// A run that begins now. Its WASI is empty: no files, arguments, variables, sockets or names. Its stdout swallows
+    /// everything, so that a check that prints does not fail.
     pub(crate) fn new(
         target: Option<CheckTarget>,
         grants: Arc<EffectiveGrants>,
@@ -75,8 +76,6 @@ impl CheckInstance {
     ) -> Self {
         let stderr = BoundedOutput::new(limits.stdio_bytes);
         let wasi = WasiCtxBuilder::new()
-            // Nobody reads it; a stream that swallows everything keeps a check that prints from failing.
-            .stdout(BoundedOutput::new(0))
             .stderr(stderr.clone())
             .allow_tcp(false)
             .allow_udp(false)
@@ -105,23 +104,13 @@ impl CheckInstance {
         self.deadline.saturating_sub(self.started.elapsed())
     }
 
-    /// Counts a call of an imported function.
-    pub(crate) fn called(&mut self) -> Result<(), TooManyCalls> {
-        self.budget.call()
-    }
-
     /// The target, if the capability is granted; otherwise why not, remembered for the verdict.
     pub(crate) fn granted(&mut self, capability: Capability) -> Result<CheckTarget, CallError> {
+        let nothing = || "nothing is reached while a check describes itself".to_owned();
         let allowed = self.grants.allow(capability);
         allowed
-            .and_then(|()| self.target())
+            .and_then(|()| self.target.clone().ok_or_else(nothing))
             .map_err(|why| denied(self.deny(why)))
-    }
-
-    fn target(&self) -> Result<CheckTarget, String> {
-        self.target
-            .clone()
-            .ok_or_else(|| "nothing is reached while a check describes itself".to_owned())
     }
 
     /// Remembers the first denial. A check that asked for what it may not have did not judge what it should.

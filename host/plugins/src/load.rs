@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
+use std::sync::Arc;
 
 use futures::future::join_all;
 use vllm_rollback_engine::failure::{Failure, FailureKind};
@@ -14,13 +15,14 @@ use crate::source::Source;
 use crate::store::{self, Store, StoreError};
 
 /// Parts that loading needs.
-pub(crate) struct Loader<'a> {
-    pub(crate) runtime: &'a Runtime,
-    pub(crate) store: Option<&'a Store>,
-    pub(crate) compiler: &'a Compiler,
+pub(crate) struct Loader {
+    pub(crate) runtime: Arc<Runtime>,
+    /// None when compiled components cannot be kept.
+    pub(crate) store: Option<Store>,
+    pub(crate) compiler: Compiler,
 }
 
-impl Loader<'_> {
+impl Loader {
     /// The linked components in the order of the sources, and how many had to be compiled.
     pub(crate) async fn link_all(&self, sources: &[Source]) -> Result<(Vec<Linked>, usize), Failure> {
         let mut components: Vec<Option<Component>> = sources.iter().map(|source| self.kept(source)).collect();
@@ -40,7 +42,7 @@ impl Loader<'_> {
     }
 
     fn kept(&self, source: &Source) -> Option<Component> {
-        match self.store?.load(&self.runtime.engine, &source.digest) {
+        match self.store.as_ref()?.load(&self.runtime.engine, &source.digest) {
             Ok(component) => Some(component),
             Err(StoreError::Io(error)) if error.kind() == std::io::ErrorKind::NotFound => None,
             Err(error) => {
@@ -74,7 +76,7 @@ impl Loader<'_> {
             failure
         };
         let code = code.map_err(named)?;
-        if let Some(Err(error)) = self.store.map(|store| store.keep(&source.digest, &code)) {
+        if let Some(Err(error)) = self.store.as_ref().map(|store| store.keep(&source.digest, &code)) {
             tracing::warn!("{} is not kept compiled: {error}", source.origin);
         }
         store::load_fresh(&self.runtime.engine, &code)

@@ -72,76 +72,51 @@ impl Manifest {
     /// `Invalid` for a manifest that makes no sense; `Refused` for a word that this tool does not know, with the version of the
     /// tool that does, as far as the manifest tells.
     pub(crate) fn read(origin: &str, said: abi::Manifest, limits: &Limits) -> Result<Self, Failure> {
-        let parsed = Self::parse(&said, limits);
-        parsed.map_err(|error| match error {
-            Unusable::Nonsense(what) => {
-                Failure::invalid(format!("plugin {origin} cannot be used: its manifest {what}"))
-            }
-            Unusable::Unknown { check, asks, known } => {
-                let tool = env!("CARGO_PKG_VERSION");
-                let what =
-                    format!("plugin {origin} cannot be used: check {check} {asks}, which this tool does not know");
-                Failure::refused(what)
-                    .because(format!("kubectl vllm-rollback {tool} knows {known}"))
-                    .next(match newer_tool(&said.extra, tool) {
-                        Some(version) => format!("use kubectl vllm-rollback {version} or newer"),
-                        None => format!("use a newer kubectl vllm-rollback, or a version of {check} that does without"),
-                    })
-            }
-        })
-    }
-
-    fn parse(said: &abi::Manifest, limits: &Limits) -> Result<Self, Unusable> {
+        let nonsense = |what: String| Failure::invalid(format!("plugin {origin} cannot be used: its manifest {what}"));
         let timeout = Duration::from_millis(said.default_timeout_ms.into());
         if timeout < SHORTEST_RUN || timeout > limits.longest_run {
             let (shortest, longest) = (SHORTEST_RUN.as_millis(), limits.longest_run.as_millis());
             let wanted = timeout.as_millis();
-            return Err(format!("asks for a deadline of {wanted} ms; {shortest} to {longest} ms are possible").into());
+            let what = format!("asks for a deadline of {wanted} ms; {shortest} to {longest} ms are possible");
+            return Err(nonsense(what));
         }
-        let name = name(&said.name)?;
-        let unknown = |asks: String, known: String| Unusable::Unknown {
-            check: name.clone(),
-            asks,
-            known,
+        let name = name(&said.name).map_err(nonsense)?;
+        // A word that a newer tool may know; `asks` continues the check's name, with the word: "needs `x`".
+        let unknown = |asks: String, known: String| {
+            let tool = env!("CARGO_PKG_VERSION");
+            let what = format!("plugin {origin} cannot be used: check {name} {asks}, which this tool does not know");
+            Failure::refused(what)
+                .because(format!("kubectl vllm-rollback {tool} knows {known}"))
+                .next(match newer_tool(&said.extra, tool) {
+                    Some(version) => format!("use kubectl vllm-rollback {version} or newer"),
+                    None => format!("use a newer kubectl vllm-rollback, or a version of {name} that does without"),
+                })
         };
+        let version = version(&said.version).map_err(nonsense)?;
+        let phase = find(&PHASES, &said.phase)
+            .map_err(|known| unknown(format!("runs in phase `{}`", short(&said.phase)), known))?;
+        let scope =
+            find(&SCOPES, &said.scope).map_err(|known| unknown(format!("runs `{}`", short(&said.scope)), known))?;
+        let mut needs = BTreeSet::new();
+        for word in &said.needs {
+            let need = Capability::from_word(word)
+                .ok_or_else(|| unknown(format!("needs `{}`", short(word)), Capability::words()))?;
+            if !needs.insert(need) {
+                return Err(nonsense(format!("names the need `{need}` twice")));
+            }
+        }
+        let extra = said.extra.iter().take(32);
         Ok(Self {
-            version: version(&said.version)?,
-            description: untrusted::line(untrusted::head(&said.description, 4096), 200),
-            phase: find(&PHASES, &said.phase)
-                .map_err(|known| unknown(format!("runs in phase `{}`", short(&said.phase)), known))?,
-            scope: find(&SCOPES, &said.scope)
-                .map_err(|known| unknown(format!("runs `{}`", short(&said.scope)), known))?,
-            needs: needs(&said.needs)?
-                .map_err(|need| unknown(format!("needs `{}`", short(need)), Capability::words()))?,
-            parameters_schema: schema(&said.parameters_schema)?,
+            description: short(&said.description),
+            parameters_schema: schema(&said.parameters_schema).map_err(nonsense)?,
+            extra: extra.map(|(key, value)| (short(key), short(value))).collect(),
+            version,
+            phase,
+            scope,
+            needs,
             timeout,
-            extra: said
-                .extra
-                .iter()
-                .take(32)
-                .map(|(key, value)| (short(key), short(value)))
-                .collect(),
             name,
         })
-    }
-}
-
-/// Reason why a manifest is not taken.
-enum Unusable {
-    /// Continues "its manifest …".
-    Nonsense(String),
-    /// Has a word that a newer tool may know.
-    Unknown {
-        check: String,
-        /// Continues the check's name, with the word: "needs `x`".
-        asks: String,
-        known: String,
-    },
-}
-
-impl From<String> for Unusable {
-    fn from(what: String) -> Self {
-        Self::Nonsense(what)
     }
 }
 
@@ -152,20 +127,6 @@ fn find<T: Copy>(known: &[(&str, T)], word: &str) -> Result<T, String> {
     found.map(|(_, meaning)| *meaning).ok_or_else(words)
 }
 
-/// The capabilities, or the first word that is none.
-fn needs(words: &[String]) -> Result<Result<BTreeSet<Capability>, &String>, String> {
-    let mut needs = BTreeSet::new();
-    for word in words {
-        let Some(capability) = Capability::from_word(word) else {
-            return Ok(Err(word));
-        };
-        if !needs.insert(capability) {
-            return Err(format!("names the need `{capability}` twice"));
-        }
-    }
-    Ok(Ok(needs))
-}
-
 /// The version that the manifest names as the oldest for its needs, if that is newer than this tool.
 fn newer_tool(extra: &[(String, String)], tool: &str) -> Option<semver::Version> {
     let (_, version) = extra.iter().find(|(key, _)| key == TOOL_VERSION)?;
@@ -174,11 +135,11 @@ fn newer_tool(extra: &[(String, String)], tool: &str) -> Option<semver::Version>
 }
 
 fn short(text: &str) -> String {
-    untrusted::line(untrusted::head(text, 4096), 200)
+    untrusted::start(text, 200)
 }
 
 fn name(name: &str) -> Result<String, String> {
-    let shown = untrusted::line(untrusted::head(name, 400), 80);
+    let shown = untrusted::start(name, 80);
     if name.is_empty() || name.len() > NAME {
         return Err(format!("has the name {shown:?}; names have 1 to {NAME} characters"));
     }
@@ -192,7 +153,7 @@ fn name(name: &str) -> Result<String, String> {
 }
 
 fn version(version: &str) -> Result<String, String> {
-    let shown = untrusted::line(untrusted::head(version, 400), 80);
+    let shown = untrusted::start(version, 80);
     match semver::Version::parse(version) {
         Ok(parsed) if version.len() <= 64 => Ok(parsed.to_string()),
         _ => Err(format!(
@@ -239,11 +200,10 @@ pub(crate) fn check_parameters(manifest: &Manifest, parameters: &Value) -> Resul
             }
             continue;
         };
-        match property.get("type") {
-            Some(Value::String(wanted)) if !is_a(value, wanted) => {
-                return Err(wrong(format!("parameter `{shown}` must be of type {wanted}")));
-            }
-            _ => {}
+        if let Some(Value::String(wanted)) = property.get("type")
+            && !is_a(value, wanted)
+        {
+            return Err(wrong(format!("parameter `{shown}` must be of type {wanted}")));
         }
     }
     Ok(())

@@ -1,10 +1,7 @@
 //! What a run writes: log lines, stdout and stderr. All bounded; none can make the component fail.
 
 use std::collections::VecDeque;
-use std::io;
-use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use tokio::io::AsyncWrite;
@@ -38,7 +35,7 @@ impl LogLines {
 
     /// Keeps a line, or counts it when there is no room.
     pub(crate) fn write(&mut self, level: &str, message: &str) {
-        let line = format!("{level}: {}", untrusted::line(untrusted::head(message, LINE * 8), LINE));
+        let line = format!("{level}: {}", untrusted::start(message, LINE));
         match self.room.checked_sub(line.len()) {
             Some(room) => {
                 self.room = room;
@@ -119,8 +116,9 @@ impl IsTerminal for BoundedOutput {
 }
 
 impl StdoutStream for BoundedOutput {
+    /// For other previews of WASI than the one that is linked.
     fn async_stream(&self) -> Box<dyn AsyncWrite + Send + Sync> {
-        Box::new(self.clone())
+        Box::new(tokio::io::sink())
     }
 
     fn p2_stream(&self) -> Box<dyn OutputStream> {
@@ -146,21 +144,6 @@ impl OutputStream for BoundedOutput {
 #[async_trait::async_trait]
 impl Pollable for BoundedOutput {
     async fn ready(&mut self) {}
-}
-
-impl AsyncWrite for BoundedOutput {
-    fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        self.take(bytes);
-        Poll::Ready(Ok(bytes.len()))
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
 }
 
 #[cfg(test)]

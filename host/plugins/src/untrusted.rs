@@ -26,6 +26,11 @@ pub(crate) fn line(text: &str, max: usize) -> String {
     out
 }
 
+/// One line as [`line()`] gives it, of a text of any length: only its start is looked at.
+pub(crate) fn start(text: &str, max: usize) -> String {
+    line(&text[..text.floor_char_boundary(max * 8)], max)
+}
+
 /// The non-empty lines of a text, each as [`line()`] gives it, at most `count` of them.
 pub(crate) fn lines(text: &str, count: usize, max: usize) -> Vec<String> {
     text.split(['\n', '\r'])
@@ -33,11 +38,6 @@ pub(crate) fn lines(text: &str, count: usize, max: usize) -> Vec<String> {
         .filter(|one| !one.is_empty())
         .take(count)
         .collect()
-}
-
-/// At most `max` bytes of a text, cut between characters.
-pub(crate) fn head(text: &str, max: usize) -> &str {
-    &text[..text.floor_char_boundary(max)]
 }
 
 fn harmless(c: char) -> Option<char> {

@@ -66,15 +66,15 @@ impl VerdictHeader {
     fn answered(self, answer: abi::Verdict) -> Verdict {
         let known = OUTCOMES.iter().find(|(word, _)| *word == answer.outcome);
         let (outcome, summary) = match known {
-            Some((_, outcome)) => (*outcome, bounded(&answer.summary, SUMMARY)),
+            Some((_, outcome)) => (*outcome, untrusted::start(&answer.summary, SUMMARY)),
             // It may mean anything, so it lets nothing pass.
             None => {
-                let said = bounded(&answer.outcome, NAME);
+                let said = untrusted::start(&answer.outcome, NAME);
                 let summary = format!("no verdict: it answered {said:?}, which is no outcome that this tool knows");
                 (Outcome::Error, summary)
             }
         };
-        let evidence = answer.evidence.iter().map(|line| bounded(line, EVIDENCE_LINE));
+        let evidence = answer.evidence.iter().map(|line| untrusted::start(line, EVIDENCE_LINE));
         Verdict {
             outcome,
             summary: if summary.is_empty() {
@@ -94,16 +94,12 @@ impl VerdictHeader {
     }
 }
 
-fn bounded(text: &str, max: usize) -> String {
-    untrusted::line(untrusted::head(text, max * 8), max)
-}
-
 /// NaN and infinities are left out: JSON does not have them, and they measure nothing.
 fn measurement(said: abi::Measurement) -> Option<Measurement> {
     said.value.is_finite().then(|| Measurement {
-        name: bounded(&said.name, NAME),
+        name: untrusted::start(&said.name, NAME),
         value: said.value,
-        unit: bounded(&said.unit, UNIT),
+        unit: untrusted::start(&said.unit, UNIT),
         limit: said.limit.filter(|limit| limit.is_finite()),
     })
 }

@@ -13,6 +13,9 @@ pub mod targets;
 mod args;
 mod config;
 #[allow(dead_code)]
+#[path = "../../../host/cli/src/names.rs"]
+mod names;
+#[allow(dead_code)]
 #[path = "../../../host/cli/src/journal/record.rs"]
 mod record;
 

@@ -12,41 +12,29 @@ use clap::Command;
 const DEFAULT: &str = "rollback";
 
 /// Puts the arguments (without the program's name) in order: verb first, and the verb's own verb behind it.
-pub(crate) fn in_order(command: &Command, args: Vec<OsString>) -> Vec<OsString> {
+pub(crate) fn in_order(command: &Command, mut args: Vec<OsString>) -> Vec<OsString> {
     let flags = flags_with_value(command);
     match first_word(&flags, &args) {
         Some(at) if is_verb(command, &args[at]) => {
-            let (verb, rest) = take(args, at);
-            let rest = match verb.to_str().and_then(|word| command.find_subcommand(word)) {
-                Some(group) if group.has_subcommands() => match first_word(&flags, &rest) {
-                    Some(at) if is_verb(group, &rest[at]) => {
-                        let (inner, rest) = take(rest, at);
-                        prepend(inner, rest)
-                    }
-                    _ => rest,
-                },
-                _ => rest,
-            };
-            prepend(verb, rest)
+            args[..=at].rotate_right(1);
+            let verb = args[0].to_str().and_then(|word| command.find_subcommand(word));
+            let rest = &mut args[1..];
+            if let Some(group) = verb.filter(|verb| verb.has_subcommands())
+                && let Some(at) = first_word(&flags, rest)
+                && is_verb(group, &rest[at])
+            {
+                rest[..=at].rotate_right(1);
+            }
+            args
         }
-        Some(_) => prepend(DEFAULT.into(), args),
         None if args.is_empty() || args.iter().any(asks_for_help) => args,
-        None => prepend(DEFAULT.into(), args),
+        _ => std::iter::once(DEFAULT.into()).chain(args).collect(),
     }
 }
 
 fn is_verb(command: &Command, word: &OsString) -> bool {
     word.to_str()
         .is_some_and(|word| word == "help" || command.find_subcommand(word).is_some())
-}
-
-fn take(mut args: Vec<OsString>, at: usize) -> (OsString, Vec<OsString>) {
-    let word = args.remove(at);
-    (word, args)
-}
-
-fn prepend(first: OsString, rest: Vec<OsString>) -> Vec<OsString> {
-    std::iter::once(first).chain(rest).collect()
 }
 
 fn asks_for_help(arg: &OsString) -> bool {

@@ -20,28 +20,11 @@ pub(crate) struct ChecksArgs {
     pub(crate) params: Vec<String>,
 }
 
-/// A parameter of a check.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Param {
-    /// Name of the check.
-    pub(crate) check: String,
-    /// Name of the parameter.
-    pub(crate) key: String,
-    /// Value: what was typed, as JSON where it is that, else as text.
-    pub(crate) value: serde_json::Value,
-}
-
-impl ChecksArgs {
-    /// The parameters, read.
-    ///
-    /// # Errors
-    /// Usage, when one is not `CHECK.KEY=VALUE`.
-    pub(crate) fn parsed_params(&self) -> Result<Vec<Param>, Failure> {
-        self.params.iter().map(|text| param(text)).collect()
-    }
-}
-
-fn param(text: &str) -> Result<Param, Failure> {
+/// Reads a parameter: its check, key and value.
+///
+/// # Errors
+/// Usage, when it is not `CHECK.KEY=VALUE`.
+pub(crate) fn parameter(text: &str) -> Result<(String, String, serde_json::Value), Failure> {
     let wrong = || {
         Failure::usage(format!("\"{text}\" is not CHECK.KEY=VALUE"))
             .next("write it like --param completion.prompt=\"2+2=\" or --param completion.max_tokens=5")
@@ -51,11 +34,8 @@ fn param(text: &str) -> Result<Param, Failure> {
     if check.is_empty() || key.is_empty() {
         return Err(wrong());
     }
-    Ok(Param {
-        check: check.to_owned(),
-        key: key.to_owned(),
-        value: serde_json::from_str(value).unwrap_or_else(|_| value.into()),
-    })
+    let value = serde_json::from_str(value).unwrap_or_else(|_| value.into());
+    Ok((check.to_owned(), key.to_owned(), value))
 }
 
 #[cfg(test)]
@@ -64,18 +44,16 @@ mod tests {
 
     #[test]
     fn a_parameter_is_json_where_it_can_be_and_text_otherwise() {
-        assert_eq!(param("completion.max_tokens=5").unwrap().value, serde_json::json!(5));
-        assert_eq!(
-            param("completion.prompt=2+2=").unwrap().value,
-            serde_json::json!("2+2=")
-        );
-        assert_eq!(param("completion.prompt=").unwrap().value, serde_json::json!(""));
+        let value = |text: &str| parameter(text).unwrap().2;
+        assert_eq!(value("completion.max_tokens=5"), serde_json::json!(5));
+        assert_eq!(value("completion.prompt=2+2="), serde_json::json!("2+2="));
+        assert_eq!(value("completion.prompt="), serde_json::json!(""));
     }
 
     #[test]
     fn malformed_parameters_are_usage_errors_with_an_example() {
         for text in ["completion", "completion=5", ".key=5", "check.=5"] {
-            assert!(!param(text).unwrap_err().next.is_empty(), "{text}");
+            assert!(!parameter(text).unwrap_err().next.is_empty(), "{text}");
         }
     }
 }

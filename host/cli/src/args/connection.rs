@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
+use secrecy::SecretString;
 use vllm_rollback_settings::Env;
 use vllm_rollback_settings::duration;
 
@@ -11,7 +12,7 @@ use crate::invoked_as::InvokedAs;
 use crate::names;
 
 /// Cluster to connect to, and the identity to use there.
-#[derive(Clone, Default, Args)]
+#[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Connection (as in kubectl)")]
 pub(crate) struct ConnectionArgs {
     /// Namespace of the release
@@ -43,7 +44,7 @@ pub(crate) struct ConnectionArgs {
     pub(crate) server: Option<String>,
     /// Bearer token; other users of this machine can read it while we run, a kubeconfig is safer
     #[arg(long, alias = "kube-token", value_name = "TOKEN", hide_env_values = true)]
-    pub(crate) token: Option<String>,
+    pub(crate) token: Option<SecretString>,
     /// Name to expect in the API server's certificate
     #[arg(long, alias = "kube-tls-server-name", value_name = "NAME")]
     pub(crate) tls_server_name: Option<String>,
@@ -64,46 +65,21 @@ impl ConnectionArgs {
         if invoked_as != InvokedAs::Helm {
             return self;
         }
-        fn fill(slot: &mut Option<String>, value: Option<String>) {
-            if slot.is_none() {
-                *slot = value;
-            }
-        }
-        fill(&mut self.namespace, env.owned("HELM_NAMESPACE"));
-        fill(&mut self.context, env.owned("HELM_KUBECONTEXT"));
-        fill(&mut self.token, env.owned("HELM_KUBETOKEN"));
-        fill(&mut self.as_user, env.owned("HELM_KUBEASUSER"));
-        fill(&mut self.server, env.owned("HELM_KUBEAPISERVER"));
-        fill(&mut self.tls_server_name, env.owned("HELM_KUBETLS_SERVER_NAME"));
+        self.namespace = self.namespace.or_else(|| env.owned("HELM_NAMESPACE"));
+        self.context = self.context.or_else(|| env.owned("HELM_KUBECONTEXT"));
+        self.token = self.token.or_else(|| env.get("HELM_KUBETOKEN").map(Into::into));
+        self.as_user = self.as_user.or_else(|| env.owned("HELM_KUBEASUSER"));
+        self.server = self.server.or_else(|| env.owned("HELM_KUBEAPISERVER"));
+        self.tls_server_name = self.tls_server_name.or_else(|| env.owned("HELM_KUBETLS_SERVER_NAME"));
+        self.certificate_authority = self
+            .certificate_authority
+            .or_else(|| env.get("HELM_KUBECAFILE").map(PathBuf::from));
         if self.as_groups.is_empty() {
-            self.as_groups = env
-                .get("HELM_KUBEASGROUPS")
-                .map(|list| {
-                    list.split(',')
-                        .filter(|group| !group.is_empty())
-                        .map(str::to_owned)
-                        .collect()
-                })
-                .unwrap_or_default();
-        }
-        if self.certificate_authority.is_none() {
-            self.certificate_authority = env.get("HELM_KUBECAFILE").map(PathBuf::from);
+            let groups = env.get("HELM_KUBEASGROUPS").unwrap_or_default().split(',');
+            self.as_groups = groups.filter(|group| !group.is_empty()).map(str::to_owned).collect();
         }
         self.insecure_skip_tls_verify |= env.get("HELM_KUBEINSECURE_SKIP_TLS_VERIFY") == Some("true");
         self
-    }
-}
-
-/// A token must not reach a log through `{:?}`.
-impl std::fmt::Debug for ConnectionArgs {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("ConnectionArgs")
-            .field("namespace", &self.namespace)
-            .field("context", &self.context)
-            .field("kubeconfig", &self.kubeconfig)
-            .field("server", &self.server)
-            .field("token", &self.token.as_ref().map(|_| "…"))
-            .finish_non_exhaustive()
     }
 }
 

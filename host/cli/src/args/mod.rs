@@ -4,6 +4,7 @@ pub(crate) mod argv;
 pub(crate) mod change;
 pub(crate) mod checks;
 pub(crate) mod connection;
+pub(crate) mod look;
 pub(crate) mod output;
 pub(crate) mod request;
 pub(crate) mod site;

@@ -5,7 +5,7 @@ use vllm_rollback_engine::failure::Failure;
 
 use crate::args::connection::ConnectionArgs;
 use crate::invoked_as::InvokedAs;
-use crate::names::{self, WantedRevision};
+use crate::names;
 
 /// `RELEASE [REVISION] [NAMESPACE]`.
 #[derive(Debug, Clone, Args)]
@@ -15,7 +15,7 @@ pub(crate) struct TargetArgs {
     pub(crate) release: String,
     /// Revision to go to; 0 or none for the last good one
     #[arg(value_name = "REVISION", value_parser = names::revision)]
-    pub(crate) revision: Option<WantedRevision>,
+    pub(crate) revision: Option<u32>,
     /// Namespace, as the runbook's script takes it; the same as -n
     #[arg(value_name = "NAMESPACE", value_parser = names::namespace)]
     pub(crate) namespace_word: Option<String>,
@@ -24,10 +24,7 @@ pub(crate) struct TargetArgs {
 impl TargetArgs {
     /// The revision number, or none for the last good one.
     pub(crate) fn wanted(&self) -> Option<u32> {
-        match self.revision {
-            None | Some(WantedRevision::LastGood) => None,
-            Some(WantedRevision::Number(number)) => Some(number),
-        }
+        self.revision.filter(|number| *number != 0)
     }
 
     /// Puts the third word into the connection.
@@ -57,7 +54,7 @@ mod tests {
     fn target(word: Option<&str>) -> TargetArgs {
         TargetArgs {
             release: "llama".into(),
-            revision: Some(WantedRevision::LastGood),
+            revision: Some(0),
             namespace_word: word.map(str::to_owned),
         }
     }
@@ -69,6 +66,14 @@ mod tests {
         };
         target(Some(word)).place(&mut connection, invoked_as)?;
         Ok(connection.namespace)
+    }
+
+    #[test]
+    fn zero_is_the_last_good_revision() {
+        let mut target = target(None);
+        assert_eq!(target.wanted(), None);
+        target.revision = Some(3);
+        assert_eq!(target.wanted(), Some(3));
     }
 
     #[test]

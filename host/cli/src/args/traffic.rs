@@ -9,6 +9,8 @@ use vllm_rollback_registry::DriverFlags;
 use vllm_rollback_settings::duration;
 use vllm_rollback_settings::secret::{Typed, assert_none_typed, typed_secret};
 
+use crate::names::is_label;
+
 /// `[NAMESPACE/]NAME[:PORT]`: a Service whose pods are the router's replicas.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct RouterService {
@@ -35,14 +37,7 @@ impl std::str::FromStr for RouterService {
             ),
             None => (rest, None),
         };
-        let is_name = |name: &str| {
-            !name.is_empty()
-                && name.len() <= 63
-                && name
-                    .chars()
-                    .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
-        };
-        if !is_name(name) || !namespace.as_deref().is_none_or(is_name) {
+        if !is_label(name) || !namespace.as_deref().is_none_or(is_label) {
             return Err(format!("\"{text}\" is not [NAMESPACE/]NAME[:PORT] of a Service"));
         }
         Ok(Self {

@@ -64,8 +64,11 @@ pub(crate) struct Checks {
     /// Checks of one's own.
     pub(crate) plugins: Vec<Plugin>,
     /// Parameters: check → key → value.
-    pub(crate) params: BTreeMap<String, BTreeMap<String, serde_json::Value>>,
+    pub(crate) params: Params,
 }
+
+/// Parameters of checks: check → key → value.
+pub(crate) type Params = BTreeMap<String, serde_json::Map<String, serde_json::Value>>;
 
 /// An entry of `checks.plugins`.
 #[derive(Debug, Clone, PartialEq, Deserialize)]

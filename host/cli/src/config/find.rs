@@ -11,17 +11,13 @@ const NAME: &str = "vllm-rollback.yaml";
 /// A file that is named by the first two must exist, so its path is returned unchecked; of the others the first that
 /// exists, or none.
 pub(crate) fn file(flag: Option<&Path>, env: &Env, working_directory: &Path) -> Option<PathBuf> {
-    if let Some(named) = flag
-        .map(Path::to_owned)
-        .or_else(|| env.get("VLLM_ROLLBACK_CONFIG").map(PathBuf::from))
-    {
-        return Some(named);
-    }
     let here = working_directory.join(NAME);
     let user = env
         .xdg("XDG_CONFIG_HOME", ".config")
         .map(|directory| directory.join("vllm-rollback").join(NAME));
-    std::iter::once(here).chain(user).find(|path| path.exists())
+    flag.map(Path::to_owned)
+        .or_else(|| env.get("VLLM_ROLLBACK_CONFIG").map(PathBuf::from))
+        .or_else(|| std::iter::once(here).chain(user).find(|path| path.exists()))
 }
 
 #[cfg(test)]

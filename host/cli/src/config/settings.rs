@@ -1,16 +1,14 @@
 //! Settings of a verb: the command line over the configuration file over the defaults.
 
-use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use vllm_rollback_engine::failure::Failure;
 use vllm_rollback_registry::Drivers;
 use vllm_rollback_settings::Env;
 
-use crate::args::checks::ChecksArgs;
+use crate::args::checks::{ChecksArgs, parameter};
 use crate::args::traffic::TrafficArgs;
-use crate::config::file::File;
+use crate::config::file::{File, Params, Plugin};
 use crate::config::router::{self, Router};
 
 /// Requests in flight get this long where nothing else is said.
@@ -36,18 +34,7 @@ pub(crate) struct Settings {
     /// Grants of the command line, as typed: `PLUGIN=CAPABILITY`.
     pub(crate) grants: Vec<String>,
     /// Parameters: check → key → value.
-    pub(crate) params: BTreeMap<String, BTreeMap<String, serde_json::Value>>,
-}
-
-/// A check of the user's own.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Plugin {
-    /// The component.
-    pub(crate) file: PathBuf,
-    /// Capabilities that the configuration grants it.
-    pub(crate) grants: Vec<String>,
-    /// The run ends unless it passes.
-    pub(crate) required: bool,
+    pub(crate) params: Params,
 }
 
 impl Settings {
@@ -57,26 +44,18 @@ impl Settings {
     /// Usage: a secret on the command line, a malformed grant or parameter, a driver without what it needs.
     pub(crate) fn merge(traffic: &TrafficArgs, checks: &ChecksArgs, file: File, env: &Env) -> Result<Self, Failure> {
         traffic.check()?;
-        let mut params = file.checks.params.clone();
-        for param in checks.parsed_params()? {
-            params.entry(param.check).or_default().insert(param.key, param.value);
+        let router = router::router(traffic, &file, env)?;
+        let mut params = file.checks.params;
+        for param in &checks.params {
+            let (check, key, value) = parameter(param)?;
+            params.entry(check).or_default().insert(key, value);
         }
-        let mut plugins: Vec<Plugin> = file
-            .checks
-            .plugins
-            .iter()
-            .map(|plugin| Plugin {
-                file: plugin.file.clone(),
-                grants: plugin.grants.clone(),
-                required: plugin.required,
-            })
-            .collect();
+        let mut plugins = file.checks.plugins;
         plugins.extend(checks.plugins.iter().map(|file| Plugin {
             file: file.clone(),
             grants: Vec::new(),
             required: true,
         }));
-        let router = router::router(traffic, &file, env)?;
         Ok(Self {
             drivers: Drivers::new(&traffic.drivers, &file.registry, router.is_some(), env)?,
             router,
@@ -113,7 +92,9 @@ pub(super) mod tests {
     fn parameters_of_the_command_line_replace_those_of_the_file_one_by_one() {
         let mut file = File::default();
         let of_file = [("prompt".to_owned(), "a".into()), ("max_tokens".to_owned(), 5.into())];
-        file.checks.params.insert("completion".into(), of_file.into());
+        file.checks
+            .params
+            .insert("completion".into(), of_file.into_iter().collect());
         let checks = ChecksArgs {
             params: vec!["completion.prompt=b".into()],
             ..ChecksArgs::default()

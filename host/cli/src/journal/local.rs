@@ -6,7 +6,6 @@ use std::sync::{Mutex, PoisonError};
 
 use cap_std::fs::{Dir, DirBuilder, DirBuilderExt, File, OpenOptions, OpenOptionsExt};
 use rustix::fs::{Mode, OFlags};
-use serde::Serialize;
 use vllm_rollback_engine::failure::Failure;
 use vllm_rollback_engine::journal::{Entry, Journalled, RunState};
 use vllm_rollback_engine::workload::EvidenceItem;
@@ -124,21 +123,17 @@ impl LocalJournal {
     /// # Errors
     /// When it cannot be written.
     pub(crate) fn save_state(&self, memory: &RunState) -> Result<(), Failure> {
-        self.replace(MEMORY, memory)
-    }
-
-    fn replace<T: Serialize>(&self, name: &str, value: &T) -> Result<(), Failure> {
         let directory = self.place.make()?;
-        let fresh = format!("{name}.new");
+        let fresh = format!("{MEMORY}.new");
         let write = || -> std::io::Result<()> {
-            let bytes = serde_json::to_vec_pretty(value)?;
+            let bytes = serde_json::to_vec_pretty(memory)?;
             let mut file = directory.open_with(&fresh, &truncating())?;
             file.write_all(&bytes)?;
             file.sync_all()?;
-            directory.rename(&fresh, &directory, name)?;
+            directory.rename(&fresh, &directory, MEMORY)?;
             sync(&directory)
         };
-        write().map_err(|error| unwritable(&self.place.directory.join(name)).caused_by(&error))
+        write().map_err(|error| unwritable(&self.place.directory.join(MEMORY)).caused_by(&error))
     }
 
     /// Writes evidence beside the journal. The places where it went.

@@ -102,16 +102,14 @@ impl<M: SharedStore> Journal for MirroredJournal<M> {
             Ok(shared) => {
                 self.set(MirrorState::At(shared.version));
                 // What was removed from the cluster was removed on purpose, so this machine's copy is not asked.
-                shared.text.map_or_else(
-                    || Ok(RunState::default()),
-                    |text| {
-                        serde_json::from_str(&text).map_err(|error| {
-                            Failure::invalid("the state of earlier runs in the cluster cannot be read")
-                                .caused_by(&error)
-                                .next(self.mirror.shown_by())
-                        })
-                    },
-                )
+                let Some(text) = shared.text else {
+                    return Ok(RunState::default());
+                };
+                serde_json::from_str(&text).map_err(|error| {
+                    Failure::invalid("the state of earlier runs in the cluster cannot be read")
+                        .caused_by(&error)
+                        .next(self.mirror.shown_by())
+                })
             }
             Err(failure) if failure.kind == FailureKind::Forbidden => {
                 self.forbidden(&failure);

@@ -1,35 +1,22 @@
 //! `history`
 
-use clap::Args;
 use vllm_rollback_engine::failure::Failure;
 use vllm_rollback_engine::ports::Journal;
 use vllm_rollback_engine::report::ExitCode;
 use vllm_rollback_report::history::{History, rows};
 
-use crate::args::site::SiteArgs;
-use crate::names;
+use crate::args::look::LookArgs;
 use crate::session::Session;
 use crate::ui::Ui;
 use crate::wiring::helm::HelmUse;
 
-const EXAMPLES: &str = "\
+pub(crate) const EXAMPLES: &str = "\
 Examples:
   {p} history llama-2-7b-production
   {p} history llama-2-7b-production -n production -o json";
 
-/// `history`
-#[derive(Debug, Clone, Args)]
-#[command(after_help = EXAMPLES)]
-pub(crate) struct HistoryArgs {
-    /// Helm release of the model
-    #[arg(value_name = "RELEASE", value_parser = names::release)]
-    pub(crate) release: String,
-    #[command(flatten)]
-    pub(crate) site: SiteArgs,
-}
-
 /// Shows the revisions.
-pub(crate) async fn run(args: HistoryArgs, ui: &Ui) -> Result<ExitCode, Failure> {
+pub(crate) async fn run(args: LookArgs, ui: &Ui) -> Result<ExitCode, Failure> {
     let session = Session::inspect(ui, &args.site, &args.release, HelmUse::Never).await?;
     let (summaries, memory) = tokio::try_join!(session.releases.history(), session.journal.load_state())?;
     let mut revisions = Vec::new();

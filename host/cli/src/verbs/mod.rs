@@ -17,6 +17,7 @@ use vllm_rollback_engine::failure::Failure;
 use vllm_rollback_engine::report::ExitCode;
 
 use crate::args::change::ChangeArgs;
+use crate::args::look::LookArgs;
 use crate::args::output::OutputArgs;
 use crate::invoked_as::InvokedAs;
 use crate::ui::Ui;
@@ -63,9 +64,11 @@ pub(crate) enum Verb {
     /// Show what a rollback would do; changes nothing
     Plan(Box<plan::PlanArgs>),
     /// Show the release's revisions: which is current, last good, rejected, held
-    History(Box<history::HistoryArgs>),
+    #[command(after_help = history::EXAMPLES)]
+    History(Box<LookArgs>),
     /// Show what serves now, whether clients reach it, and what is left of earlier runs
-    Status(Box<status::StatusArgs>),
+    #[command(after_help = status::EXAMPLES)]
+    Status(Box<LookArgs>),
     /// Run the checks against what serves now; changes nothing
     Validate(Box<validate::ValidateArgs>),
     /// Finish a run that was cut off, from any machine

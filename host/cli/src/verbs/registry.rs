@@ -9,9 +9,8 @@ use vllm_rollback_report::registry::TrafficView;
 use vllm_rollback_report::run::ReportKind;
 
 use crate::args::change::ChangeArgs;
+use crate::args::look::LookArgs;
 use crate::args::output::OutputArgs;
-use crate::args::site::SiteArgs;
-use crate::names;
 use crate::session::Session;
 use crate::ui::Ui;
 use crate::wiring::helm::HelmUse;
@@ -58,16 +57,6 @@ pub(crate) enum What {
     /// Let the model back into traffic as it was found, also after a run left it out
     #[command(after_help = ENABLE_EXAMPLES)]
     Enable(ChangeArgs),
-}
-
-/// `registry status`
-#[derive(Debug, Clone, Args)]
-pub(crate) struct LookArgs {
-    /// Helm release of the model
-    #[arg(value_name = "RELEASE", value_parser = names::release)]
-    pub(crate) release: String,
-    #[command(flatten)]
-    pub(crate) site: SiteArgs,
 }
 
 impl RegistryArgs {

@@ -1,36 +1,23 @@
 //! `status`
 
-use clap::Args;
 use vllm_rollback_engine::failure::Failure;
 use vllm_rollback_engine::ports::Journal;
 use vllm_rollback_engine::report::ExitCode;
 use vllm_rollback_engine::resume::unfinished;
 use vllm_rollback_report::status::{Status, forgotten_gates, next_steps};
 
-use crate::args::site::SiteArgs;
-use crate::names;
+use crate::args::look::LookArgs;
 use crate::session::Session;
 use crate::ui::Ui;
 use crate::wiring::helm::HelmUse;
 
-const EXAMPLES: &str = "\
+pub(crate) const EXAMPLES: &str = "\
 Examples:
   {p} status llama-2-7b-production
   {p} status llama-2-7b-production -n production -o json";
 
-/// `status`
-#[derive(Debug, Clone, Args)]
-#[command(after_help = EXAMPLES)]
-pub(crate) struct StatusArgs {
-    /// Helm release of the model
-    #[arg(value_name = "RELEASE", value_parser = names::release)]
-    pub(crate) release: String,
-    #[command(flatten)]
-    pub(crate) site: SiteArgs,
-}
-
 /// Shows what can be read, and says what cannot.
-pub(crate) async fn run(args: StatusArgs, ui: &Ui) -> Result<ExitCode, Failure> {
+pub(crate) async fn run(args: LookArgs, ui: &Ui) -> Result<ExitCode, Failure> {
     let session = Session::inspect(ui, &args.site, &args.release, HelmUse::Never).await?;
     let history = session.releases.history().await?;
     let Some(current) = history.last().cloned() else {

@@ -19,7 +19,7 @@ pub(crate) async fn connect(args: ConnectionArgs, run_id: Option<String>, warn: 
         user: args.user,
         namespace: args.namespace,
         server: args.server,
-        token: args.token.map(Into::into),
+        token: args.token,
         as_user: args.as_user,
         as_groups: args.as_groups,
         as_uid: args.as_uid,

@@ -1,6 +1,5 @@
 //! The checks of a run: the built-in ones, and those that the operator adds.
 
-use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -10,22 +9,16 @@ use vllm_rollback_engine::failure::Failure;
 use vllm_rollback_plugins::{BUILTINS, CHILD_ARGUMENT, Enforcement, GrantTable, HostOptions, PluginHost};
 use vllm_rollback_settings::Env;
 
-use crate::config::settings::{Plugin, Settings};
+use crate::config::file::{Params, Plugin};
+use crate::config::settings::Settings;
 
 /// First argument that loads the built-in checks and prints the milliseconds it took, for benchmarks.
 const LOAD_CHECKS: &str = "__load-checks";
 
-/// Parameters of checks: check → key → value.
-type Params = BTreeMap<String, BTreeMap<String, Value>>;
-
 /// Verbs that this program types to itself, before anything else is read. None for all others.
 pub(crate) fn hidden_verb(args: &[OsString]) -> Option<ExitCode> {
-    let first = args.first()?;
-    if first == CHILD_ARGUMENT {
-        Some(vllm_rollback_plugins::run_compile_child())
-    } else {
-        None
-    }
+    let is_typed = args.first()? == CHILD_ARGUMENT;
+    is_typed.then(vllm_rollback_plugins::run_compile_child)
 }
 
 /// The benchmark's verb was typed.
@@ -116,14 +109,7 @@ fn known_parameters(params: &Params, names: &[String]) -> Result<(), Failure> {
 }
 
 fn parameters(params: &Params, check: &str) -> Value {
-    params.get(check).map_or(Value::Null, |of_check| {
-        Value::Object(
-            of_check
-                .iter()
-                .map(|(key, value)| (key.clone(), value.clone()))
-                .collect(),
-        )
-    })
+    params.get(check).cloned().map_or(Value::Null, Value::Object)
 }
 
 #[cfg(test)]
@@ -131,7 +117,8 @@ mod tests {
     use super::*;
 
     fn params(check: &str) -> Params {
-        Params::from([(check.to_owned(), BTreeMap::from([("key".to_owned(), Value::from(5))]))])
+        let of_check = [("key".to_owned(), Value::from(5))];
+        Params::from([(check.to_owned(), of_check.into_iter().collect())])
     }
 
     #[test]

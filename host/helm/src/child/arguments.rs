@@ -5,6 +5,8 @@ use std::time::Duration;
 use vllm_rollback_engine::failure::Failure;
 use vllm_rollback_engine::release::{HelmInfo, ReleaseRef, RollbackOrder};
 
+use crate::history::history_command;
+
 /// Helm's limit for `--description`.
 const DESCRIPTION_MAX: usize = 256;
 
@@ -29,10 +31,7 @@ pub fn rollback_arguments(
     if order.to.0 == 0 {
         return Err(Failure::usage("revision 0 is not a revision")
             .because("to Helm 0 means the previous revision, which may be a bad one")
-            .next(format!(
-                "name a revision of: helm history {} -n {}",
-                release.name, release.namespace
-            )));
+            .next(format!("name a revision of: {}", history_command(release))));
     }
     let timeout = helm_timeout(Duration::from_millis(order.timeout_ms));
     let mut arguments = vec![

@@ -1,10 +1,8 @@
 //! What a helm binary offers, asked of itself.
 
 use std::path::Path;
-use std::process::Stdio;
 use std::time::Duration;
 
-use tokio::process::Command;
 use vllm_rollback_engine::failure::Failure;
 use vllm_rollback_engine::release::HelmInfo;
 
@@ -56,20 +54,9 @@ fn read(path: &Path, version: &str, help: &str) -> Result<HelmInfo, Failure> {
 }
 
 async fn print(path: &Path, connection: &Connection, arguments: &[&str]) -> Result<String, Failure> {
-    let mut command = Command::new(path);
-    command
-        .args(arguments)
-        .stdin(Stdio::null())
-        .kill_on_drop(true)
-        .process_group(0);
-    for (name, value) in connection.child_environment("default") {
-        match value {
-            Some(value) => command.env(name, value),
-            None => command.env_remove(name),
-        };
-    }
+    let mut command = connection.command(path, "default", arguments);
     let what = format!("`helm {}`", arguments.join(" "));
-    let output = tokio::time::timeout(DEADLINE, command.output())
+    let output = tokio::time::timeout(DEADLINE, command.kill_on_drop(true).output())
         .await
         .map_err(|_| not_helm(path, format!("{what} did not end within {} s", DEADLINE.as_secs())))?
         .map_err(|error| not_helm(path, format!("{what} cannot be run")).caused_by(&error))?;

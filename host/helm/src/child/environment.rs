@@ -1,12 +1,15 @@
 //! How the child reaches the same cluster as we do.
 
-use std::ffi::OsString;
-use std::fmt;
-use std::path::PathBuf;
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use secrecy::{ExposeSecret as _, SecretString};
+use tokio::process::Command;
 
 /// The connection, resolved from flags, `HELM_*` and kubeconfig by the caller. It is all the child gets: a `HELM_KUBE…`
 /// left over in the user's environment must not send helm to another cluster than the one that we look at.
-#[derive(Clone, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Connection {
     /// `--kubeconfig`; none leaves `KUBECONFIG` and the default file to the child.
     pub kubeconfig: Option<PathBuf>,
@@ -17,7 +20,7 @@ pub struct Connection {
     /// `--as-group`, each.
     pub as_groups: Vec<String>,
     /// Bearer token; given to the child by environment, never as an argument.
-    pub token: Option<String>,
+    pub token: Option<SecretString>,
     /// `--server`.
     pub api_server: Option<String>,
     /// `--certificate-authority`.
@@ -43,7 +46,7 @@ impl Connection {
             ("HELM_KUBECONTEXT", text(&self.context)),
             ("HELM_KUBEASUSER", text(&self.as_user)),
             ("HELM_KUBEASGROUPS", groups),
-            ("HELM_KUBETOKEN", text(&self.token)),
+            ("HELM_KUBETOKEN", self.token().map(OsString::from)),
             ("HELM_KUBEAPISERVER", text(&self.api_server)),
             ("HELM_KUBECAFILE", path(&self.ca_file)),
             (
@@ -63,22 +66,22 @@ impl Connection {
         variables
     }
 
-    /// Values that must not appear in any text.
-    pub fn secrets(&self) -> Vec<String> {
-        self.token.iter().filter(|token| !token.is_empty()).cloned().collect()
+    /// A command of the binary at `path` that works in `namespace`: without stdin, in a process group of its own.
+    pub(super) fn command<A: AsRef<OsStr>>(&self, path: &Path, namespace: &str, arguments: &[A]) -> Command {
+        let mut command = Command::new(path);
+        command.args(arguments).stdin(Stdio::null()).process_group(0);
+        for (name, value) in self.child_environment(namespace) {
+            match value {
+                Some(value) => command.env(name, value),
+                None => command.env_remove(name),
+            };
+        }
+        command
     }
-}
 
-impl fmt::Debug for Connection {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Connection")
-            .field("kubeconfig", &self.kubeconfig)
-            .field("context", &self.context)
-            .field("as_user", &self.as_user)
-            .field("as_groups", &self.as_groups)
-            .field("token", &self.token.as_ref().map(|_| "<redacted>"))
-            .field("api_server", &self.api_server)
-            .finish_non_exhaustive()
+    /// The token, which must not appear in any text.
+    pub(super) fn token(&self) -> Option<&str> {
+        self.token.as_ref().map(|token| token.expose_secret())
     }
 }
 

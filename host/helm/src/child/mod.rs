@@ -23,7 +23,7 @@ pub use arguments::rollback_arguments;
 pub use environment::Connection;
 pub use find::find_helm;
 pub use process::{ChildError, ChildExit};
-pub use stderr::{HelmError, meaning};
+pub(crate) use stderr::explain;
 
 /// Place to look for helm, and its way to the cluster.
 #[derive(Debug)]
@@ -90,9 +90,9 @@ impl HelmBinary {
     pub async fn rollback(&self, release: &ReleaseRef, order: &RollbackOrder) -> Result<ChildExit, ChildError> {
         let (path, info) = self.located().await?;
         let arguments = rollback_arguments(release, order, info)?;
-        let environment = self.connection.child_environment(&release.namespace);
+        let command = self.connection.command(path, &release.namespace, &arguments);
         let deadline = Duration::from_millis(order.timeout_ms);
         tracing::debug!(helm = %path.display(), ?arguments, "running helm");
-        process::run(path, &arguments, &environment, deadline, &self.connection.secrets()).await
+        process::run(path, command, deadline, self.connection.token()).await
     }
 }

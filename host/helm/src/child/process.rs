@@ -1,6 +1,5 @@
 //! Runs the child to its end, or to the deadline.
 
-use std::ffi::OsString;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
@@ -51,10 +50,9 @@ impl From<Failure> for ChildError {
 /// warning would meet a broken pipe and kill it half way.
 pub(super) async fn run(
     path: &Path,
-    arguments: &[String],
-    environment: &[(&'static str, Option<OsString>)],
+    mut command: Command,
     deadline: Duration,
-    secrets: &[String],
+    secret: Option<&str>,
 ) -> Result<ChildExit, ChildError> {
     let not_started = |error: &std::io::Error| {
         Failure::external(format!("{} cannot be run", path.display()))
@@ -63,19 +61,10 @@ pub(super) async fn run(
     };
     let mut stderr = tempfile::tempfile().map_err(|e| not_started(&e))?;
     let writer = stderr.try_clone().map_err(|e| not_started(&e))?;
-    let mut command = Command::new(path);
     command
-        .args(arguments)
-        .stdin(Stdio::null())
         .stdout(Stdio::null())
-        .stderr(Stdio::from(writer));
-    command.process_group(0).kill_on_drop(false);
-    for (name, value) in environment {
-        match value {
-            Some(value) => command.env(name, value),
-            None => command.env_remove(name),
-        };
-    }
+        .stderr(Stdio::from(writer))
+        .kill_on_drop(false);
     let mut child = command.spawn().map_err(|e| not_started(&e))?;
     let (status, timed_out) = match tokio::time::timeout(deadline, child.wait()).await {
         Ok(status) => (status, false),
@@ -85,7 +74,7 @@ pub(super) async fn run(
         // Not knowing how it ended is not knowing what it did.
         ChildError::Lost(Failure::internal("the helm process was lost").caused_by(&error))
     })?;
-    let stderr_tail = tail(&mut stderr, secrets);
+    let stderr_tail = tail(&mut stderr, secret);
     Ok(ChildExit {
         exit_code: status.code(),
         timed_out,
@@ -113,7 +102,7 @@ fn signal(child: &Child, signal: Signal) {
     }
 }
 
-fn tail(file: &mut File, secrets: &[String]) -> Vec<String> {
+fn tail(file: &mut File, secret: Option<&str>) -> Vec<String> {
     let mut bytes = Vec::new();
     let read = file
         .seek(SeekFrom::End(0))
@@ -122,24 +111,24 @@ fn tail(file: &mut File, secrets: &[String]) -> Vec<String> {
     if let Err(error) = read {
         return vec![format!("(its stderr cannot be read: {error})")];
     }
-    clean(&String::from_utf8_lossy(&bytes), secrets)
+    clean(&String::from_utf8_lossy(&bytes), secret)
 }
 
 /// The last lines, bounded, without secrets.
-fn clean(text: &str, secrets: &[String]) -> Vec<String> {
+fn clean(text: &str, secret: Option<&str>) -> Vec<String> {
     let lines: Vec<&str> = text
         .lines()
         .map(str::trim_end)
         .filter(|line| !line.is_empty())
         .collect();
     let from = lines.len().saturating_sub(TAIL_LINES);
-    lines[from..].iter().map(|line| clean_line(line, secrets)).collect()
+    lines[from..].iter().map(|line| clean_line(line, secret)).collect()
 }
 
-fn clean_line(line: &str, secrets: &[String]) -> String {
+fn clean_line(line: &str, secret: Option<&str>) -> String {
     let mut line = line.to_owned();
-    for secret in secrets {
-        line = line.replace(secret.as_str(), "<redacted>");
+    if let Some(secret) = secret.filter(|secret| !secret.is_empty()) {
+        line = line.replace(secret, "<redacted>");
     }
     // The API server quotes refused values, those of Secrets too: `Secret "x" is invalid: data: Invalid value: "…"`.
     if line.contains("Secret")
@@ -158,17 +147,12 @@ fn clean_line(line: &str, secrets: &[String]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn shell(script: &str) -> Vec<String> {
-        vec!["-c".to_owned(), script.to_owned()]
-    }
+    use crate::child::Connection;
 
     async fn run_shell(script: &str, deadline: Duration) -> ChildExit {
-        let environment = [("HELM_NO_PLUGINS", Some("1".into())), ("HELM_DEBUG", None)];
-        let secrets = ["t0ken".to_owned()];
-        run(Path::new("/bin/sh"), &shell(script), &environment, deadline, &secrets)
-            .await
-            .unwrap()
+        let path = Path::new("/bin/sh");
+        let command = Connection::default().command(path, "ml", &["-c", script]);
+        run(path, command, deadline, Some("t0ken")).await.unwrap()
     }
 
     #[tokio::test]
@@ -215,7 +199,7 @@ mod tests {
         let text = (0..100)
             .map(|n| format!("{n} {}\n", "x".repeat(1000)))
             .collect::<String>();
-        let lines = clean(&text, &[]);
+        let lines = clean(&text, None);
         assert_eq!(lines.len(), TAIL_LINES);
         assert!(lines[0].starts_with("80 ") && lines[0].chars().count() == LINE_CHARS + 1);
     }
@@ -224,6 +208,6 @@ mod tests {
     fn a_refused_value_of_a_secret_is_hidden() {
         let line =
             "Error: cannot patch \"k\" with kind Secret: Secret \"k\" is invalid: data: Invalid value: \"hunter2\": x";
-        assert!(!clean_line(line, &[]).contains("hunter2"));
+        assert!(!clean_line(line, None).contains("hunter2"));
     }
 }

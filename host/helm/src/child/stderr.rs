@@ -1,23 +1,13 @@
 //! What helm's stderr means, when no new record shows it better.
 
-use vllm_rollback_engine::failure::FailureKind;
-use vllm_rollback_engine::release::{ReleaseRef, Revision};
+use vllm_rollback_engine::failure::{Failure, FailureKind};
+use vllm_rollback_engine::release::{ReleaseRef, Revision, RollbackOutcome};
 
-/// A known text of helm's, explained.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct HelmError {
-    /// Sort of failure.
-    pub kind: FailureKind,
-    /// One line; helm's own words when they are not known.
-    pub why: String,
-    /// Commands to type next, best first.
-    pub next: Vec<String>,
-    /// Another Helm operation made a revision meanwhile.
-    pub is_overtaken: bool,
-}
+use crate::history::history_command;
 
-/// Reads the meaning out of stderr. Texts of helm v3.22 and v4.3, matched loosely; warnings are not failures.
-pub fn meaning(release: &ReleaseRef, to: Revision, stderr: &[String]) -> HelmError {
+/// Reads out of stderr why no new record was made: `what`, explained, helm's own words where they are not known. Texts of
+/// helm v3.22 and v4.3, matched loosely; warnings are not failures.
+pub(crate) fn explain(what: &str, release: &ReleaseRef, to: Revision, stderr: &[String]) -> RollbackOutcome {
     let lines: Vec<&str> = stderr
         .iter()
         .map(String::as_str)
@@ -26,48 +16,24 @@ pub fn meaning(release: &ReleaseRef, to: Revision, stderr: &[String]) -> HelmErr
     let all = lines.join("\n").to_lowercase();
     let has = |text: &str| all.contains(text);
     let ReleaseRef { namespace, name } = release;
-    let history = format!("helm history {name} -n {namespace}");
-    let known = |kind, why: String, next: Vec<String>| HelmError {
-        kind,
-        why,
-        next,
-        is_overtaken: false,
-    };
-    if has("cluster unreachable") || has("connection refused") || has("no such host") {
-        let next = vec!["kubectl cluster-info".to_owned()];
-        return known(
-            FailureKind::Unreachable,
-            "helm cannot reach the cluster".to_owned(),
-            next,
-        );
-    }
-    if has("forbidden") || has("unauthorized") {
-        let next = vec![
-            format!("kubectl auth can-i create secrets -n {namespace}"),
-            said(&lines),
-        ];
-        return known(
-            FailureKind::Forbidden,
-            "the cluster does not let helm do it".to_owned(),
-            next,
-        );
-    }
-    if all.contains(&format!("release has no {to} version")) {
+    let history = history_command(release);
+    let known = |kind, why: &str| Failure::new(kind, what).because(why);
+    let failure = if has("cluster unreachable") || has("connection refused") || has("no such host") {
+        known(FailureKind::Unreachable, "helm cannot reach the cluster").next("kubectl cluster-info")
+    } else if has("forbidden") || has("unauthorized") {
+        known(FailureKind::Forbidden, "the cluster does not let helm do it")
+            .next(format!("kubectl auth can-i create secrets -n {namespace}"))
+            .next(said(&lines))
+    } else if has(&format!("release has no {to} version")) {
         let why = format!("revision {to} is gone: Helm keeps a limited history (--history-max)");
-        return known(FailureKind::NotFound, why, vec![history]);
-    }
-    if has("release: not found") {
+        known(FailureKind::NotFound, &why).next(history)
+    } else if has("release: not found") {
         let why = format!("helm finds no release {name} in namespace {namespace}, or no revision {to} of it");
-        return known(FailureKind::NotFound, why, vec!["helm list -A".to_owned(), history]);
-    }
-    if has("release: already exists") || has("another operation") {
-        let why = "another helm operation made a revision at the same time".to_owned();
-        return HelmError {
-            is_overtaken: true,
-            ..known(FailureKind::Conflict, why, vec![history])
-        };
-    }
-    if has("unable to build kubernetes objects") {
+        known(FailureKind::NotFound, &why).next("helm list -A").next(history)
+    } else if has("release: already exists") || has("another operation") {
+        let why = "another helm operation made a revision at the same time";
+        return RollbackOutcome::Overtaken(known(FailureKind::Conflict, why).next(history));
+    } else if has("unable to build kubernetes objects") {
         let which = if has("from current release") {
             "the current revision"
         } else {
@@ -77,39 +43,31 @@ pub fn meaning(release: &ReleaseRef, to: Revision, stderr: &[String]) -> HelmErr
             "the manifest of {which} has kinds that the cluster no longer serves: {}",
             said(&lines)
         );
-        let next = vec![
-            "helm plugin install https://github.com/helm/helm-mapkubeapis".to_owned(),
-            history,
-        ];
-        return known(FailureKind::External, why, next);
-    }
-    if has("too long") || has("too large") {
+        known(FailureKind::External, &why)
+            .next("helm plugin install https://github.com/helm/helm-mapkubeapis")
+            .next(history)
+    } else if has("too long") || has("too large") {
         let why = format!(
             "the record of the rollback would be larger than the cluster stores, since the target's chart is nearly that large: {}",
             said(&lines)
         );
-        let next = vec![
-            "when --reason was given, run it again with a shorter one: it becomes part of the record".to_owned(),
-            format!("else go forward with a smaller chart (.helmignore): helm upgrade {name} CHART -n {namespace}"),
-        ];
-        return known(FailureKind::External, why, next);
-    }
-    if has("conflict") {
+        known(FailureKind::External, &why)
+            .next("when --reason was given, run it again with a shorter one: it becomes part of the record")
+            .next(format!(
+                "else go forward with a smaller chart (.helmignore): helm upgrade {name} CHART -n {namespace}"
+            ))
+    } else if has("conflict") {
         let why = format!(
             "another field manager owns fields that the target sets: {}",
             said(&lines)
         );
-        let next = vec![format!("kubectl get all -n {namespace} --show-managed-fields -o yaml")];
-        return known(FailureKind::Conflict, why, next);
-    }
-    if lines.is_empty() {
-        return known(
-            FailureKind::External,
-            "helm said nothing on stderr".to_owned(),
-            vec![history],
-        );
-    }
-    known(FailureKind::External, said(&lines), vec![history])
+        known(FailureKind::Conflict, &why).next(format!("kubectl get all -n {namespace} --show-managed-fields -o yaml"))
+    } else if lines.is_empty() {
+        known(FailureKind::External, "helm said nothing on stderr").next(history)
+    } else {
+        known(FailureKind::External, &said(&lines)).next(history)
+    };
+    RollbackOutcome::NotRecorded(failure)
 }
 
 /// Helm 4 logs `level=WARN msg=…` also on success.
@@ -140,16 +98,16 @@ fn said(lines: &[&str]) -> String {
 mod tests {
     use super::*;
 
-    fn from_stderr(stderr: &str) -> HelmError {
+    fn from_stderr(stderr: &str) -> Failure {
         let release = ReleaseRef {
             namespace: "ml".into(),
             name: "llama".into(),
         };
-        meaning(
-            &release,
-            Revision(3),
-            &stderr.lines().map(str::to_owned).collect::<Vec<_>>(),
-        )
+        let lines: Vec<String> = stderr.lines().map(str::to_owned).collect();
+        match explain("no new revision", &release, Revision(3), &lines) {
+            RollbackOutcome::NotRecorded(failure) | RollbackOutcome::Overtaken(failure) => failure,
+            other => panic!("{other:?}"),
+        }
     }
 
     #[test]
@@ -199,16 +157,16 @@ mod tests {
             ("Error: something new", FailureKind::External, "something new"),
             ("", FailureKind::External, "nothing"),
         ] {
-            let meaning = from_stderr(text);
-            assert_eq!(meaning.kind, kind, "{text}");
-            assert!(meaning.why.contains(named), "{meaning:?}");
-            assert!(!meaning.next.is_empty());
+            let failure = from_stderr(text);
+            assert_eq!(failure.kind, kind, "{text}");
+            assert!(failure.why[0].contains(named), "{failure:?}");
+            assert!(!failure.next.is_empty());
         }
     }
 
     #[test]
     fn warnings_are_passed_over() {
-        let meaning = from_stderr("level=WARN msg=\"conflict ahead\"\nW1124 06:35:28 x.go:1 forbidden\nError: real\n");
-        assert_eq!(meaning.why, "helm said: real");
+        let failure = from_stderr("level=WARN msg=\"conflict ahead\"\nW1124 06:35:28 x.go:1 forbidden\nError: real\n");
+        assert_eq!(failure.why, ["helm said: real"]);
     }
 }

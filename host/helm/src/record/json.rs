@@ -11,41 +11,32 @@ struct Record {
     version: u32,
     namespace: String,
     info: Info,
-    #[serde(default)]
     manifest: Option<String>,
-    #[serde(default)]
     chart: Option<Chart>,
-    #[serde(default)]
     hooks: Option<Vec<RecordHook>>,
-    #[serde(default)]
     apply_method: Option<String>,
 }
 
 #[derive(Deserialize)]
 struct Info {
     status: String,
-    #[serde(default)]
     description: Option<String>,
     #[serde(default, deserialize_with = "lenient_time")]
     last_deployed: Option<String>,
     /// Helm 4.3 and newer.
-    #[serde(default)]
     rollback_revision: Option<u32>,
 }
 
 #[derive(Deserialize, Default)]
 struct Chart {
-    #[serde(default)]
     metadata: Option<ChartMetadata>,
 }
 
 #[derive(Deserialize, Default)]
 struct ChartMetadata {
-    #[serde(default)]
     name: Option<String>,
-    #[serde(default)]
     version: Option<String>,
-    #[serde(default, rename = "appVersion")]
+    #[serde(rename = "appVersion")]
     app_version: Option<String>,
 }
 
@@ -55,15 +46,12 @@ struct RecordHook {
     name: String,
     #[serde(default)]
     kind: String,
-    #[serde(default)]
     events: Option<Vec<String>>,
-    #[serde(default)]
     last_run: Option<HookRun>,
 }
 
 #[derive(Deserialize)]
 struct HookRun {
-    #[serde(default)]
     phase: Option<String>,
 }
 

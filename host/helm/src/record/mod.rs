@@ -8,6 +8,8 @@ use vllm_rollback_engine::release::{ReleaseRecord, ReleaseRef, Revision};
 
 pub use envelope::{INFLATED_CAP, unwrap_payload};
 
+use crate::history::history_command;
+
 /// Characters of a foreign name that are shown: longer than any that Helm allows.
 const SHOWN: usize = 60;
 
@@ -57,8 +59,8 @@ fn broken(origin: Origin<'_>, why: String) -> Failure {
     ))
     .because(why)
     .next(format!(
-        "name another revision; list them with: helm history {} -n {}",
-        release.name, release.namespace
+        "name another revision; list them with: {}",
+        history_command(release)
     ))
     .next(format!(
         "restore the object from a backup, or remove it: kubectl delete {} {object} -n {}",

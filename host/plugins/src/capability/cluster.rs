@@ -16,7 +16,7 @@ const LOG_BYTES: usize = 64 * 1024;
 
 impl Host for CheckInstance {
     async fn pods(&mut self) -> wasmtime::Result<Result<Vec<abi::PodStatus>, CallError>> {
-        self.called()?;
+        self.budget.call()?;
         let answer = async {
             let target = self.granted(Capability::Cluster)?;
             let pods = within(self.left(), target.services.cluster.pods()).await?;
@@ -26,7 +26,7 @@ impl Host for CheckInstance {
     }
 
     async fn events(&mut self) -> wasmtime::Result<Result<Vec<abi::Event>, CallError>> {
-        self.called()?;
+        self.budget.call()?;
         let answer = async {
             let target = self.granted(Capability::Cluster)?;
             let events = within(self.left(), target.services.cluster.events()).await?;
@@ -42,7 +42,7 @@ impl Host for CheckInstance {
         previous: bool,
         lines: u32,
     ) -> wasmtime::Result<Result<String, CallError>> {
-        self.called()?;
+        self.budget.call()?;
         let answer = async {
             let target = self.granted(Capability::Cluster)?;
             let which = if previous { LogOf::Previous } else { LogOf::Current };

@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use ::http::HeaderMap;
-use bytes::Bytes;
 use vllm_rollback_engine::ports::checks::HttpError;
 use vllm_rollback_engine::workload::ServingPod;
 use vllm_rollback_objects::http::{Request, Response};
@@ -20,7 +18,7 @@ const HEADER_BYTES: usize = 32 * 1024;
 
 impl Host for CheckInstance {
     async fn send(&mut self, request: abi::Request) -> wasmtime::Result<Result<abi::Response, CallError>> {
-        self.called()?;
+        self.budget.call()?;
         Ok(self.send_admitted(request).await)
     }
 }
@@ -89,15 +87,7 @@ impl CheckInstance {
         path: &str,
         timeout: Duration,
     ) -> Result<Response, CallError> {
-        let request = Request {
-            method: ::http::Method::GET,
-            path: path.to_owned(),
-            headers: HeaderMap::new(),
-            body: Bytes::new(),
-            timeout,
-            max_response: 0,
-        };
-        self.ask_pod(target, pod, request).await
+        self.ask_pod(target, pod, Request::get(path, timeout)).await
     }
 
     async fn ask_pod(

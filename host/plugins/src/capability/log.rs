@@ -6,7 +6,7 @@ use crate::instance::CheckInstance;
 
 impl Host for CheckInstance {
     async fn write(&mut self, level: String, message: String) -> wasmtime::Result<()> {
-        self.called()?;
+        self.budget.call()?;
         let level = match level.as_str() {
             known @ ("debug" | "info" | "warn" | "error") => known,
             _ => "info",

@@ -14,7 +14,7 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 
 impl Host for CheckInstance {
     async fn scrape(&mut self, pod: String) -> wasmtime::Result<Result<Vec<Sample>, CallError>> {
-        self.called()?;
+        self.budget.call()?;
         Ok(self.scrape_pod(&pod).await)
     }
 }

@@ -8,7 +8,7 @@ use crate::instance::CheckInstance;
 
 impl Host for CheckInstance {
     async fn read(&mut self) -> wasmtime::Result<Result<RegistryState, CallError>> {
-        self.called()?;
+        self.budget.call()?;
         let answer = async {
             let target = self.granted(Capability::Registry)?;
             let state = within(self.left(), target.services.traffic.read()).await?;

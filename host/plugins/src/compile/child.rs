@@ -62,10 +62,13 @@ fn compile_all() -> io::Result<()> {
     let next = AtomicUsize::new(0);
     let out = Mutex::new(io::stdout());
     let work = || {
-        while let Some((number, wasm)) = take(&next, &jobs) {
+        loop {
+            let number = next.fetch_add(1, Ordering::Relaxed);
+            let Some(wasm) = jobs.get(number) else {
+                return Ok(());
+            };
             answer(&out, number, &engine, wasm)?;
         }
-        Ok(())
     };
     let workers = thread::available_parallelism()
         .map_or(1, usize::from)
@@ -80,11 +83,6 @@ fn compile_all() -> io::Result<()> {
                 .unwrap_or_else(|_| Err(io::Error::other("the compiler panicked")))
         })
     })
-}
-
-fn take<'a>(next: &AtomicUsize, jobs: &'a [Vec<u8>]) -> Option<(usize, &'a [u8])> {
-    let number = next.fetch_add(1, Ordering::Relaxed);
-    jobs.get(number).map(|wasm| (number, wasm.as_slice()))
 }
 
 fn answer(out: &Mutex<impl Write>, number: usize, engine: &Engine, wasm: &[u8]) -> io::Result<()> {

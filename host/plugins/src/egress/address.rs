@@ -11,7 +11,6 @@
 //! configuration that spells out an IP address means that address; nothing is refused then.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::sync::Arc;
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
@@ -22,40 +21,23 @@ pub(crate) struct RefusedAddress(&'static str);
 
 /// Resolves names and lets only addresses pass that a check may talk to. The connection is made to what comes out here.
 #[derive(Debug, Clone)]
-pub(crate) struct CheckedResolver {
-    lookup: Lookup,
-}
-
-type Found = std::io::Result<Vec<SocketAddr>>;
-
-/// Source of addresses; tests answer themselves.
-#[derive(Debug, Clone)]
-pub(crate) enum Lookup {
-    /// The operating system.
+pub(crate) enum CheckedResolver {
+    /// Names as the operating system resolves them.
     System,
+    /// Always the same answer.
     #[cfg(test)]
     Fixed(Vec<IpAddr>),
 }
 
-impl CheckedResolver {
-    pub(crate) fn new(lookup: Lookup) -> Arc<Self> {
-        Arc::new(Self { lookup })
-    }
-
-    async fn find(lookup: Lookup, name: &str) -> Found {
-        match lookup {
-            Lookup::System => Ok(tokio::net::lookup_host((name, 0)).await?.collect()),
-            #[cfg(test)]
-            Lookup::Fixed(answer) => Ok(answer.into_iter().map(|ip| SocketAddr::new(ip, 0)).collect()),
-        }
-    }
-}
-
 impl Resolve for CheckedResolver {
     fn resolve(&self, name: Name) -> Resolving {
-        let lookup = self.lookup.clone();
+        let resolver = self.clone();
         Box::pin(async move {
-            let found = Self::find(lookup, name.as_str()).await?;
+            let found: Vec<SocketAddr> = match resolver {
+                Self::System => tokio::net::lookup_host((name.as_str(), 0)).await?.collect(),
+                #[cfg(test)]
+                Self::Fixed(answer) => answer.into_iter().map(|ip| SocketAddr::new(ip, 0)).collect(),
+            };
             for address in &found {
                 if let Some(range) = refused(name.as_str(), address.ip()) {
                     return Err(RefusedAddress(range).into());
@@ -68,54 +50,31 @@ impl Resolve for CheckedResolver {
 
 /// The range for which an address is refused when `name` leads to it.
 fn refused(name: &str, address: IpAddr) -> Option<&'static str> {
+    const METADATA: [IpAddr; 5] = [
+        IpAddr::V4(Ipv4Addr::new(100, 100, 100, 200)),
+        IpAddr::V4(Ipv4Addr::new(168, 63, 129, 16)),
+        IpAddr::V4(Ipv4Addr::new(192, 0, 0, 192)),
+        IpAddr::V6(Ipv6Addr::new(0xfd00, 0x0ec2, 0, 0, 0, 0, 0, 0x254)),
+        IpAddr::V6(Ipv6Addr::new(0xfd20, 0x00ce, 0, 0, 0, 0, 0, 0x254)),
+    ];
     let address = match address {
         IpAddr::V6(v6) => embedded(v6).map_or(IpAddr::V6(v6), IpAddr::V4),
         v4 => v4,
     };
-    let range = match address {
-        IpAddr::V4(v4) => refused_v4(v4),
-        IpAddr::V6(v6) => refused_v6(v6),
+    let (link_local, unspecified, reserved) = match address {
+        IpAddr::V4(v4) => (v4.is_link_local(), v4.octets()[0] == 0, v4.octets()[0] >= 240),
+        IpAddr::V6(v6) => (v6.is_unicast_link_local(), v6.is_unspecified(), false),
     };
-    range.filter(|range| *range != LOOPBACK || !name.trim_end_matches('.').eq_ignore_ascii_case("localhost"))
-}
-
-const LOOPBACK: &str = "loopback";
-
-fn refused_v4(address: Ipv4Addr) -> Option<&'static str> {
-    const METADATA: [Ipv4Addr; 3] = [
-        Ipv4Addr::new(100, 100, 100, 200),
-        Ipv4Addr::new(168, 63, 129, 16),
-        Ipv4Addr::new(192, 0, 0, 192),
-    ];
-    if address.is_link_local() {
+    if link_local {
         Some("link-local")
     } else if METADATA.contains(&address) {
         Some("metadata")
     } else if address.is_loopback() {
-        Some(LOOPBACK)
-    } else if address.octets()[0] == 0 {
+        let by_its_own_name = name.trim_end_matches('.').eq_ignore_ascii_case("localhost");
+        (!by_its_own_name).then_some("loopback")
+    } else if unspecified {
         Some("unspecified")
-    } else if address.is_multicast() || address.octets()[0] >= 240 {
-        Some("multicast or reserved")
-    } else {
-        None
-    }
-}
-
-fn refused_v6(address: Ipv6Addr) -> Option<&'static str> {
-    const METADATA: [Ipv6Addr; 2] = [
-        Ipv6Addr::new(0xfd00, 0x0ec2, 0, 0, 0, 0, 0, 0x254),
-        Ipv6Addr::new(0xfd20, 0x00ce, 0, 0, 0, 0, 0, 0x254),
-    ];
-    if address.is_unicast_link_local() {
-        Some("link-local")
-    } else if METADATA.contains(&address) {
-        Some("metadata")
-    } else if address.is_loopback() {
-        Some(LOOPBACK)
-    } else if address.is_unspecified() {
-        Some("unspecified")
-    } else if address.is_multicast() {
+    } else if address.is_multicast() || reserved {
         Some("multicast or reserved")
     } else {
         None

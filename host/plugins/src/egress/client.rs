@@ -3,7 +3,7 @@
 use std::error::Error as _;
 use std::fmt;
 use std::sync::{Arc, OnceLock};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bytes::{Bytes, BytesMut};
 use reqwest::Url;
@@ -11,7 +11,7 @@ use vllm_rollback_engine::failure::Failure;
 use vllm_rollback_engine::ports::checks::HttpError;
 use vllm_rollback_objects::http::{Request, Response};
 
-use super::address::{CheckedResolver, Lookup, RefusedAddress};
+use super::address::{CheckedResolver, RefusedAddress};
 use crate::bearer::Bearer;
 
 /// Most headers of an answer.
@@ -80,26 +80,26 @@ impl fmt::Debug for Endpoint {
 /// reading the system's certificates takes longer than loading all checks.
 #[derive(Debug, Clone)]
 pub(crate) struct Client {
-    lookup: Lookup,
+    resolver: CheckedResolver,
     http: Arc<OnceLock<Result<reqwest::Client, HttpError>>>,
 }
 
 impl Client {
     /// A client that resolves names by the operating system.
     pub(crate) fn new() -> Self {
-        Self::with(Lookup::System)
+        Self::with(CheckedResolver::System)
     }
 
-    fn with(lookup: Lookup) -> Self {
+    fn with(resolver: CheckedResolver) -> Self {
         Self {
-            lookup,
+            resolver,
             http: Arc::default(),
         }
     }
 
     fn http(&self) -> Result<&reqwest::Client, HttpError> {
         self.http
-            .get_or_init(|| build(self.lookup.clone()))
+            .get_or_init(|| build(&self.resolver))
             .as_ref()
             .map_err(Clone::clone)
     }
@@ -140,13 +140,23 @@ impl Client {
         } else {
             Bytes::new()
         };
-        Ok(scrubbed(endpoint, &answer, body, first_byte, sent.elapsed()))
+        let mut response = Response {
+            status: answer.status().as_u16(),
+            headers: std::mem::take(answer.headers_mut()),
+            body,
+            first_byte,
+            total: sent.elapsed(),
+        };
+        if let Some(token) = &endpoint.auth {
+            scrub(&mut response, token);
+        }
+        Ok(response)
     }
 }
 
-fn build(lookup: Lookup) -> Result<reqwest::Client, HttpError> {
+fn build(resolver: &CheckedResolver) -> Result<reqwest::Client, HttpError> {
     reqwest::Client::builder()
-        .dns_resolver(CheckedResolver::new(lookup))
+        .dns_resolver(Arc::new(resolver.clone()))
         .redirect(reqwest::redirect::Policy::none())
         .retry(reqwest::retry::never())
         // A proxy would resolve names itself, behind the back of the address check.
@@ -172,42 +182,20 @@ async fn read(answer: &mut reqwest::Response, max: usize) -> Result<Bytes, HttpE
     Ok(body.freeze())
 }
 
-fn scrubbed(
-    endpoint: &Endpoint,
-    answer: &reqwest::Response,
-    body: Bytes,
-    first_byte: Duration,
-    total: Duration,
-) -> Response {
-    let mut headers = answer.headers().clone();
-    let mut body = body;
-    if let Some(token) = &endpoint.auth {
-        body = token.scrub(body);
-        for value in headers.values_mut() {
-            let clean = token.scrub(Bytes::copy_from_slice(value.as_bytes()));
-            *value =
-                http::HeaderValue::from_maybe_shared(clean).unwrap_or(http::HeaderValue::from_static("[redacted]"));
-        }
-    }
-    Response {
-        status: answer.status().as_u16(),
-        headers,
-        body,
-        first_byte,
-        total,
+/// Takes the token out of everything that came back.
+fn scrub(response: &mut Response, token: &Bearer) {
+    response.body = token.scrub(&response.body);
+    for value in response.headers.values_mut() {
+        let clean = token.scrub(value.as_bytes());
+        *value = http::HeaderValue::from_maybe_shared(clean).unwrap_or(http::HeaderValue::from_static("[redacted]"));
     }
 }
 
 /// The cause, without address: the innermost cause says it, and the layers above it repeat the URL.
 fn explain(error: &reqwest::Error) -> HttpError {
-    let mut innermost = String::new();
-    let mut at = error.source();
-    while let Some(source) = at {
-        if let Some(refused) = source.downcast_ref::<RefusedAddress>() {
-            return HttpError::Denied(refused.to_string());
-        }
-        innermost = source.to_string();
-        at = source.source();
+    let causes = || std::iter::successors(error.source(), |&cause| cause.source());
+    if let Some(refused) = causes().find_map(|cause| cause.downcast_ref::<RefusedAddress>()) {
+        return HttpError::Denied(refused.to_string());
     }
     let what = if error.is_connect() {
         "no connection"
@@ -216,16 +204,14 @@ fn explain(error: &reqwest::Error) -> HttpError {
     } else {
         "the connection broke before the answer was complete"
     };
-    HttpError::Unreachable(if innermost.is_empty() {
-        what.to_owned()
-    } else {
-        format!("{what}: {innermost}")
-    })
+    let innermost = causes().last().map(|cause| format!(": {cause}")).unwrap_or_default();
+    HttpError::Unreachable(format!("{what}{innermost}"))
 }
 
 #[cfg(test)]
 mod tests {
     use std::net::{IpAddr, Ipv4Addr};
+    use std::time::Duration;
 
     use axum::Router;
     use axum::body::Body;
@@ -264,9 +250,9 @@ mod tests {
         format!("http://{address}/llm")
     }
 
-    fn client(lookup: Lookup) -> Client {
+    fn client(resolver: CheckedResolver) -> Client {
         let _ = rustls::crypto::ring::default_provider().install_default();
-        Client::with(lookup)
+        Client::with(resolver)
     }
 
     fn request(method: http::Method, path: &str) -> Request {
@@ -282,7 +268,7 @@ mod tests {
 
     async fn get_path(path: &str) -> Result<Response, HttpError> {
         let endpoint = Endpoint::parse(&serve().await, Bearer::new(TOKEN)).unwrap();
-        client(Lookup::System)
+        client(CheckedResolver::System)
             .send(&endpoint, request(http::Method::GET, path))
             .await
     }
@@ -297,7 +283,7 @@ mod tests {
     #[tokio::test]
     async fn the_token_is_sent_and_taken_out_of_what_comes_back() {
         let endpoint = Endpoint::parse(&serve().await, Bearer::new(TOKEN)).unwrap();
-        let answer = client(Lookup::System)
+        let answer = client(CheckedResolver::System)
             .send(&endpoint, request(http::Method::POST, "/echo"))
             .await
             .unwrap();
@@ -321,7 +307,7 @@ mod tests {
     #[tokio::test]
     async fn the_length_in_the_answer_to_a_head_request_is_no_body() {
         let endpoint = Endpoint::parse(&serve().await, None).unwrap();
-        let answer = client(Lookup::System)
+        let answer = client(CheckedResolver::System)
             .send(&endpoint, request(http::Method::HEAD, "/large"))
             .await
             .unwrap();
@@ -335,7 +321,7 @@ mod tests {
             timeout: Duration::from_millis(50),
             ..request(http::Method::GET, "/slow")
         };
-        let error = client(Lookup::System).send(&endpoint, slow).await.unwrap_err();
+        let error = client(CheckedResolver::System).send(&endpoint, slow).await.unwrap_err();
         assert_eq!(error, HttpError::Timeout("no complete answer within 50 ms".to_owned()));
     }
 
@@ -348,7 +334,7 @@ mod tests {
             .unwrap()
             .port();
         let endpoint = Endpoint::parse(&format!("http://127.0.0.1:{port}"), None).unwrap();
-        let error = client(Lookup::System)
+        let error = client(CheckedResolver::System)
             .send(&endpoint, request(http::Method::GET, "/"))
             .await
             .unwrap_err();
@@ -362,9 +348,9 @@ mod tests {
     #[tokio::test]
     async fn a_name_that_leads_to_metadata_or_this_machine_is_denied() {
         for ip in [Ipv4Addr::new(169, 254, 169, 254), Ipv4Addr::LOCALHOST] {
-            let lookup = Lookup::Fixed(vec![IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1)), IpAddr::V4(ip)]);
+            let resolver = CheckedResolver::Fixed(vec![IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1)), IpAddr::V4(ip)]);
             let endpoint = Endpoint::parse("http://rebound.example/", None).unwrap();
-            let error = client(lookup)
+            let error = client(resolver)
                 .send(&endpoint, request(http::Method::GET, "/"))
                 .await
                 .unwrap_err();
