@@ -50,7 +50,7 @@ pub struct TrafficState {
     /// Endpoint to which the registry sends traffic, where it names one.
     pub endpoint: Option<String>,
     /// Lines that show what was read, for the report.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default)]
     pub evidence: Vec<String>,
 }
 

@@ -31,7 +31,7 @@ impl Document for Replay {
                 let line = "this version goes the same way, until the journal ends";
                 out.marked(0, StatusIcon::Unsure, &[plain(line)]);
                 for key in open {
-                    out.plain(2, format!("whether \"{key}\" was done is not written"));
+                    out.plain(2, format!("whether \"{key}\" was done is not recorded"));
                 }
                 if let Some(next) = next {
                     out.plain(2, format!("next it would write: {}: {}", next.state, said(next)));
@@ -130,7 +130,7 @@ mod tests {
             next: Some(intent("watch 3")),
         });
         assert!(
-            text.contains("whether \"helm-rollback 2 to 1\" was done is not written"),
+            text.contains("whether \"helm-rollback 2 to 1\" was done is not recorded"),
             "{text}"
         );
         assert!(

@@ -86,6 +86,9 @@ impl RolloutTracker {
             let mut workloads = self.workloads.iter();
             source != Source::Events || workloads.any(|workload| about.starts_with(&name_prefix(&workload.name)))
         };
+        if matches!(change, WatchUpdate::Failed(_)) {
+            return;
+        }
         let known = self.known.entry(source).or_default();
         match change {
             WatchUpdate::Listed(mut items) => {

@@ -47,7 +47,7 @@ pub enum ReplayEnd {
     },
     /// The journal ends although the run did not.
     CutOff {
-        /// Steps that were about to be done. Whether they were is not written.
+        /// Steps that were about to be done. Whether they were is not recorded.
         open: Vec<String>,
         /// Entry that this version would write next.
         next: Option<Entry>,

@@ -23,8 +23,9 @@ pub(super) fn is_issued(word: &str) -> bool {
 /// The user's part of `scheme://user:password@host`, when there is one: its length, and whether it holds a secret behind
 /// the first colon only.
 pub(super) fn user_info(scheme: &str, rest: &str) -> Option<(usize, Option<usize>)> {
+    // A password may hold `?` and `#`, whatever the standard says: PostgreSQL's client takes them as they stand.
     let end = rest
-        .find(|c: char| c.is_whitespace() || "/?#\"'<>".contains(c))
+        .find(|c: char| c.is_whitespace() || "/\"'".contains(c))
         .unwrap_or(rest.len());
     let at = rest[..end].rfind('@')?;
     match rest[..at].find(':') {

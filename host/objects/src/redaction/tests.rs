@@ -50,6 +50,17 @@ fn only_the_secret_of_a_line_is_hidden() {
             format!("postgres://u:{}@db:5432/x", hide("canary")),
         ),
         (
+            "postgres://u:canary#?<c>$(x)@db/x",
+            format!("postgres://u:{}@db/x", hide("canary#?<c>$(x)")),
+        ),
+        (
+            "postgres://u:$canary@db",
+            format!("postgres://u:{}@db", hide("$canary")),
+        ),
+        ("postgres://u:not@db", format!("postgres://u:{}@db", hide("not"))),
+        ("postgres://u:$(PASSWORD)@db", "postgres://u:$(PASSWORD)@db".to_owned()),
+        ("postgres://u:${PASSWORD}@db", "postgres://u:${PASSWORD}@db".to_owned()),
+        (
             "https://canary@host/x?a=b",
             format!("https://{}@host/x?a=b", hide("canary")),
         ),

@@ -111,7 +111,7 @@ impl Lines {
             if let Some((end, secret)) = user_info(word, rest) {
                 let kept = secret.unwrap_or(0);
                 scan.keep(kept);
-                scan.hide(end - kept);
+                scan.hide_password(end - kept);
             }
             return;
         }
@@ -214,6 +214,19 @@ impl<'l> Scan<'l> {
 
     fn hide(&mut self, length: usize) {
         self.out.push_str(&keep_hidden(&self.rest()[..length]));
+        self.at += length;
+    }
+
+    /// In a URL, `$ecret` or `not` is a password as well; a bracketed reference is none.
+    fn hide_password(&mut self, length: usize) {
+        let password = &self.rest()[..length];
+        let is_bracketed = password.starts_with("$(") || password.starts_with("${");
+        let text = if is_bracketed || is_hidden(password) {
+            keep_hidden(password)
+        } else {
+            hidden(password)
+        };
+        self.out.push_str(&text);
         self.at += length;
     }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::future::{join_all, try_join_all};
+use serde_json::Value;
 use vllm_rollback_engine::WriteError;
 use vllm_rollback_engine::failure::Failure;
 use vllm_rollback_engine::ports::Registry;
@@ -36,18 +37,23 @@ impl Composite {
         Ok(self.members.iter().map(AsRef::as_ref).zip(parts).collect())
     }
 
-    /// The state of all, which remembers that of each without the lines for people.
-    fn state(&self, mut parts: Vec<TrafficState>) -> TrafficState {
-        let evidence = parts
-            .iter_mut()
-            .flat_map(|part| std::mem::take(&mut part.evidence))
-            .collect();
+    /// The state of all, which keeps that of each without the lines for people.
+    fn state(&self, parts: &[TrafficState]) -> TrafficState {
+        let mut token = encode(&parts);
+        for part in token
+            .as_array_mut()
+            .into_iter()
+            .flatten()
+            .filter_map(Value::as_object_mut)
+        {
+            part.remove("evidence");
+        }
         TrafficState {
             driver: self.name.clone(),
-            status: status(&parts),
+            status: status(parts),
             endpoint: parts.iter().find_map(|part| part.endpoint.clone()),
-            evidence,
-            token: encode(&parts),
+            evidence: parts.iter().flat_map(|part| part.evidence.clone()).collect(),
+            token,
         }
     }
 }
@@ -75,7 +81,7 @@ impl Registry for Composite {
 
     async fn read(&self) -> Result<TrafficState, Failure> {
         let parts = try_join_all(self.members.iter().map(|member| member.read())).await?;
-        Ok(self.state(parts))
+        Ok(self.state(&parts))
     }
 
     async fn preflight(&self) -> Result<(), Failure> {
@@ -156,7 +162,7 @@ impl Registry for Composite {
         let parts: Result<Vec<_>, _> = self.parts(now)?.into_iter().map(enabled).collect();
         Ok(TrafficState {
             evidence: now.evidence.clone(),
-            ..self.state(parts?)
+            ..self.state(&parts?)
         })
     }
 

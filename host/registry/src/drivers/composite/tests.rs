@@ -162,3 +162,15 @@ async fn what_others_remembered_is_refused() {
 fn whole(prior: &TrafficState) -> Stop<'_> {
     Stop::new(prior, Keep::Nothing)
 }
+
+#[tokio::test]
+async fn what_is_saved_of_each_is_what_earlier_versions_saved() {
+    let (several, _) = several(&[("postgres", Enabled, false), ("service", Disabled, false)]);
+    let prior = several.read().await.unwrap();
+    let saved = serde_json::json!([
+        { "driver": "postgres", "status": "enabled", "token": "enabled", "endpoint": null },
+        { "driver": "service", "status": "disabled", "token": "disabled", "endpoint": null },
+    ]);
+    assert_eq!(prior.token, saved);
+    assert_eq!(prior.evidence, ["postgres", "service"]);
+}

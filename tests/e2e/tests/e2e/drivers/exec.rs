@@ -144,7 +144,7 @@ impl TrafficBackend for SiteTool {
             ),
             with(
                 "a tool that prints something else",
-                "something else than its entries",
+                "something other than its entries",
                 "garbage.yaml",
                 "[echo, Found 1 model]",
             ),
