@@ -29,6 +29,23 @@ fn assert_said(lines: &[String], part: &str) {
 }
 
 #[test]
+fn a_report_tells_which_run_of_which_release_it_is() {
+    let client = Client::new(&crashed(), "run-1").asking(|request| request.tool_version = "1.2.3".to_owned());
+    let report = client.report();
+    let request = &client.request;
+    assert_eq!(
+        (&report.run_id, &report.tool_version, &report.reason, &report.by),
+        (
+            &request.run_id,
+            &request.tool_version,
+            &request.reason,
+            &Some(request.by.clone())
+        )
+    );
+    assert_eq!((report.release.as_str(), report.namespace.as_str()), ("llama", "prod"));
+}
+
+#[test]
 fn the_evidence_of_each_state_is_what_was_seen() {
     let report = Client::new(&crashed(), "run-1").report();
     for (state, lines) in [

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use vllm_rollback_engine::WriteError;
+use vllm_rollback_engine::check::Phase;
 use vllm_rollback_engine::failure::{Failure, FailureKind};
 use vllm_rollback_engine::plan::{Plan, digest};
 use vllm_rollback_engine::ports::Registry;
@@ -83,6 +84,7 @@ fn states_and_decisions_are_shown_by_their_words() {
         format!("{}, {}", StateName::RolledBack, StateName::Held),
         "rolled-back, held"
     );
+    assert_eq!(format!("{:<8}{}", Phase::Direct, Phase::Observe), "direct  observe");
     let words = [Decision::Done, Decision::Redo, Decision::Compensate].map(|decision| decision.to_string());
     assert_eq!(words, ["done", "redo", "compensate"]);
     let words = [
