@@ -238,10 +238,6 @@ impl Registry for RecordedWorld {
         &self.script.prior.driver
     }
 
-    fn needs_client_side_rollback(&self) -> bool {
-        false
-    }
-
     async fn read(&self) -> Result<TrafficState, Failure> {
         Ok(self.found())
     }
