@@ -8,6 +8,7 @@ use vllm_rollback_engine::request::Override;
 use vllm_rollback_engine::workload::{Finding, Severity};
 use vllm_rollback_engine::{plan, refusal, rollback};
 
+use crate::gitops;
 use crate::sim::build::crashed;
 use crate::sim::{Client, Sim, finish};
 
@@ -48,6 +49,31 @@ fn a_gitops_owner_comes_first_among_what_refuses_and_the_others_are_told_too() {
     );
     assert_eq!(failure.why, ["also: gpu-room says so", "also: images says so"]);
     assert_eq!(failure.next, ["fix gpu-room", "fix gitops", "fix images"]);
+}
+
+#[test]
+fn fewer_replicas_are_accepted_by_their_own_name_only() {
+    let sim = gitops::owned(with_findings(&[finding(Severity::Refuse, "autoscaler")]), None);
+    let ignoring = Client::new(&sim, "run-1").asking(|request| {
+        request.accept.insert(Override::GitOps);
+    });
+    assert_eq!(refusal(&planned(&ignoring)).unwrap().what, "autoscaler says so");
+    let both = Client::new(&sim, "run-1").asking(|request| {
+        request.accept.extend([Override::GitOps, Override::FewerReplicas]);
+    });
+    let plan = planned(&both);
+    assert_eq!(refusal(&plan), None);
+    let accepted = Finding {
+        severity: Severity::Warning,
+        subject: "autoscaler".into(),
+        message: "autoscaler says so; accepted by --accept-fewer-replicas".into(),
+        next: vec!["fix autoscaler".into()],
+    };
+    assert!(
+        plan.preflight.findings.contains(&accepted),
+        "{:?}",
+        plan.preflight.findings
+    );
 }
 
 #[test]

@@ -2,13 +2,14 @@
 
 use vllm_rollback_engine::check::{Outcome, Phase};
 use vllm_rollback_engine::failure::{Failure, FailureKind};
+use vllm_rollback_engine::release::Revision;
 use vllm_rollback_engine::report::{ExitCode, StateName};
 use vllm_rollback_engine::traffic::TrafficStatus;
 use vllm_rollback_engine::workload::{Cause, CauseReason};
 
 use crate::reporting::evidence;
 use crate::sim::build::crashed;
-use crate::sim::state::Happening;
+use crate::sim::state::{Happening, World};
 use crate::sim::{Client, Sim};
 
 /// A release with two pods, and what happens while they are checked.
@@ -53,6 +54,36 @@ fn pods_that_are_not_those_that_were_checked_do_not_get_traffic() {
         assert_eq!(failure.what, "the pods changed while they were checked");
         assert_eq!(failure.why, [said]);
     }
+}
+
+fn upgrade(world: &mut World) {
+    let mut other = world.newest().clone();
+    other.revision = Revision(other.revision.0 + 1);
+    world.records.push(other);
+}
+
+#[test]
+fn another_helm_operation_is_named_once_and_explains_what_else_failed() {
+    let what = "revision 4 (deployed) was made while this run was under way";
+    let why = "this run was to prove revision 3, and another Helm operation wrote the release since";
+    let failure = held_because(&two_pods(upgrade));
+    assert_eq!(
+        (failure.what.as_str(), failure.why.as_slice()),
+        (what, [why.to_owned()].as_slice())
+    );
+    let failure = held_because(&two_pods(|world| {
+        upgrade(world);
+        world.pods.pop();
+    }));
+    assert_eq!(
+        (failure.what.as_str(), failure.why[0].as_str(), failure.why.len()),
+        (what, why, 2)
+    );
+    assert!(
+        failure.why[1].starts_with("the pods changed while they were checked"),
+        "{:?}",
+        failure.why
+    );
 }
 
 #[test]
