@@ -366,6 +366,7 @@ fn helms_last_words_and_exit_code_are_told_beside_what_its_record_says() {
     );
     let text = report.failure.unwrap().to_string();
     assert!(text.contains("revision 3 is failed: cannot patch \"llama\""), "{text}");
+    assert!(!text.contains("another field manager"), "{text}");
     let report = failing(HelmEnd::Pending);
     assert_said(&report.next, "kubectl vllm-rollback llama -n prod --accept-pending");
     let failure = report.failure.unwrap();

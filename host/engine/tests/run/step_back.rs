@@ -46,6 +46,11 @@ fn helm_first_goes_back_to_what_is_live_so_that_nothing_of_it_stays() {
         assert_eq!(report.outcome, StateName::Done, "{:?}", report.failure);
         assert_eq!(ordered(&sim), [2, 1]);
         let world = sim.world();
+        let described = &world.orders[0].description;
+        assert!(
+            described.starts_with("Rollback to 2, a step on the way to 1"),
+            "{described}"
+        );
         assert!(
             world.orders[0].skips_hooks && !world.orders[1].skips_hooks,
             "hooks are the target's alone"
