@@ -65,7 +65,8 @@ pub(crate) async fn inspect(
             "the target's manifest has no Deployment, StatefulSet or DaemonSet, so nothing could be watched or checked";
         findings.push(Finding::refuse("workload", text).next("use helm rollback itself"));
     }
-    findings.extend([owners, gate, access, kinds, fixed, places, references, scaled].concat());
+    let looked = [owners, gate, access, kinds, fixed, places, references, scaled];
+    findings.extend(looked.into_iter().flatten());
     let budget = startup::budget(target);
     findings.push(Finding::ok(
         "startup",

@@ -31,6 +31,8 @@ struct Watched {
     kind: WorkloadKind,
     label: String,
     name: String,
+    /// Beginning of the names of its pods and ReplicaSets.
+    prefix: String,
 }
 
 /// The picture of all workloads of a release.
@@ -70,6 +72,7 @@ impl RolloutTracker {
             kind: w.kind,
             label: w.object.label(),
             name: w.object.name.clone(),
+            prefix: name_prefix(&w.object.name),
         };
         Self {
             workloads: workloads.iter().map(watched).collect(),
@@ -84,22 +87,19 @@ impl RolloutTracker {
         let is_own = |object: &Value| {
             let about = pods::text(&object["involvedObject"]["name"]);
             let mut workloads = self.workloads.iter();
-            source != Source::Events || workloads.any(|workload| about.starts_with(&name_prefix(&workload.name)))
+            source != Source::Events || workloads.any(|workload| about.starts_with(&workload.prefix))
         };
-        if matches!(change, WatchUpdate::Failed(_)) {
-            return;
-        }
-        let known = self.known.entry(source).or_default();
         match change {
             WatchUpdate::Listed(mut items) => {
                 items.retain(is_own);
-                *known = items.into_iter().map(|item| (key(&item), item)).collect();
+                let listed = items.into_iter().map(|item| (key(&item), item)).collect();
+                self.known.insert(source, listed);
             }
             WatchUpdate::Applied(object) if is_own(&object) => {
-                known.insert(key(&object), *object);
+                self.known.entry(source).or_default().insert(key(&object), *object);
             }
             WatchUpdate::Deleted(object) => {
-                known.remove(&key(&object));
+                self.known.entry(source).or_default().remove(&key(&object));
             }
             WatchUpdate::Applied(_) | WatchUpdate::Failed(_) => {}
         }

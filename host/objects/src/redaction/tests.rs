@@ -58,6 +58,7 @@ fn only_the_secret_of_a_line_is_hidden() {
             format!("postgres://u:{}@db", hide("$canary")),
         ),
         ("postgres://u:not@db", format!("postgres://u:{}@db", hide("not"))),
+        ("postgres://u:***@db", "postgres://u:***@db".to_owned()),
         ("postgres://u:$(PASSWORD)@db", "postgres://u:$(PASSWORD)@db".to_owned()),
         ("postgres://u:${PASSWORD}@db", "postgres://u:${PASSWORD}@db".to_owned()),
         (

@@ -213,20 +213,20 @@ impl<'l> Scan<'l> {
     }
 
     fn hide(&mut self, length: usize) {
-        self.out.push_str(&keep_hidden(&self.rest()[..length]));
-        self.at += length;
+        self.put(length, keep_hidden);
     }
 
-    /// In a URL, `$ecret` or `not` is a password as well; a bracketed reference is none.
+    /// In a URL, `$ecret` or `not` is a password as well; a bracketed reference and a row of stars are none.
     fn hide_password(&mut self, length: usize) {
-        let password = &self.rest()[..length];
-        let is_bracketed = password.starts_with("$(") || password.starts_with("${");
-        let text = if is_bracketed || is_hidden(password) {
-            keep_hidden(password)
-        } else {
-            hidden(password)
-        };
-        self.out.push_str(&text);
+        self.put(length, |password| match password.strip_prefix('$') {
+            Some(rest) if !rest.starts_with(['(', '{']) => hidden(password),
+            None if is_masked(password) => password.to_owned(),
+            _ => shown(password),
+        });
+    }
+
+    fn put(&mut self, length: usize, replaced: impl Fn(&str) -> String) {
+        self.out.push_str(&replaced(&self.rest()[..length]));
         self.at += length;
     }
 
@@ -318,13 +318,18 @@ fn bare_end(text: &str) -> usize {
     value.trim_end_matches([',', ';', ')', ']', '}']).len()
 }
 
+/// Somebody else hid it.
+fn is_masked(value: &str) -> bool {
+    value.chars().all(|c| c == '*')
+}
+
 /// Values that say nothing are no secrets.
 fn keep_hidden(value: &str) -> String {
     let says_nothing = matches!(
         value,
         "None" | "null" | "true" | "false" | "True" | "False" | "unset" | "not"
     );
-    if says_nothing || value.chars().all(|c| c == '*') {
+    if says_nothing || is_masked(value) {
         value.to_owned()
     } else {
         shown(value)
